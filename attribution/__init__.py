@@ -1,0 +1,1 @@
+"""Models that name the generator of a face-swap video: training and scoring."""

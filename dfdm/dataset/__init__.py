@@ -1,0 +1,1 @@
+"""Encoded videos, sidecars, crops and the manifest."""

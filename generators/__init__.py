@@ -1,0 +1,1 @@
+"""The five face-swap autoencoders: training and rendering."""
