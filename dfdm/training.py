@@ -1,0 +1,179 @@
+"""What every training needs: device, seeds, resumable state, a clean stop; for generators and attribution."""
+
+import fcntl
+import math
+import random
+import signal
+import sys
+import threading
+import zipfile
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import IO, Any
+
+import numpy as np
+import torch
+
+from dfdm.errors import DfdmError
+from dfdm.files import atomic
+from dfdm.progress import Progress, progress
+
+__all__ = ["Interrupt", "Progress", "StateFolder", "progress"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """Turn `auto`, `cpu` or `cuda` into a device; `cuda` on a machine without one is an error."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DfdmError("device is 'cuda', but torch sees no CUDA device here; use device: auto or cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def set_deterministic(seed: int, threads: int) -> None:
+    """Seed every generator, fix the thread count (it changes bytes on CPU), ask for repeatable kernels."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 (for libraries that use the global one; ours never do)
+    torch.manual_seed(seed)
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def amp_dtype() -> torch.dtype:
+    """The half precision of this CUDA device: bfloat16 where it is native, else float16."""
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def autocast(device: torch.device, enabled: bool) -> AbstractContextManager[Any]:
+    """Mixed precision on CUDA when `enabled`; on CPU everything stays float32."""
+    if not enabled or device.type != "cuda":
+        return nullcontext()
+    return torch.autocast("cuda", dtype=amp_dtype())
+
+
+def grad_scaler(device: torch.device, amp: bool) -> torch.amp.GradScaler:
+    """The loss scaler that float16 needs; it does nothing otherwise."""
+    return torch.amp.GradScaler(
+        device.type, enabled=amp and device.type == "cuda" and amp_dtype() == torch.float16
+    )
+
+
+def check_finite(values: Iterable[float], where: str) -> None:
+    """Stop a training whose loss is no number any more; `where` names training and step."""
+    if not all(math.isfinite(value) for value in values):
+        raise DfdmError(
+            f"{where}: the loss is no longer a number, training stopped and the last good state was kept; "
+            "try a lower lr, or amp: false"
+        )
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a state (nested tensors, numbers and strings) atomically; equal states give equal bytes."""
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        torch.save(state, file)  # a file object: given a path, torch.save writes its stem into the archive
+
+
+def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a state; a damaged one (every byte is checked) is an error that names the file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch.load itself does not compare checksums
+        if damaged:
+            raise zipfile.BadZipFile(damaged)
+        return torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise DfdmError(f"training state {path} does not exist") from None
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise DfdmError(
+            f"training state {path} is damaged ({str(error).splitlines()[0]}); "
+            "delete this file to go on from the state before it"
+        ) from None
+
+
+class StateFolder:
+    """The resumable states of one training: `state_<step>.pt`, the last `keep` of them.
+
+    Used as a context manager, it is held by one process at a time.
+    `key` is the hash of everything that changes the training's bytes: a state with another key is refused.
+    """
+
+    def __init__(self, folder: str | Path, key: str, keep: int = 2) -> None:
+        self.folder, self.key, self.keep = Path(folder), key, keep
+        self._lock: IO[bytes] | None = None
+
+    def __enter__(self) -> "StateFolder":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = open(self.folder / "lock", "wb")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise DfdmError(f"another process is training in {self.folder}; wait for it or stop it") from None
+        except OSError:
+            pass  # a file system without locks
+        for leftover in self.folder.glob(".*.tmp*"):  # of a process killed while it wrote
+            leftover.unlink(missing_ok=True)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._lock is not None:
+            self._lock.close()
+
+    def paths(self) -> list[Path]:
+        """The states, oldest first."""
+        return sorted(self.folder.glob("state_*.pt"))
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Write the state after `step` steps, then remove all but the last `keep`."""
+        save_state(self.folder / f"state_{step:09d}.pt", {**state, "step": step, "key": self.key})
+        for old in self.paths()[: -self.keep]:
+            old.unlink(missing_ok=True)
+
+    def latest(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+        """The newest state with its `step`, or None where there is none yet."""
+        paths = self.paths()
+        if not paths:
+            return None
+        state = load_state(paths[-1], device)
+        if state.get("key") != self.key:
+            raise DfdmError(
+                f"training state {paths[-1]} belongs to another training (other settings or faces); "
+                "move it away or give another state_dir"
+            )
+        return state
+
+
+class Interrupt:
+    """SIGTERM and Ctrl-C ask a loop to save and stop.
+
+    `with Interrupt() as interrupt`, then look at `interrupt.signal` (0: go on).
+    A second Ctrl-C stops at once. Outside the main thread nothing is caught.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interrupt":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._catch)
+        return self
+
+    def _catch(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def exit_if_set(self, where: str) -> None:
+        """Leave with the caught signal's exit status (143 or 130), so a workflow sees unfinished work."""
+        if self.signal:
+            name = signal.Signals(self.signal).name
+            print(f"{where}: stopped by {name}, state saved; run again to go on", file=sys.stderr, flush=True)
+            raise SystemExit(128 + self.signal)
