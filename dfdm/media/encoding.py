@@ -1,0 +1,227 @@
+"""Writing H.264: the lossless crf 0 master from frames, every other quality from the master.
+
+Frames go to ffmpeg as raw video in NUT, which carries timestamps, so a variable rate survives; the master's
+planes are then decoded and compared with what was sent, bit for bit.
+"""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+import av
+import ffmpeg
+import imageio_ffmpeg
+import numpy as np
+
+from dfdm.errors import DfdmError
+from dfdm.files import atomic
+from dfdm.media.video import UNSPECIFIED, VideoRecord, of_encoded, read_planes
+
+# Sound that mp4 can hold is copied as it is; any other becomes AAC.
+_MP4_AUDIO = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "flac", "alac"}
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """What of the encoder's settings changes the bytes: x264's preset and its thread count."""
+
+    preset: str
+    threads: int
+
+
+@cache
+def ffmpeg_binary() -> str:
+    """The ffmpeg to use: the one on the PATH, else the one inside imageio-ffmpeg's wheel."""
+    return shutil.which("ffmpeg") or imageio_ffmpeg.get_ffmpeg_exe()
+
+
+@cache
+def ffmpeg_version() -> str:
+    """The first line of `ffmpeg -version`, which names the build."""
+    text = subprocess.run([ffmpeg_binary(), "-version"], capture_output=True, text=True, check=True).stdout
+    return text.splitlines()[0].split(" Copyright")[0]
+
+
+def write_master(
+    path: Path,
+    frames: Iterator[np.ndarray],
+    record: VideoRecord,
+    audio_from: Path,
+    settings: EncodeSettings,
+    metadata: dict[str, str],
+) -> None:
+    """Write a scene's frames (I420 arrays, one for each of the record's) as lossless H.264, crf 0, with its sound.
+
+    Raises DfdmError when the number of frames is not the record's, when ffmpeg fails, or when the decoded file is
+    not bit for bit what was sent; the file then does not appear.
+    """
+    with atomic(path) as temporary:
+        output = _output(temporary, _pipe(record, audio_from), record, settings, crf=0, metadata=metadata)
+        sent = _send(output, frames, record)
+        if sent.count != record.frames:
+            raise DfdmError(f"{path}: {sent.count} frames were rendered, the scene has {record.frames}")
+        decoded = planes_hash(read_planes(temporary, of_encoded(record)))
+        if decoded != sent.digest:
+            raise DfdmError(f"{path}: crf 0 did not come back bit for bit from {ffmpeg_version()}; use another build")
+
+
+def write_quality(path: Path, master: Path, crf: int, settings: EncodeSettings, metadata: dict[str, str]) -> None:
+    """Encode a master at another crf, sound copied, timestamps and colour tags kept.
+
+    Raises DfdmError when ffmpeg fails or the frame count differs; the file then does not appear.
+    """
+    with atomic(path) as temporary:
+        source = ffmpeg.input(str(master))
+        streams = [source.video] + ([source.audio] if _has_audio(master) else [])
+        output = ffmpeg.output(
+            *streams,
+            str(temporary),
+            **_codec(settings, crf),
+            **_container(metadata),
+            acodec="copy",
+        )
+        _finish(_start(output), None)
+        expected, given = count_packets(master), count_packets(temporary)
+        if expected != given:
+            raise DfdmError(f"{path}: {given} frames were encoded, {master.name} has {expected}")
+
+
+def count_packets(path: Path) -> int:
+    """Frames in an encoded file, counted without decoding."""
+    with av.open(str(path)) as container:
+        return sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The tags of a video file."""
+    with av.open(str(path)) as container:
+        return dict(container.metadata)
+
+
+def planes_hash(frames: Iterator[np.ndarray]) -> str:
+    """Hash of a sequence of frames' planes."""
+    digest = hashlib.sha256()
+    for planes in frames:
+        digest.update(planes)
+    return digest.hexdigest()
+
+
+@dataclass
+class _Sent:
+    count: int
+    digest: str
+
+
+def _has_audio(path: Path) -> bool:
+    with av.open(str(path)) as container:
+        return bool(container.streams.audio)
+
+
+def _pipe(record: VideoRecord, audio_from: Path) -> list[Any]:
+    """ffmpeg's inputs: frames from the pipe and, where there is sound, the scene's part of the original's."""
+    inputs = [ffmpeg.input("pipe:", format="nut")["v"]]
+    if record.audio:
+        sound = ffmpeg.input(str(audio_from), ss=f"{record.start_seconds:.6f}", t=f"{record.duration_seconds:.6f}")
+        inputs.append(sound["a:0"])
+    return inputs
+
+
+def _codec(settings: EncodeSettings, crf: int) -> dict[str, Any]:
+    return {
+        "vcodec": "libx264",
+        "crf": crf,
+        "preset": settings.preset,
+        "threads": settings.threads,
+        "pix_fmt": "yuv420p",
+        "fps_mode": "passthrough",
+        "enc_time_base": "demux",
+    }
+
+
+def _container(metadata: dict[str, str]) -> dict[str, Any]:
+    tags = {f"metadata:g:{index}": f"{key}={value}" for index, (key, value) in enumerate(sorted(metadata.items()))}
+    # use_metadata_tags: mp4 drops keys it does not know without it; bitexact: no encoder version or date.
+    return {"movflags": "use_metadata_tags+faststart", "map_metadata": -1, "fflags": "+bitexact", **tags}
+
+
+def _output(
+    path: Path, inputs: list[Any], record: VideoRecord, settings: EncodeSettings, crf: int, metadata: dict[str, str]
+) -> Any:
+    video = inputs[0].filter(
+        "setparams",  # tags only, converts nothing
+        range={None: "unknown", False: "limited", True: "full"}[record.full_range],
+        colorspace=record.matrix or UNSPECIFIED,
+        color_primaries=record.primaries or UNSPECIFIED,
+        color_trc=record.transfer or UNSPECIFIED,
+    )
+    audio = {"acodec": "copy" if record.audio in _MP4_AUDIO else "aac"} if record.audio else {}
+    return ffmpeg.output(video, *inputs[1:], str(path), **_codec(settings, crf), **_container(metadata), **audio)
+
+
+def _start(output: Any) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+    """Start ffmpeg with its messages going to a file, so that a full pipe never blocks it."""
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _finish
+    command = ffmpeg.compile(output.global_args("-hide_banner", "-nostats", "-loglevel", "error"), cmd=ffmpeg_binary())
+    command = [part.partition(":g:")[0] if part.startswith("-metadata:g:") else part for part in command]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
+    return process, log
+
+
+def _send(output: Any, frames: Iterator[np.ndarray], record: VideoRecord) -> _Sent:
+    """Send frames with their timestamps through NUT; count and hash them on the way."""
+    process, log = _start(output)
+    digest, count = hashlib.sha256(), 0
+    error: BaseException | None = None
+    assert process.stdin is not None
+    try:
+        with av.open(process.stdin, "w", format="nut") as pipe:
+            stream = pipe.add_stream("rawvideo", rate=Fraction(*record.rate).limit_denominator(65535))
+            stream.width, stream.height, stream.pix_fmt = record.width, record.height, "yuv420p"
+            stream.codec_context.time_base = stream.time_base = Fraction(*record.time_base)
+            for index, planes in enumerate(frames):
+                frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+                frame.pts = record.pts[index] if record.pts and index < len(record.pts) else index
+                frame.time_base = Fraction(*record.time_base)
+                pipe.mux(stream.encode(frame))
+                digest.update(planes)
+                count += 1
+            pipe.mux(stream.encode())
+    except BaseException as caught:
+        error = caught
+    _finish((process, log), error)
+    return _Sent(count, digest.hexdigest())
+
+
+def _finish(started: tuple[subprocess.Popen[bytes], IO[bytes]], error: BaseException | None) -> None:
+    """Wait for ffmpeg; a fault of the sender goes before ffmpeg's, unless that is only the broken pipe."""
+    process, log = started
+    if error is not None and not isinstance(error, BrokenPipeError | av.error.FFmpegError):
+        process.kill()
+    if process.stdin and not process.stdin.closed:
+        try:
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # ffmpeg ended first; its own message follows
+    status = process.wait()
+    log.seek(0)
+    message = log.read().decode(errors="replace").strip()
+    log.close()
+    if error is not None and not isinstance(error, BrokenPipeError | av.error.FFmpegError):
+        raise error
+    if status or error is not None:
+        lines = " / ".join(message.splitlines()[-3:]) or f"no message, status {status}"
+        raise DfdmError(f"ffmpeg failed: {lines}")
+
+
+def provenance_tags(provenance: dict[str, Any]) -> dict[str, str]:
+    """The tags of a video file: the whole provenance as JSON in `comment`, its plain values one by one."""
+    tags = {f"dfdm_{key}": str(value) for key, value in provenance.items() if isinstance(value, str | bool | int)}
+    return {"comment": json.dumps(provenance, sort_keys=True, ensure_ascii=False), **tags}

@@ -1,0 +1,269 @@
+"""Probing and decoding: the one decoder of every stage, each frame of a scene exactly once.
+
+A frame is an I420 array, uint8 [height * 3 / 2, width]: the Y plane's rows, then U's and V's. Any other pixel
+format becomes 8-bit yuv420p here, odd sizes are padded by repeating the edge, rotation is applied; the record
+says so. Timestamps: a frame keeps its own. A video whose timestamps all lie within one tick of a constant rate
+is constant and its frame i is shown at i / rate; otherwise the scene's timestamps are in the record and every
+video made from the scene carries them unchanged.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+
+from dfdm.errors import DfdmError
+from dfdm.files import sha256
+
+UNSPECIFIED = 2  # H.273's number for "not said", of matrix, primaries and transfer alike
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """What is known of one scene's video after decoding it once.
+
+    Sizes are those of the decoded frames (after rotation and padding, so even); `stored_*` those in the file.
+    `matrix`, `primaries`, `transfer` are H.273 numbers, None where the file does not say (BT.601 is then used);
+    `full_range` is None where it does not say (limited is then used). `pts` counts `time_base` units from the
+    scene's first frame, None at a constant rate. `start` and `stop` are the scene's frames in the file.
+    """
+
+    scene_key: str
+    reference: dict[str, str]
+    sha256: str
+    start: int
+    stop: int
+    width: int
+    height: int
+    stored_width: int
+    stored_height: int
+    pixel_format: str
+    rotation: int
+    rate: tuple[int, int]
+    time_base: tuple[int, int]
+    start_seconds: float
+    duration_seconds: float
+    pts: tuple[int, ...] | None
+    matrix: int | None
+    full_range: bool | None
+    primaries: int | None
+    transfer: int | None
+    audio: str | None
+
+    @property
+    def frames(self) -> int:
+        """Frames in the scene."""
+        return self.stop - self.start
+
+    @property
+    def fps(self) -> float:
+        """Frames a second, the average where the rate varies."""
+        return self.rate[0] / self.rate[1]
+
+    @property
+    def notes(self) -> list[str]:
+        """What decoding changes, in words: conversion, padding, rotation, variable rate, missing tags."""
+        found = []
+        if self.pixel_format != "yuv420p":
+            found.append(f"{self.pixel_format} converted to yuv420p")
+        upright = (self.stored_width, self.stored_height)
+        if self.rotation % 180:
+            upright = upright[::-1]
+        if upright != (self.width, self.height):
+            found.append(f"padded from {upright[0]}x{upright[1]} to {self.width}x{self.height}")
+        if self.rotation:
+            found.append(f"rotated by {self.rotation} degrees")
+        if self.pts is not None:
+            found.append("variable frame rate, timestamps kept")
+        if self.matrix is None:
+            found.append("no colour matrix tag, BT.601 assumed")
+        return found
+
+    def to_json(self) -> str:
+        """The record as JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> "VideoRecord":
+        """A record from `to_json`'s text; DfdmError when it is something else."""
+        try:
+            values: dict[str, Any] = json.loads(text)
+            for key in ("rate", "time_base", "pts"):
+                values[key] = tuple(values[key]) if values[key] is not None else None
+            return VideoRecord(**values)
+        except (TypeError, KeyError, json.JSONDecodeError) as error:
+            raise DfdmError(f"not a video record ({error}); run the sources stage again") from None
+
+
+def _open(path: Path) -> Any:
+    try:
+        container = av.open(str(path))
+    except FileNotFoundError:
+        raise DfdmError(f"{path} does not exist; mend its path in the config or sources.root") from None
+    except (av.error.FFmpegError, OSError) as error:
+        raise DfdmError(f"{path} cannot be opened as a video ({error}); replace the file") from None
+    if not container.streams.video:
+        container.close()
+        raise DfdmError(f"{path} holds no video stream; name another file in the config")
+    container.streams.video[0].thread_type = "AUTO"
+    return container
+
+
+def _decode(path: Path) -> Iterator[VideoFrame]:
+    with _open(path) as container:
+        count = 0
+        try:
+            for frame in container.decode(container.streams.video[0]):
+                count += 1
+                yield frame
+        except av.error.FFmpegError as error:
+            raise DfdmError(f"{path} is damaged after frame {count} ({error}); replace the file") from None
+
+
+def _planes(frame: VideoFrame) -> np.ndarray:
+    """One decoded frame as upright, even-sized I420."""
+    if frame.format.name not in ("yuv420p", "yuvj420p"):
+        frame = frame.reformat(format="yuv420p")
+    planes = []
+    for plane in frame.planes:
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        planes.append(np.rot90(rows[:, : plane.width], frame.rotation // 90))  # rotation is counter-clockwise
+    luma = planes[0]
+    luma = np.pad(luma, [(0, luma.shape[0] % 2), (0, luma.shape[1] % 2)], mode="edge")
+    height, width = luma.shape
+    out = np.empty((height * 3 // 2, width), np.uint8)
+    for target, source in zip(split_planes(out), (luma, planes[1], planes[2])):
+        target[:] = source
+    return out
+
+
+def split_planes(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Y [h, w], U [h / 2, w / 2] and V of an I420 array, as views of it."""
+    height, width = planes.shape[0] * 2 // 3, planes.shape[1]
+    flat = planes.reshape(-1)
+    size = height * width
+    half = (height // 2, width // 2)
+    return planes[:height], flat[size : size * 5 // 4].reshape(half), flat[size * 5 // 4 :].reshape(half)
+
+
+def read_planes(path: Path, record: VideoRecord) -> Iterator[np.ndarray]:
+    """Decode a scene: I420 uint8 [height * 3 / 2, width], each of its frames once, in order of presentation.
+
+    Raises DfdmError when the file ends before the scene does or has another size than the record's.
+    """
+    given = 0
+    for index, frame in enumerate(_decode(path)):
+        if index >= record.stop:
+            break
+        if index < record.start:
+            continue
+        planes = _planes(frame)
+        if planes.shape != (record.height * 3 // 2, record.width):
+            raise DfdmError(f"{path} changes its size at frame {index}; cut it there and list the parts as scenes")
+        given += 1
+        yield planes
+    if given != record.frames:
+        raise DfdmError(
+            f"{path} gave {given} of the {record.frames} frames of {record.scene_key}; "
+            "the file was changed or damaged: run the sources stage again"
+        )
+
+
+def probe(
+    path: Path, scene_key: str, reference: dict[str, str], frames: tuple[int, int] | None = None
+) -> VideoRecord:
+    """Decode a video once and describe its scene, the frames [start, stop) or all.
+
+    Raises DfdmError when the file is no video, is damaged or truncated, has fewer frames than the scene, changes
+    its size, or its timestamps do not increase.
+    """
+    pts: list[int] = []
+    shape: tuple[int, int] | None = None
+    first: VideoFrame | None = None
+    for frame in _decode(path):
+        first = first or frame
+        if shape not in (None, (frame.width, frame.height)):
+            raise DfdmError(f"{path} changes its size at frame {len(pts)}; cut it there into two files")
+        shape = (frame.width, frame.height)
+        pts.append(frame.pts if frame.pts is not None else -1)
+    if first is None:
+        raise DfdmError(f"{path} holds no frame; replace the file")
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        # Containers count frames before edit lists; a shortfall of more than a tenth is a truncated file.
+        if stream.frames and len(pts) < 0.9 * stream.frames:
+            raise DfdmError(f"{path} is truncated: {len(pts)} of {stream.frames} frames decode; replace the file")
+        time_base, guessed = stream.time_base, stream.guessed_rate or stream.average_rate
+        audio = container.streams.audio[0].codec_context.name if container.streams.audio else None
+    start, stop = frames or (0, len(pts))
+    if stop > len(pts):
+        raise DfdmError(f"scene {scene_key}: frames [{start}, {stop}) go beyond the {len(pts)} frames of {path}")
+    if any(later <= earlier for earlier, later in zip(pts, pts[1:])):
+        raise DfdmError(f"{path} has timestamps that are missing or do not increase; remux it with ffmpeg")
+    rate, constant = _rate(pts, time_base, guessed)
+    scene_pts = [value - pts[start] for value in pts[start:stop]]
+    end = pts[stop] if stop < len(pts) else pts[-1] + round(1 / rate / time_base)
+    planes = _planes(first)
+    full_range = {1: False, 2: True}.get(int(first.color_range))
+    if first.format.name.startswith("yuvj"):
+        full_range = True
+    frame_base = 1 / rate if constant else time_base
+    return VideoRecord(
+        scene_key=scene_key,
+        reference=reference,
+        sha256=sha256(path),
+        start=start,
+        stop=stop,
+        width=planes.shape[1],
+        height=planes.shape[0] * 2 // 3,
+        stored_width=first.width,
+        stored_height=first.height,
+        pixel_format=first.format.name.replace("yuvj420p", "yuv420p"),
+        rotation=first.rotation % 360,
+        rate=(rate.numerator, rate.denominator),
+        time_base=(frame_base.numerator, frame_base.denominator),
+        start_seconds=float((pts[start] - pts[0]) * time_base),
+        duration_seconds=float((end - pts[start]) * time_base),
+        pts=None if constant else tuple(scene_pts),
+        matrix=_tag(int(first.colorspace)),
+        full_range=full_range,
+        primaries=_tag(int(first.color_primaries)),
+        transfer=_tag(int(first.color_trc)),
+        audio=audio,
+    )
+
+
+def _tag(number: int) -> int | None:
+    return None if number in (UNSPECIFIED, 0) else number
+
+
+def _rate(pts: list[int], time_base: Fraction, guessed: Fraction | None) -> tuple[Fraction, bool]:
+    """The frame rate, and whether every timestamp lies within one tick of it; else the average rate."""
+    if len(pts) < 2:
+        return (guessed or Fraction(25)), True
+    average = Fraction(len(pts) - 1) / ((pts[-1] - pts[0]) * time_base)
+    for candidate in (guessed, average.limit_denominator(1001)):
+        if candidate:
+            step = 1 / candidate / time_base
+            if all(abs(value - pts[0] - index * step) <= 1 for index, value in enumerate(pts)):
+                return candidate, True
+    return average.limit_denominator(1_000_000), False
+
+
+def of_encoded(record: VideoRecord) -> VideoRecord:
+    """The record of a video made from a whole scene: same frames, counted from 0, upright yuv420p."""
+    return replace(
+        record,
+        start=0,
+        stop=record.frames,
+        stored_width=record.width,
+        stored_height=record.height,
+        pixel_format="yuv420p",
+        rotation=0,
+    )
