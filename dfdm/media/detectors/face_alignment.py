@@ -1,0 +1,84 @@
+"""face-alignment: the S3FD detector and the 2DFAN-4 landmarks, from weight files that lie on this machine."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from dfdm.errors import DfdmError
+from dfdm.media.detectors import Face
+
+DETECTOR_FILE = "s3fd-619a316812.pth"
+LANDMARKS_FILE = "2DFAN4-11f355bf06.pth.tar"
+_CONFIDENCE = 0.7  # the original's least confidence of S3FD
+
+
+class FaceAlignmentDetector:
+    """S3FD faces with FAN landmarks; confidence is S3FD's probability."""
+
+    def __init__(self, weights: Path, upsample: int, confidence: float, device: str) -> None:
+        try:
+            import face_alignment
+        except ImportError as error:
+            raise DfdmError(
+                f"the detector face_alignment cannot start ({error}); "
+                "install it with pip install --no-deps face-alignment==1.5.0, and scikit-image and numba"
+            ) from None
+        import torch
+        from face_alignment.models import FAN
+
+        class LocalFaceAlignment(face_alignment.FaceAlignment):
+            """The library's class, which would download the landmark network, reading our file instead."""
+
+            def _load_native(self, network_name: str, network_size: int, device: str, dtype: Any) -> Any:
+                network = FAN(network_size)
+                network.load_state_dict(_read(weights / LANDMARKS_FILE))
+                return network.to(device, dtype=dtype).eval()
+
+        def _read(path: Path) -> Any:
+            return torch.load(path, map_location="cpu", weights_only=True)
+
+        try:
+            self._finder = LocalFaceAlignment(
+                face_alignment.LandmarksType.TWO_D,
+                device=device,
+                face_detector="sfd",
+                face_detector_kwargs={
+                    "path_to_detector": str(weights / DETECTOR_FILE),
+                    "filter_threshold": confidence,
+                },
+                compile=False,
+            )
+        except Exception as error:  # torch.load raises many kinds
+            reason = " ".join(str(error).split())[:200]
+            raise DfdmError(
+                f"the weights in {weights} cannot be loaded ({reason}); fetch the files again"
+            ) from None
+        self._scale = 2**upsample
+
+    def detect(self, rgb: np.ndarray) -> list[Face]:
+        """Every face of an RGB uint8 [H, W, 3] frame, the surest first."""
+        large = rgb if self._scale == 1 else cv2.resize(rgb, None, fx=self._scale, fy=self._scale)
+        found = np.array(self._finder.face_detector.detect_from_image(large), np.float32).reshape(-1, 5)
+        if len(found) == 0:
+            return []
+        found = found[np.argsort(-found[:, 4], kind="stable")]
+        found[:, :4] /= self._scale
+        points = self._finder.get_landmarks_from_image(rgb, detected_faces=list(found))
+        return [
+            Face(box[:4], np.asarray(landmarks, np.float32), float(box[4]))
+            for box, landmarks in zip(found, points)
+        ]
+
+
+def build(
+    predictor: Path | None, weights: Path | None, upsample: int, confidence: float | None, device: str
+) -> FaceAlignmentDetector:
+    """Make the detector; `weights` is the folder with its two files, `predictor` is not used."""
+    if weights is None:
+        raise DfdmError(f"set faces.weights to the folder with {DETECTOR_FILE} and {LANDMARKS_FILE}")
+    missing = [name for name in (DETECTOR_FILE, LANDMARKS_FILE) if not (weights / name).is_file()]
+    if missing:
+        raise DfdmError(f"{weights} lacks {' and '.join(missing)}; put face-alignment's weights there")
+    return FaceAlignmentDetector(weights, upsample, _CONFIDENCE if confidence is None else confidence, device)

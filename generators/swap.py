@@ -1,0 +1,181 @@
+"""Render a swap: put a model's face over the tracked face of each frame, planes in, planes out.
+
+Source: docs/architectures.md, Conversion. Frames are I420; only the region around the face becomes RGB. The
+new face goes back to YUV before it is warped onto the frame: colour conversion, warp and blend are affine, so
+this gives the blend in RGB without its rounding, and leaves every sample bit for bit where the mask is 0.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from dfdm.config import RenderConfig
+from dfdm.media import alignment, colour, masks
+from dfdm.media.tracks import FaceTrack
+from dfdm.media.video import VideoRecord, split_planes
+from generators.models.blocks import Autoencoder
+
+_MARGIN = 4  # px of frame around the aligned square that resampling may read
+
+
+@dataclass
+class _Target:
+    """The face of one frame: where it lies and what the model and the blend need of it."""
+
+    frame: int  # its place in the batch
+    region: colour.Region
+    matrix: np.ndarray  # [2, 3] region px -> crop px at the output size
+    fed: np.ndarray  # [in, in, 3] uint8 RGB
+    old: np.ndarray  # [out, out, 3] uint8 RGB
+    mask: np.ndarray  # [out, out] uint8
+
+
+class Swapper:
+    """A model made ready to render one direction.
+
+    `centering` and `coverage` are those the model was trained with; `to` is the side whose face is put in.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        centering: alignment.Centering,
+        coverage: float,
+        to: Literal["a", "b"],
+        settings: RenderConfig,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._model = model.to(device).eval()
+        self._centering: alignment.Centering = centering
+        self._coverage = coverage
+        self._to = to
+        self._settings = settings
+        self._device = torch.device(device)
+        self._input_size = model.input_size
+        self._output_size = model.output_size
+
+    def render(self, frames: Iterator[np.ndarray], track: FaceTrack) -> Iterator[np.ndarray]:
+        """Swap the tracked face in a scene's frames (I420 uint8 [H * 3 / 2, W], all of them, in order).
+
+        A frame without the face is given on as it came; in the others only the 2 x 2 blocks that the mask
+        touches change.
+        """
+        track = track.smoothed(self._settings.smooth)
+        rows = {int(frame): row for row, frame in enumerate(track.frame_index)}
+        frames, start = iter(frames), 0
+        while batch := list(islice(frames, self._settings.batch)):
+            found = [
+                self._target(index, planes, track.landmarks[rows[start + index]], track.record)
+                for index, planes in enumerate(batch)
+                if start + index in rows
+            ]
+            targets = [target for target in found if target is not None]
+            for target, face in zip(targets, self._swap(targets) if targets else []):
+                batch[target.frame] = self._blend(batch[target.frame], target, face, track.record)
+            yield from batch
+            start += len(batch)
+
+    def _matrix(self, landmarks: np.ndarray, size: int) -> np.ndarray:
+        return alignment.aligned_matrix(
+            landmarks, size, self._centering, self._coverage, self._settings.convert_crop
+        )
+
+    def _target(
+        self, frame: int, planes: np.ndarray, landmarks: np.ndarray, record: VideoRecord
+    ) -> _Target | None:
+        """Cut the face out of a frame; None where nothing of it lies inside the frame."""
+        size, settings = self._output_size, self._settings
+        frame_size = (planes.shape[1], planes.shape[0] * 2 // 3)
+        matrix = self._matrix(landmarks, size)
+        region = _region(matrix, size, frame_size)
+        mask = masks.draw_mask(landmarks, settings.mask, frame_size)
+        mask = masks.render_mask(mask, settings.mask_threshold, settings.mask_blur, settings.erosion)
+        mask = masks.cut_mask(mask, size, self._coverage, self._centering, landmarks)
+        if region is None or not mask.any():
+            return None
+        rgb = colour.yuv_to_rgb(planes, record.matrix, record.full_range, region)
+        matrix = _moved(matrix, region)
+        old = fed = alignment.warp(rgb, matrix, size)
+        if self._input_size != size:
+            fed = alignment.warp(
+                rgb, _moved(self._matrix(landmarks, self._input_size), region), self._input_size
+            )
+        return _Target(frame, region, matrix, fed, old, mask)
+
+    @torch.inference_mode()
+    def _swap(self, targets: list[_Target]) -> np.ndarray:
+        """The new faces, RGB float32 0..255 [B, out, out, 3], in the colours of the old ones."""
+        new = self._model.swap(self._tensor([target.fed for target in targets]), to=self._to).float()
+        # [B, 3, out, out]
+        if self._settings.color == "avg":
+            old = self._tensor([target.old for target in targets])  # [B, 3, out, out]
+            mask = self._tensor([target.mask[..., None] for target in targets])  # [B, 1, out, out]
+            new = match_mean(new, old, mask)
+        return (new.clamp(0, 1) * 255).permute(0, 2, 3, 1).cpu().numpy()  # [B, out, out, 3]
+
+    def _tensor(self, images: list[np.ndarray]) -> Tensor:
+        stacked = torch.from_numpy(np.stack(images)).to(self._device)
+        return stacked.permute(0, 3, 1, 2).float() / 255  # [B, C, size, size]
+
+    @staticmethod
+    def _blend(planes: np.ndarray, target: _Target, face: np.ndarray, record: VideoRecord) -> np.ndarray:
+        """Lay a face [out, out, 3] over a copy of the frame."""
+        x0, y0, x1, y1 = target.region
+        yuv = colour.rgb_to_yuv444(face, record.matrix, record.full_range)
+        layers = cv2.merge([*cv2.split(yuv), target.mask.astype(np.float32) / 255])  # [out, out, 4]
+        cubic = alignment.scale_of(target.matrix) < 1
+        layers = cv2.warpAffine(
+            layers,
+            target.matrix,
+            (x1 - x0, y1 - y0),
+            flags=cv2.WARP_INVERSE_MAP | (cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR),
+            borderMode=cv2.BORDER_CONSTANT,
+        )
+        luma, *chroma, mask = cv2.split(layers)
+        mask = np.clip(mask, 0, 1)
+        out = planes.copy()
+        y, *uv = split_planes(out)
+        _lay(y[y0:y1, x0:x1], luma, mask)
+        half = colour.halve(mask)
+        for plane, new in zip(uv, chroma):
+            _lay(plane[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2], colour.halve(new), half)
+        return out
+
+
+def match_mean(new: Tensor, old: Tensor, mask: Tensor) -> Tensor:
+    """Give new faces the mean colour, weighted by the mask, of the old ones ("avg-color").
+
+    Faces [B, 3, S, S], masks [B, 1, S, S], all 0..1; where a mask is empty the face stays. Source:
+    docs/architectures.md, Conversion 3.
+    """
+    weight = mask.sum((2, 3), keepdim=True)  # [B, 1, 1, 1]
+    for _ in range(2):  # as the original; the second time only rounding is left
+        shift = ((old - new) * mask).sum((2, 3), keepdim=True) / weight  # [B, 3, 1, 1]
+        new = torch.where(weight > 0, new + shift, new)
+    return new
+
+
+def _region(matrix: np.ndarray, size: int, frame_size: tuple[int, int]) -> colour.Region | None:
+    """The even box of the frame that holds the aligned square and a margin; None outside the frame."""
+    corners = np.array([[0, 0], [size - 1, 0], [size - 1, size - 1], [0, size - 1]])
+    square = alignment.transform(corners, alignment.invert(matrix))
+    low = np.maximum(np.floor(square.min(axis=0)) - _MARGIN, 0).astype(int) // 2 * 2
+    high = np.minimum(np.ceil(square.max(axis=0)) + 1 + _MARGIN, frame_size).astype(int) // 2 * 2
+    return (*low.tolist(), *high.tolist()) if (low < high).all() else None
+
+
+def _moved(matrix: np.ndarray, region: colour.Region) -> np.ndarray:
+    """A frame's matrix for coordinates that count from the region's corner."""
+    return np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ np.array(region[:2])])
+
+
+def _lay(plane: np.ndarray, new: np.ndarray, mask: np.ndarray) -> None:
+    """Blend new samples into a uint8 plane by a mask 0..1; where it is 0 the plane stays exactly."""
+    old = plane.astype(np.float32)
+    plane[:] = np.rint(old + mask * (new - old)).clip(0, 255)
