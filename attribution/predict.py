@@ -1,0 +1,79 @@
+"""One answer a video, the averaged logits of its fixed clips; and trained models read from their files."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from attribution import models
+from attribution.clips import Clips, Video, normalise
+from dfdm.config import AttributionConfig
+from dfdm.dataset.crops import CropReader
+from dfdm.errors import DfdmError
+from dfdm.training import autocast
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model with its classes, settings and everything else its file says of it (`about`)."""
+
+    model: nn.Module
+    classes: list[str]
+    settings: AttributionConfig
+    about: dict[str, object]
+
+
+@torch.no_grad()
+def video_logits(model: nn.Module, clips: Clips, device: torch.device) -> np.ndarray:
+    """Mean logits over every video's fixed clips: float64 `[videos, classes]`. Sets eval mode."""
+    model.eval()
+    settings, sums = clips.settings, None
+    counts = np.zeros(len(clips.videos))
+    for frames, _, index in clips.batches(clips.fixed()):
+        with autocast(device, settings.amp):
+            logits = model(normalise(frames, device, settings.channels_last))  # [B, classes]
+        values = logits.double().cpu().numpy()
+        sums = np.zeros((len(counts), values.shape[1])) if sums is None else sums
+        np.add.at(sums, index.numpy(), values)
+        np.add.at(counts, index.numpy(), 1)
+    if sums is None:
+        raise DfdmError("there is no video to classify; every one has fewer face frames than attribution.clip")
+    return sums / counts[:, None]
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities over the last axis."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def load(path: Path, device: torch.device) -> Trained:
+    """Read `model.safetensors` as `attribution.train` wrote it, ready to classify."""
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            about = json.loads((file.metadata() or {})["dfdm"])
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise DfdmError(f"{path} does not exist; train the classifier first") from None
+    except (safetensors.SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise DfdmError(f"{path} is no classifier of this pipeline ({error}); train it again") from None
+    settings = AttributionConfig.model_validate(about["settings"])
+    model = models.build(settings.model, len(about["classes"]), settings.depth, settings.clip)
+    model.load_state_dict(tensors)
+    if settings.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    return Trained(model.to(device).eval(), about["classes"], settings, about)
+
+
+def predict(trained: Trained, crops: Path, device: torch.device) -> dict[str, float]:
+    """Probability of every class for one video of unknown origin, from its crop file."""
+    frames = len(CropReader(crops))
+    if frames < trained.settings.clip:
+        raise DfdmError(f"{crops} has {frames} frames with a face, fewer than the clip ({trained.settings.clip})")
+    clips = Clips([Video(crops.stem, 0, crops, frames)], trained.settings)
+    return dict(zip(trained.classes, softmax(video_logits(trained.model, clips, device))[0].tolist()))

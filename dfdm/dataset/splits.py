@@ -1,0 +1,137 @@
+"""Which videos train, validate and test: by scene, or by the people shown; by list or by hash.
+
+The scene split keeps everything made of one scene (all models, qualities, swapped-in faces, the original) on
+one side. The identity split parts the people: nobody of a test video is seen in training or validation.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+from dfdm.config import IdentitySplit, SceneSplit, SplitsConfig
+from dfdm.errors import DfdmError
+from dfdm.names import VideoName
+
+Part = Literal["train", "validation", "test"]
+Kind = Literal["scene", "identity"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}  # of the hash; an expectation, not a quota
+
+
+def hash_part(key: str, seed: int) -> Part:
+    """The part that sha256 of seed and key falls into, 70 / 15 / 15 per cent; the same on every machine."""
+    point = int.from_bytes(hashlib.sha256(f"{seed}:{key}".encode()).digest()[:6]) / 2**48
+    if point < SHARES["train"]:
+        return "train"
+    return "validation" if point < SHARES["train"] + SHARES["validation"] else "test"
+
+
+def _listed(key: str, split: SceneSplit | IdentitySplit) -> Part | None:
+    """The part whose list holds the key, or None."""
+    return next((part for part in PARTS if key in (getattr(split, part) or [])), None)
+
+
+def _by_hash(split: SceneSplit | IdentitySplit) -> bool:
+    return all(getattr(split, part) is None for part in PARTS)
+
+
+def split_scene(video: VideoName, split: SceneSplit, seed: int) -> Part | None:
+    """The part of a video by its scene; None: a scene that no list names.
+
+    All three lists null: by hash. Some given and others null is an error.
+    """
+    if _by_hash(split):
+        return hash_part(video.scene_key, seed)
+    missing = [part for part in PARTS if getattr(split, part) is None]
+    if missing:
+        raise DfdmError(f"splits.scene.{missing[0]} is null, but other lists are given; give all three or none")
+    return _listed(video.scene_key, split)
+
+
+def split_identity(video: VideoName, splits: SplitsConfig, seed: int) -> Part | None:
+    """The part of a video by its people, in either order; None: they stand in two parts, or in no list.
+
+    An original stands where its one person does. All three lists null: by hash. `train` and `test` given and
+    `validation` null: few people, so validation is made of the training people's scenes that the scene split
+    (by hash where `splits.scene` is null) does not train on. Any other list missing is an error.
+    """
+    split = splits.identity or IdentitySplit()
+    if not _by_hash(split) and (split.train is None or split.test is None):
+        missing = "train" if split.train is None else "test"
+        raise DfdmError(f"splits.identity.{missing} is null while another list is given; give train and test, or none")
+    people = video.pair or (video.video_id,)
+    parts = {hash_part(person, seed) if _by_hash(split) else _listed(person, split) for person in people}
+    part = parts.pop() if len(parts) == 1 else None
+    if part == "train" and not _by_hash(split) and split.validation is None:
+        scene_part = split_scene(video, splits.scene or SceneSplit(), seed)
+        return scene_part and ("train" if scene_part == "train" else "validation")
+    return part
+
+
+def split_videos(videos: Sequence[VideoName], kind: Kind, splits: SplitsConfig, seed: int) -> list[Part | None]:
+    """Part of every video, in their order; checked: no leak, and no part without a swapped video.
+
+    None: dropped; count and report them (`describe`).
+    """
+    if kind == "scene":
+        parts = [split_scene(video, splits.scene or SceneSplit(), seed) for video in videos]
+    else:
+        parts = [split_identity(video, splits, seed) for video in videos]
+    check_leaks(videos, parts, kind)
+    check_filled(videos, parts, kind)
+    return parts
+
+
+def describe(parts: Sequence[Part | None]) -> str:
+    """The sizes of a split as text: `train 20, validation 5, test 5, dropped 0`."""
+    counts = Counter(parts)
+    return ", ".join(f"{part or 'dropped'} {counts[part]}" for part in (*PARTS, None))
+
+
+def check_filled(videos: Sequence[VideoName], parts: Sequence[str | None], kind: Kind) -> None:
+    """Fail where a part holds no swapped video, with the names to write into the config."""
+    swaps = [(video, part) for video, part in zip(videos, parts) if video.face_id]
+    filled = {part for _, part in swaps}
+    empty = [part for part in PARTS if part not in filled]
+    if not empty:
+        return
+    keys = {video.scene_key for video, _ in swaps} if kind == "scene" else {id for v, _ in swaps for id in v.pair or ()}
+    raise DfdmError(
+        f"the {kind} split leaves {' and '.join(empty)} without a swapped video; list "
+        f"{'scenes' if kind == 'scene' else 'people'} under splits.{kind}.train, validation and test "
+        f"(there are: {', '.join(sorted(keys)) or 'none'})"
+    )
+
+
+def check_leaks(videos: Sequence[VideoName], parts: Sequence[str | None], kind: Kind) -> None:
+    """Fail, naming what leaks: a video listed twice, a scene in two parts, or a test person seen elsewhere.
+
+    The last is checked for `identity` only; people in training and validation are no leak into the score.
+    Dropped videos (None) do not count.
+    """
+    twice = [str(video) for video, count in Counter(videos).items() if count > 1]
+    if twice:
+        raise DfdmError(f"the manifest lists {_some(twice)} more than once; build it again")
+    scenes: dict[str, set[str]] = defaultdict(set)
+    people: dict[str, set[str]] = defaultdict(set)
+    for video, part in zip(videos, parts, strict=True):
+        if part is not None:
+            scenes[video.scene_key].add(part)
+            for person in video.pair or (video.video_id,):
+                people[person].add(part)
+    torn = [key for key, found in scenes.items() if len(found) > 1]
+    if torn:
+        raise DfdmError(f"the {kind} split leaks: scene {_some(torn)} stands in two parts; build the manifest again")
+    seen = [person for person, found in people.items() if "test" in found and len(found) > 1]
+    if kind == "identity" and seen:
+        raise DfdmError(
+            f"the identity split leaks: {_some(seen)} of the test part is seen in another part; "
+            "build the manifest again"
+        )
+
+
+def _some(items: list[str]) -> str:
+    """Up to three of the items, and how many more there are."""
+    rest = len(items) - 3
+    return ", ".join(sorted(items)[:3]) + (f" and {rest} more" if rest > 0 else "")

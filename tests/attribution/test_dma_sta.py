@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch.nn import functional as F
+
+from attribution import models
+from attribution.models import dma_sta
+from dfdm.errors import DfdmError
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+def test_depth_50_with_five_classes_and_clip_10_has_the_published_size_and_prefixes():
+    model = models.build("dma_sta", 5, 50, 10)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 23_519_945
+    assert len(model.state_dict()) == 338
+    prefixes = {key.split(".")[0] for key in model.state_dict()}
+    assert prefixes == {"conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "fc", "ta"}
+    gates = [module for module in model.modules() if isinstance(module, dma_sta.Gate)]
+    assert len(gates) == 16
+    assert {sum(p.numel() for p in gate.parameters()) for gate in gates} == {98}
+    assert models.names() == ["dma_sta"]
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50, 101])
+def test_state_of_torchvisions_resnet_is_a_part_of_the_state(depth):
+    with torch.device("meta"):
+        own = dma_sta.DmaSta(5, depth, 10).state_dict()
+        theirs = getattr(torchvision.models, f"resnet{depth}")(num_classes=5).state_dict()
+    assert {key: value.shape for key, value in theirs.items()}.items() <= {k: v.shape for k, v in own.items()}.items()
+
+
+def test_convolutions_start_normal_with_the_published_deviation():
+    model = dma_sta.DmaSta(5, 18, 10)
+    gates = torch.cat([m.conv.weight.flatten() for m in model.modules() if isinstance(m, dma_sta.Gate)])
+    assert gates.std().item() == pytest.approx(0.202, abs=0.015)
+    assert model.layer4[1].conv2.weight.std().item() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.01)
+    assert torch.equal(model.bn1.weight, torch.ones(64))
+
+
+def test_gate_multiplies_by_the_sigmoid_of_a_convolution_of_mean_then_max():
+    gate = dma_sta.Gate()
+    x = torch.randn(2, 6, 9, 9)
+    with torch.no_grad():
+        for channel, summary in ((0, x.mean(1)), (1, x.max(1).values)):
+            gate.conv.weight.zero_()
+            gate.conv.weight[0, channel, 3, 3] = 2.0
+            assert torch.allclose(gate(x), x * torch.sigmoid(2 * summary)[:, None], atol=1e-6)
+
+
+@pytest.mark.parametrize(("block", "last"), [(dma_sta.Basic, "2"), (dma_sta.Bottleneck, "3")])
+def test_gate_stands_after_the_last_batch_norm_and_before_the_shortcut(block, last):
+    module = block(16, 8, 2).eval()
+    seen = {}
+    getattr(module, f"bn{last}").register_forward_hook(lambda m, i, output: seen.update(branch=output.clone()))
+    x = torch.randn(3, 16, 8, 8)
+    with torch.no_grad():
+        module.gate.conv.weight.zero_()  # a gate of one half everywhere
+        output = module(x)
+        expected = F.relu(0.5 * seen["branch"] + module.downsample(x))
+    assert torch.allclose(output, expected, atol=1e-6)
+    assert module.downsample[0].stride == (2, 2)
+    strided = module.conv1 if block is dma_sta.Basic else module.conv2
+    assert strided.kernel_size == (3, 3)
+    assert strided.stride == (2, 2)
+
+
+def test_temporal_attention_equals_its_formula_in_numpy():
+    attention = dma_sta.TemporalAttention(10)
+    features = torch.randn(4, 10, 32)
+    first, second = attention.squeeze.weight.detach().numpy(), attention.expand.weight.detach().numpy()
+    assert first.shape == (5, 10)
+    assert second.shape == (10, 5)
+    for output, clip in zip(attention(features).detach().numpy(), features.numpy()):
+        mean = [frame.sum() / 32 for frame in clip]
+        weights = 1 / (1 + np.exp(-(second @ np.maximum(first @ mean, 0))))
+        expected = sum(weight * frame for weight, frame in zip(weights, clip)) / weights.sum()
+        np.testing.assert_allclose(output, expected, atol=1e-6)
+
+
+def test_frames_folded_in_chunks_equal_the_whole_and_frames_one_by_one_in_evaluation(monkeypatch):
+    model = dma_sta.DmaSta(5, 18, 4).eval()
+    clips = torch.randn(3, 4, 3, 32, 32)
+    with torch.no_grad():
+        whole = model(clips)
+        monkeypatch.setattr(dma_sta, "CHUNK", 5)
+        assert torch.allclose(model(clips), whole, atol=1e-5)
+        features = torch.stack([model.features(clips[:, i]) for i in range(4)], 1)
+        assert torch.allclose(model.fc(model.ta(features)), whole, atol=1e-5)
+
+
+def test_a_clip_of_another_length_is_an_error():
+    with pytest.raises(DfdmError, match="clips of 4 frames, not 3"):
+        dma_sta.DmaSta(5, 18, 4)(torch.zeros(1, 3, 3, 32, 32))
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_a_gradient_reaches_every_parameter(depth):
+    model = dma_sta.DmaSta(5, depth, 4)
+    F.cross_entropy(model(torch.randn(2, 4, 3, 32, 32)), torch.tensor([0, 3])).backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert without == []
+
+
+def test_imagenet_weights_fill_all_but_fc_gates_and_temporal_attention(tmp_path):
+    theirs = torchvision.models.resnet18().state_dict()
+    path = tmp_path / "resnet18.pth"
+    torch.save(theirs, path)
+    torch.manual_seed(1)
+    fresh = models.build("dma_sta", 3, 18, 4).state_dict()
+    torch.manual_seed(1)
+    filled = models.build("dma_sta", 3, 18, 4, path).state_dict()
+    for key, value in filled.items():
+        given = key.split(".")[0] not in ("fc", "ta") and "gate" not in key
+        assert torch.equal(value, theirs[key] if given else fresh[key]), key
+
+
+def test_weights_that_do_not_fit_are_errors_that_name_the_file(tmp_path):
+    path = tmp_path / "weights.pth"
+    with pytest.raises(DfdmError, match="does not exist"):
+        models.build("dma_sta", 5, 18, 4, path)
+    path.write_bytes(b"no weights")
+    with pytest.raises(DfdmError, match=r"weights\.pth is no state dict"):
+        models.build("dma_sta", 5, 18, 4, path)
+    torch.save(torchvision.models.resnet18().state_dict(), path)
+    with pytest.raises(DfdmError, match=r"another network .* check attribution\.depth"):
+        models.build("dma_sta", 5, 34, 4, path)
