@@ -22,6 +22,7 @@ from dfdm.media.video import VideoRecord, split_planes
 from generators.models.blocks import Autoencoder
 
 _MARGIN = 4  # px of frame around the aligned square that resampling may read
+_EDGE = 2  # px around the face that it is padded by before it is warped back: the reach of cubic resampling
 
 
 @dataclass
@@ -82,13 +83,9 @@ class Swapper:
             start += len(batch)
 
     def _matrix(self, landmarks: np.ndarray, size: int) -> np.ndarray:
-        return alignment.aligned_matrix(
-            landmarks, size, self._centering, self._coverage, self._settings.convert_crop
-        )
+        return alignment.aligned_matrix(landmarks, size, self._centering, self._coverage, self._settings.convert_crop)
 
-    def _target(
-        self, frame: int, planes: np.ndarray, landmarks: np.ndarray, record: VideoRecord
-    ) -> _Target | None:
+    def _target(self, frame: int, planes: np.ndarray, landmarks: np.ndarray, record: VideoRecord) -> _Target | None:
         """Cut the face out of a frame; None where nothing of it lies inside the frame."""
         size, settings = self._output_size, self._settings
         frame_size = (planes.shape[1], planes.shape[0] * 2 // 3)
@@ -103,9 +100,7 @@ class Swapper:
         matrix = _moved(matrix, region)
         old = fed = alignment.warp(rgb, matrix, size)
         if self._input_size != size:
-            fed = alignment.warp(
-                rgb, _moved(self._matrix(landmarks, self._input_size), region), self._input_size
-            )
+            fed = alignment.warp(rgb, _moved(self._matrix(landmarks, self._input_size), region), self._input_size)
         return _Target(frame, region, matrix, fed, old, mask)
 
     @torch.inference_mode()
@@ -128,14 +123,17 @@ class Swapper:
         """Lay a face [out, out, 3] over a copy of the frame."""
         x0, y0, x1, y1 = target.region
         yuv = colour.rgb_to_yuv444(face, record.matrix, record.full_range)
-        layers = cv2.merge([*cv2.split(yuv), target.mask.astype(np.float32) / 255])  # [out, out, 4]
+        # Beyond the square the colour goes on and the mask is 0: no fringe where the mask reaches the edge.
+        yuv = cv2.copyMakeBorder(yuv, _EDGE, _EDGE, _EDGE, _EDGE, cv2.BORDER_REPLICATE)
+        layers = cv2.merge([*cv2.split(yuv), np.pad(target.mask.astype(np.float32) / 255, _EDGE)])
+        # layers: [out + 2 edges, out + 2 edges, 4]
         cubic = alignment.scale_of(target.matrix) < 1
         layers = cv2.warpAffine(
             layers,
-            target.matrix,
+            target.matrix + np.array([0, 0, _EDGE]),
             (x1 - x0, y1 - y0),
             flags=cv2.WARP_INVERSE_MAP | (cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR),
-            borderMode=cv2.BORDER_CONSTANT,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         luma, *chroma, mask = cv2.split(layers)
         mask = np.clip(mask, 0, 1)
