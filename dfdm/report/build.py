@@ -1,0 +1,207 @@
+"""The report: one self-contained HTML page of whatever a results folder holds."""
+
+import datetime
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import jinja2
+
+from dfdm.config import Config
+from dfdm.errors import DfdmError
+from dfdm.files import atomic
+from dfdm.names import REAL
+from dfdm.report import figures, pictures
+from dfdm.report.clips import chosen_clips, clip_views
+from dfdm.report.results import (
+    EncodedVideo,
+    Results,
+    Score,
+    expected_names,
+    pairs,
+    read_results,
+    read_scores,
+    versions,
+)
+
+FEW_VIDEOS = 100  # below this a score says little
+MOST_PAIRS = 12  # trainings shown; an even choice beyond
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Videos of one model at one quality: how many there are, how many the config asks for, bytes and frames."""
+
+    videos: int
+    expected: int
+    bytes: int
+    frames: int
+
+
+@dataclass(frozen=True)
+class Training:
+    """One pair's trainings: curves, the log's last iteration and losses by model, preview sheets."""
+
+    pair: str
+    chart: str | None
+    last: dict[str, tuple[int, float, float]]
+    previews: dict[str, str]
+
+
+def build(cfg: Config, results: Path, out: Path) -> None:
+    """Write the report of a results folder to `out`, an HTML page that loads nothing from anywhere.
+
+    What the config asks for and the folder lacks is listed on the page. Raises DfdmError for a damaged file.
+    """
+    found = read_results(cfg, results)
+    missing = list(found.missing)
+    scores = read_scores(cfg, results, missing)
+    clips = list(clip_views(cfg, found))
+    page = _template().render(
+        cfg=cfg,
+        settings={model: cfg.settings(model) for model in cfg.models},
+        now=datetime.datetime.now().astimezone(),
+        clips=clips,
+        clip_count=len(cfg.clips),
+        chosen_count=len(chosen_clips(cfg)),
+        holdings=holdings(cfg, found),
+        models=[REAL, *cfg.models],
+        scores=scores,
+        verdict=verdict(scores),
+        learning=_learning(scores),
+        trainings=[_training(cfg, found, pair) for pair in _shown_pairs(cfg)],
+        pair_count=len(pairs(cfg)),
+        tracks=found.tracks,
+        parts=_parts(found),
+        times=found.times,
+        versions=versions(),
+        missing=missing,
+        people={clip.video_id for clip in cfg.clips} | {clip.face_id for clip in cfg.clips},
+    )
+    with atomic(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def holdings(cfg: Config, found: Results) -> dict[tuple[str, int], Holding]:
+    """Counts by (model, crf), `real` among the models."""
+    table = {}
+    for model in (REAL, *cfg.models):
+        names = expected_names(cfg, model)
+        for crf in cfg.qualities:
+            videos = [found.videos[str(name), crf] for name in names if (str(name), crf) in found.videos]
+            table[model, crf] = _holding(videos, len(names))
+    return table
+
+
+def _holding(videos: list[EncodedVideo], expected: int) -> Holding:
+    frames = sum(video.frames or 0 for video in videos)
+    return Holding(len(videos), expected, sum(video.bytes for video in videos), frames)
+
+
+def verdict(scores: list[Score]) -> list[str]:
+    """What the scores do and do not show, in plain sentences."""
+    if not scores:
+        return ["No scores yet: the attribution stage has not run."]
+    sentences = []
+    fewest = min(score.videos for score in scores)
+    if fewest < FEW_VIDEOS:
+        sentences.append(
+            f"The test part holds {fewest} videos of each quality. With so few, the scores show that the line runs "
+            "from a video to a score, not how good the method is."
+        )
+    for score in scores:
+        low, high = score.interval
+        if low <= score.chance <= high:
+            sentences.append(
+                f"At crf {score.crf} the interval includes chance ({percent(score.chance)}): no skill is shown there."
+            )
+    return sentences
+
+
+def _learning(scores: list[Score]) -> str | None:
+    logs = {f"crf {score.crf}": score.log for score in scores if score.log is not None and len(score.log)}
+    if not logs:
+        return None
+    chart = figures.learning_chart(logs, scores[0].chance)
+    return pictures.embedded(chart, "image/svg+xml")
+
+
+def _shown_pairs(cfg: Config) -> list[str]:
+    every = pairs(cfg)
+    step = max(1, -(-len(every) // MOST_PAIRS))
+    return every[::step]
+
+
+def _training(cfg: Config, found: Results, pair: str) -> Training:
+    logs = {model: found.losses[pair, model] for model in cfg.models if (pair, model) in found.losses}
+    logs = {model: log for model, log in logs.items() if len(log)}
+    chart = None
+    if logs:
+        first, _, second = pair.partition("_")
+        chart = pictures.embedded(figures.loss_chart(logs, (first, second)), "image/svg+xml")
+    last = {
+        model: (int(log["iteration"].iloc[-1]), float(log["loss_a"].iloc[-1]), float(log["loss_b"].iloc[-1]))
+        for model, log in logs.items()
+    }
+    previews = {model: _sheet(found.previews[pair, model]) for model in cfg.models if (pair, model) in found.previews}
+    return Training(pair, chart, last, previews)
+
+
+def _sheet(path: Path) -> str:
+    """A preview sheet with the stamp on a strip of its own below the pictures."""
+    image = cv2.imread(str(path))
+    if image is None:
+        raise DfdmError(f"{path} is no readable picture; delete it and train again")
+    sheet = pictures.fit_width(image[..., ::-1], 960)
+    strip = max(18, sheet.shape[1] // 40)
+    taller = cv2.copyMakeBorder(sheet, 0, strip, 0, 0, cv2.BORDER_CONSTANT)
+    return pictures.embedded(pictures.jpeg(pictures.stamp(taller, "preview", share=strip / len(taller))))
+
+
+def _parts(found: Results) -> dict[str, dict[str, int]]:
+    """For each split in the manifest: swapped videos by part; those in no part are counted as `none`."""
+    if found.manifest is None:
+        return {}
+    swapped = found.manifest[found.manifest["model"] != REAL]
+    return {
+        split: dict(Counter(swapped[f"split_{split}"].fillna("none")))
+        for split in ("scene", "identity")
+        if f"split_{split}" in swapped and swapped[f"split_{split}"].notna().any()
+    }
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("dfdm.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(size=size_text, percent=percent, duration=duration)
+    return environment.get_template("page.html")
+
+
+def size_text(count: float) -> str:
+    """Bytes in words: `3.2 MB` (powers of 1000)."""
+    power = 0
+    while count >= 999.5 and power < 4:
+        count, power = count / 1000, power + 1
+    digits = 0 if power == 0 or count >= 99.95 else 1
+    return f"{count:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a whole per cent; a dash for None."""
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: `48 s`, `2 min 13 s`, `3 h 02 min`."""
+    total = round(seconds)
+    if total < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60:02d} s"
+    return f"{total // 3600} h {total % 3600 // 60:02d} min"

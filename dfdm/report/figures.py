@@ -1,0 +1,105 @@
+"""Charts of the page, as SVG: loss curves of the autoencoders, learning curves of the classifier."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot
+
+INK, QUIET, GRID = "#1f2933", "#616e7c", "#e4e7eb"
+BLUE, ORANGE = "#2563a8", "#c2611f"
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": "#9aa5b1",
+    "axes.labelcolor": QUIET,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "lines.linewidth": 1.4,
+    "legend.frameon": False,
+    "svg.hashsalt": "dfdm",
+}
+
+
+def smooth(values: np.ndarray, span: int) -> np.ndarray:
+    """The running mean over `span` values, shorter at both ends."""
+    if span < 2:
+        return values
+    kernel = np.ones(span)
+    return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
+
+
+def loss_chart(logs: Mapping[str, pd.DataFrame], labels: tuple[str, str]) -> bytes:
+    """One panel a model: the loss of both sides over the iterations, raw (faint) and as a running mean.
+
+    `logs` maps a model to its loss table (columns iteration, loss_a, loss_b); `labels` names the two sides.
+    """
+    with pyplot.rc_context(STYLE):
+        figure, axes = _panels(len(logs), height=2.5)
+        for panel, (model, log) in zip(axes, logs.items()):
+            for column, colour, label in (("loss_a", BLUE, labels[0]), ("loss_b", ORANGE, labels[1])):
+                values = log[column].to_numpy(float)
+                panel.plot(log["iteration"], values, color=colour, alpha=0.22, linewidth=0.8)
+                panel.plot(log["iteration"], smooth(values, max(1, len(values) // 25)), color=colour, label=label)
+            panel.set_title(model)
+            panel.set_yscale("log")
+            panel.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%.3g"))
+            panel.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+            panel.yaxis.set_major_locator(matplotlib.ticker.LogLocator(base=10, subs=(1, 2, 5)))
+            panel.set_xlabel("iteration")
+        axes[0].set_ylabel("loss")
+        axes[0].legend(loc="upper right", fontsize=8)
+        return _svg(figure)
+
+
+def learning_chart(logs: Mapping[str, pd.DataFrame], chance: float) -> bytes:
+    """One panel a quality: training loss, and accuracy on training and validation clips over the epochs.
+
+    `logs` maps a quality's name to its table (columns epoch, train_loss, train_accuracy, validation_accuracy);
+    `chance` is the accuracy of guessing.
+    """
+    with pyplot.rc_context(STYLE):
+        figure, axes = _panels(len(logs), height=2.8)
+        for panel, (title, log) in zip(axes, logs.items()):
+            panel.axhline(chance, color=QUIET, linestyle=":", linewidth=1, label="chance")
+            panel.plot(log["epoch"], log["train_accuracy"], color=BLUE, label="training accuracy")
+            panel.plot(log["epoch"], log["validation_accuracy"], color=ORANGE, label="validation accuracy")
+            panel.set_ylim(0, 1.02)
+            panel.set_title(title)
+            panel.set_xlabel("epoch")
+            loss = panel.twinx()
+            loss.plot(log["epoch"], log["train_loss"], color=QUIET, linewidth=1, label="training loss (right)")
+            loss.set_ylim(bottom=0)
+            loss.grid(False)
+        axes[0].set_ylabel("accuracy")
+        handles, labels = axes[0].get_legend_handles_labels()
+        more_handles, more_labels = loss.get_legend_handles_labels()
+        figure.legend(handles + more_handles, labels + more_labels, loc="outside lower center", ncols=4, fontsize=8)
+        return _svg(figure)
+
+
+def _panels(count: int, height: float) -> tuple[Any, list[Any]]:
+    width = min(12.0, 2.4 * count + 0.4) if count > 3 else 4.0 * count
+    figure, axes = pyplot.subplots(1, count, figsize=(width, height), layout="constrained", squeeze=False)
+    return figure, list(axes[0])
+
+
+def _svg(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    pyplot.close(figure)
+    return buffer.getvalue()

@@ -1,0 +1,115 @@
+"""Pictures for the page: one frame of a video, the SYNTHETIC stamp, close-ups, and how they are embedded."""
+
+import base64
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dfdm.errors import DfdmError
+from dfdm.media.colour import yuv_to_rgb
+from dfdm.media.tracks import FaceTrack
+from dfdm.media.video import VideoRecord, read_planes
+
+STAMP_RGB = (155, 28, 28)
+STAMP_TEXT = "SYNTHETIC"
+BAR_RGB = (17, 17, 17)
+
+
+def chosen_face(track: FaceTrack, held_out: float) -> int | None:
+    """Which face of the track the page shows: the middle one of the held-out tail, else of all; None without faces.
+
+    The answer is a position in the track's arrays, not a frame number. `held_out` is the last share of the frames
+    with a face, which no training saw (docs/architectures.md, Training).
+    """
+    count = len(track.frame_index)
+    if not count:
+        return None
+    tail = max(1, round(count * held_out)) if held_out else count
+    return count - 1 - (tail - 1) // 2
+
+
+def read_frame(path: Path, record: VideoRecord, index: int) -> np.ndarray:
+    """One frame of a scene, counted from the scene's first: uint8 RGB [height, width, 3]."""
+    for position, planes in enumerate(read_planes(path, record)):
+        if position == index:
+            return yuv_to_rgb(planes, record.matrix, record.full_range)
+    raise DfdmError(f"{path} has no frame {index} of {record.scene_key}; run the encode stage again")
+
+
+def stamp(rgb: np.ndarray, detail: str = "", share: float = 0.1) -> np.ndarray:
+    """A copy of a picture whose lowest rows say SYNTHETIC; `share` is the strip's part of the height."""
+    stamped = rgb.copy()
+    height, width = stamped.shape[:2]
+    strip = max(12, round(height * share))
+    stamped[height - strip :] = STAMP_RGB
+    text = f"{STAMP_TEXT} {detail}".strip()
+    (unit_width, unit_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, 1.0, 1)
+    scale = min(0.5 * strip / unit_height, 0.92 * width / unit_width)
+    left = round((width - unit_width * scale) / 2)
+    base = round(height - (strip - unit_height * scale) / 2)
+    thickness = max(1, round(scale * 1.4))
+    cv2.putText(stamped, text, (left, base), cv2.FONT_HERSHEY_DUPLEX, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+    return stamped
+
+
+def close_up(rgb: np.ndarray, landmarks: np.ndarray, size: int, margin: float = 0.35) -> np.ndarray:
+    """The square around a face, [size, size, 3], `margin` of the face's extent free on each side, edges repeated."""
+    window = _window(landmarks, size, margin)
+    flags = cv2.INTER_AREA if window[0, 0] < 1 else cv2.INTER_CUBIC
+    return cv2.warpAffine(rgb, window, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _window(landmarks: np.ndarray, size: int, margin: float) -> np.ndarray:
+    """Frame pixels to close-up pixels, [2, 3]."""
+    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+    side = float((high - low).max()) * (1 + 2 * margin)
+    left, top = (low + high) / 2 - side / 2
+    top -= 0.1 * side  # landmarks end at the brows; the forehead belongs to the picture
+    scale = size / side
+    return np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float64)
+
+
+def cover_eyes(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """A copy with a solid bar over brows and eyes, along the line of the eyes and out past both temples.
+
+    `landmarks` is [68, 2] in the picture's own pixels.
+    """
+    covered = rgb.copy()
+    cv2.fillConvexPoly(covered, np.rint(eye_bar(landmarks)).astype(np.int32), BAR_RGB)
+    return covered
+
+
+def eye_bar(landmarks: np.ndarray) -> np.ndarray:
+    """The corners [4, 2] of the bar that `cover_eyes` fills."""
+    left, right = landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)
+    distance = float(np.hypot(*(right - left)))
+    along = (right - left) / distance
+    across = np.array([-along[1], along[0]])
+    centre = (left + right) / 2
+    points = np.concatenate([landmarks[17:27], landmarks[36:48], landmarks[[0, 16]]]) - centre
+    reach_left = (points @ along).min() - 0.25 * distance
+    reach_right = (points @ along).max() + 0.25 * distance
+    eyes_and_brows = points[:22] @ across
+    top, bottom = eyes_and_brows.min() - 0.15 * distance, eyes_and_brows.max() + 0.3 * distance
+    corners = [(reach_left, top), (reach_right, top), (reach_right, bottom), (reach_left, bottom)]
+    return np.array([centre + x * along + y * across for x, y in corners])
+
+
+def fit_width(rgb: np.ndarray, width: int) -> np.ndarray:
+    """A picture no wider than `width`."""
+    if rgb.shape[1] <= width:
+        return rgb
+    height = round(rgb.shape[0] * width / rgb.shape[1])
+    return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def jpeg(rgb: np.ndarray, quality: int = 85) -> bytes:
+    """A picture as JPEG."""
+    _, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.tobytes()
+
+
+def embedded(data: bytes, kind: str = "image/jpeg") -> str:
+    """Bytes as a data address that a page can hold."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

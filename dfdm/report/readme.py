@@ -1,0 +1,65 @@
+"""The README's picture: original and swaps side by side, eyes covered, marked SYNTHETIC."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dfdm.config import Config
+from dfdm.errors import DfdmError
+from dfdm.files import atomic
+from dfdm.media.tracks import FaceTrack
+from dfdm.media.video import of_encoded
+from dfdm.names import REAL, VideoName, parse_name
+from dfdm.report import pictures
+from dfdm.report.clips import moment
+from dfdm.report.results import video_path
+
+SIZE = 232
+GAP, HEADING = 6, 30
+
+
+def readme_picture(cfg: Config, results: Path, out: Path, clips: Sequence[str], crf: int | None = None) -> None:
+    """Write a JPEG with a row for each clip (`id0_id1_0003`): the original, then every model of the config.
+
+    The close-ups come from the videos at `crf` (default: the config's best quality). Every face's brows and eyes are
+    under a solid bar, so that a person without documented consent cannot be recognised; every generated one is
+    stamped. Raises DfdmError when a video, a track or a face in it is missing.
+    """
+    quality = cfg.qualities[0] if crf is None else crf
+    models = [REAL, *cfg.models]
+    rows = [_headings(["original", *cfg.models])]
+    for clip in clips:
+        rows.append(_row(cfg, results, clip, models, quality))
+    sheet = np.concatenate(rows)
+    with atomic(out) as temporary:
+        temporary.write_bytes(pictures.jpeg(sheet, 88))
+
+
+def _row(cfg: Config, results: Path, clip: str, models: list[str], crf: int) -> np.ndarray:
+    """One clip's close-ups, eyes covered, side by side."""
+    swapped = parse_name(f"{clip}_{models[-1]}")
+    track = FaceTrack.load(results / "faces" / f"{swapped.scene_key}.npz")
+    shown = moment(track, cfg.train.held_out)
+    if shown.landmarks is None:
+        raise DfdmError(f"{clip}: no face was found in {swapped.scene_key}; choose another clip for the picture")
+    cells = []
+    for model in models:
+        face_id = None if model == REAL else swapped.face_id
+        path = video_path(results, VideoName(swapped.video_id, face_id, swapped.scene, model), crf)
+        rgb = pictures.read_frame(path, of_encoded(track.record), shown.frame)
+        covered = pictures.cover_eyes(rgb, shown.landmarks)
+        cell = pictures.close_up(covered, shown.landmarks, SIZE, margin=0.22)
+        cell = cell if model == REAL else pictures.stamp(cell)
+        cells.append(cv2.copyMakeBorder(cell, 0, GAP, 0, GAP, cv2.BORDER_CONSTANT, value=(255, 255, 255)))
+    return np.concatenate(cells, axis=1)[:, :-GAP]
+
+
+def _headings(labels: list[str]) -> np.ndarray:
+    width = len(labels) * (SIZE + GAP) - GAP
+    band = np.full((HEADING, width, 3), 255, np.uint8)
+    for column, label in enumerate(labels):
+        place = (column * (SIZE + GAP) + 2, HEADING - 10)
+        cv2.putText(band, label, place, cv2.FONT_HERSHEY_DUPLEX, 0.6, (31, 41, 51), 1, cv2.LINE_AA)
+    return band

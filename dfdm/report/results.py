@@ -1,0 +1,227 @@
+"""What lies in a results folder, read for the page; whatever is absent is noted in a list of what is missing."""
+
+import os
+import platform
+from collections import defaultdict
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+
+from dfdm.config import Config
+from dfdm.errors import DfdmError
+from dfdm.files import read_json
+from dfdm.media.encoding import ffmpeg_version
+from dfdm.media.tracks import FaceTrack
+from dfdm.names import REAL, VideoName
+
+PACKAGES = ("dfdm-pipeline", "torch", "torchvision", "numpy", "opencv-python-headless", "av", "snakemake")
+
+
+@dataclass(frozen=True)
+class EncodedVideo:
+    """One video of the dataset on disk; `frames` is None where its sidecar is missing."""
+
+    name: VideoName
+    crf: int
+    path: Path
+    bytes: int
+    frames: int | None
+
+
+@dataclass(frozen=True)
+class RuleTime:
+    """Snakemake's benchmark files of one rule: jobs, seconds in all, the longest job, the most memory in MiB."""
+
+    rule: str
+    jobs: int
+    seconds: float
+    longest: float
+    memory: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything found for a config's run; `missing` says in words what was not."""
+
+    videos: dict[tuple[str, int], EncodedVideo]  # (name, crf)
+    tracks: dict[str, FaceTrack]  # scene key
+    losses: dict[tuple[str, str], pd.DataFrame]  # (pair, model)
+    previews: dict[tuple[str, str], Path]
+    manifest: pd.DataFrame | None
+    times: list[RuleTime]
+    missing: list[str]
+
+
+def read_results(cfg: Config, results: Path) -> Results:
+    """Read a results folder as far as it goes.
+
+    Raises DfdmError for a file that is there and damaged.
+    """
+    missing: list[str] = []
+    videos = _videos(cfg, results, missing)
+    tracks = {}
+    for key in _used_scenes(cfg):
+        path = results / "faces" / f"{key}.npz"
+        if path.exists():
+            tracks[key] = FaceTrack.load(path)
+        else:
+            missing.append(f"face track of {key} (stage faces)")
+    losses: dict[tuple[str, str], pd.DataFrame] = {}
+    previews: dict[tuple[str, str], Path] = {}
+    for pair in pairs(cfg):
+        for model in cfg.models:
+            folder = results / "train" / pair / model
+            log, preview = folder / "loss.csv", folder / "preview.jpg"
+            if log.exists():
+                losses[pair, model] = pd.read_csv(log)
+            else:
+                missing.append(f"loss log of {model} for {pair} (stage train)")
+            if preview.exists():
+                previews[pair, model] = preview
+    manifest_path = results / "manifests" / "dataset.parquet"
+    manifest = pd.read_parquet(manifest_path) if manifest_path.exists() else None
+    if manifest is None:
+        missing.append("the dataset's manifest (stage dataset)")
+    return Results(videos, tracks, losses, previews, manifest, _times(results / "benchmarks"), missing)
+
+
+def pairs(cfg: Config) -> list[str]:
+    """The unordered pairs of people that were trained, `id0_id1`, in the config's order."""
+    return list(dict.fromkeys("_".join(clip.pair) for clip in cfg.clips if clip.pair))
+
+
+def _used_scenes(cfg: Config) -> list[str]:
+    used = {clip.scene_key for clip in cfg.clips}
+    return [key for key in cfg.scene_keys if key in used]
+
+
+def expected_names(cfg: Config, model: str) -> list[VideoName]:
+    """The videos of one model (`real`: the originals of the swapped scenes), as the config asks for them."""
+    if model == REAL:
+        scenes = [key.partition("_") for key in _used_scenes(cfg)]
+        return [VideoName(person, None, scene, REAL) for person, _, scene in scenes]
+    return [VideoName(clip.video_id, clip.face_id, clip.scene, model) for clip in cfg.clips]
+
+
+def video_path(results: Path, name: VideoName, crf: int) -> Path:
+    """Where a video of the dataset lies."""
+    return results / "dataset" / f"DFDM_crf{crf}" / name.model / f"{name}.mp4"
+
+
+def _videos(cfg: Config, results: Path, missing: list[str]) -> dict[tuple[str, int], EncodedVideo]:
+    found = {}
+    for crf in cfg.qualities:
+        for model in (REAL, *cfg.models):
+            absent = []
+            for name in expected_names(cfg, model):
+                path = video_path(results, name, crf)
+                if not path.exists():
+                    absent.append(str(name))
+                    continue
+                sidecar = path.with_suffix(".json")
+                frames = read_json(sidecar).get("frames") if sidecar.exists() else None
+                found[str(name), crf] = EncodedVideo(name, crf, path, path.stat().st_size, frames)
+            if absent:
+                shown = ", ".join(absent[:6]) + (f" and {len(absent) - 6} more" if len(absent) > 6 else "")
+                missing.append(f"{len(absent)} videos of {model} at crf {crf} (stage dataset): {shown}")
+    return found
+
+
+def _times(folder: Path) -> list[RuleTime]:
+    """Benchmarks lie in a folder a rule, or as one file named like the rule."""
+    tables = defaultdict(list)
+    for path in sorted(folder.rglob("*.tsv")):
+        inside = path.relative_to(folder)
+        rule = inside.parts[0] if len(inside.parts) > 1 else inside.stem
+        tables[rule].append(pd.read_csv(path, sep="\t", na_values=["-", "NA"]))
+    times = []
+    for rule, parts in tables.items():
+        table = pd.concat(parts)
+        memory = pd.to_numeric(table["max_rss"], errors="coerce").max() if "max_rss" in table else float("nan")
+        times.append(RuleTime(rule, len(table), table["s"].sum(), table["s"].max(), float(memory)))
+    return sorted(times, key=lambda time: -time.seconds)
+
+
+def versions() -> dict[str, str]:
+    """Python, the packages that matter, ffmpeg and the CPU of the machine that builds the page."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    found["ffmpeg"] = ffmpeg_version().removeprefix("ffmpeg version ")
+    found["cpu"] = f"{cpu_model()}, {os.cpu_count()} cores seen"
+    return found
+
+
+def cpu_model() -> str:
+    """The CPU's name, as the kernel tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+@dataclass(frozen=True)
+class Score:
+    """Scores of one quality's classifier on its test videos; `confusion` is [true class][predicted class]."""
+
+    crf: int
+    split: str
+    classes: list[str]
+    videos: int
+    confusion: list[list[int]]
+    accuracy: float
+    interval: tuple[float, float]
+    method: str  # how the interval was made
+    chance: float
+    macro_f1: float
+    recall: list[float | None]  # None: no test video of the class
+    training_videos: int
+    validation_videos: int
+    chosen_epoch: int
+    left_out: int  # videos with fewer faces than a clip
+    log: pd.DataFrame | None
+
+
+def read_scores(cfg: Config, results: Path, missing: list[str]) -> list[Score]:
+    """The scores of every quality that has them; the others are added to `missing`.
+
+    Raises DfdmError for a file that lacks a figure.
+    """
+    scores = []
+    for crf in cfg.qualities:
+        path = results / "attribution" / f"crf{crf}" / "scores.json"
+        if not path.exists():
+            missing.append(f"scores of crf {crf} (stage attribution)")
+            continue
+        values, log = read_json(path), path.with_name("log.csv")
+        try:
+            scores.append(
+                Score(
+                    crf=crf,
+                    split=values["split"],
+                    classes=values["classes"],
+                    videos=values["videos"],
+                    confusion=values["confusion"],
+                    accuracy=values["accuracy"],
+                    interval=(values["accuracy_interval"]["low"], values["accuracy_interval"]["high"]),
+                    method=values["accuracy_interval"]["method"],
+                    chance=values["chance"],
+                    macro_f1=values["macro_f1"],
+                    recall=[values["recall"][name] for name in values["classes"]],
+                    training_videos=values["training_videos"],
+                    validation_videos=values["validation_videos"],
+                    chosen_epoch=values["chosen_epoch"],
+                    left_out=values["left_out_videos"],
+                    log=pd.read_csv(log) if log.exists() else None,
+                )
+            )
+        except (KeyError, TypeError) as error:
+            raise DfdmError(f"{path} lacks {error}; run the attribution stage again") from None
+    return scores
