@@ -91,7 +91,7 @@ def normalise(clips: Tensor, device: torch.device, channels_last: bool) -> Tenso
     """uint8 RGB `[B, T, H, W, 3]` -> float32 `[B, T, 3, H, W]` by MEAN and STD, on the device."""
     scale = torch.tensor(STD, device=device).mul_(255).reciprocal_()  # [3]
     shift = torch.tensor(MEAN, device=device).mul_(255)  # [3]
-    values = clips.to(device, non_blocking=True).float().sub_(shift).mul_(scale).permute(0, 1, 4, 2, 3)
+    values = clips.to(device).float().sub_(shift).mul_(scale).permute(0, 1, 4, 2, 3)
     return values if channels_last else values.contiguous()  # [B, T, 3, H, W]
 
 

@@ -19,6 +19,7 @@ Person = Annotated[str, Field(pattern=f"^{names.ID}$")]
 SceneKey = Annotated[str, Field(pattern=f"^{names.ID}_{names.SCENE}$")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Centering = Literal["legacy", "face", "head"]
+MODELS = ("faceswap", "lightweight", "iae", "dfaker", "dfl_h128")  # the dataset's five, in its table's order
 
 
 class Section(BaseModel):
@@ -49,6 +50,13 @@ class FileRef(Section):
         if (self.path is None) == (self.package is None) or (self.package is None) != (self.member is None):
             raise ValueError("give either path, or package and member")
         return self
+
+    @property
+    def in_package(self) -> tuple[str, str]:
+        """Package and member of a file that is in one."""
+        if self.package is None or self.member is None:
+            raise TypeError(f"{self} is in no package")
+        return self.package, self.member
 
 
 class Scene(FileRef):
@@ -217,7 +225,7 @@ class Config(Section):
     swaps: list[str] = Field(min_length=1)
     crf: list[Annotated[int, Field(ge=0, le=51)]] = [0, 10, 23]
     faces: FacesConfig = FacesConfig()
-    models: dict[str, dict[str, Any] | None] = Field(min_length=1)
+    models: dict[str, dict[str, Any] | None] = Field(default=dict.fromkeys(MODELS), min_length=1)
     train: TrainConfig = TrainConfig()
     render: RenderConfig = RenderConfig()
     encode: EncodeConfig = EncodeConfig()
@@ -271,7 +279,7 @@ class Config(Section):
                     raise ValueError(f"swaps: '{swap}' names {person}, who is not in sources.people")
             if len(parts) == 3 and parts[2] not in people[parts[0]].scenes:
                 raise ValueError(f"swaps: '{swap}' names a scene that {parts[0]} does not have")
-        for model, values in self.models.items():
+        for model in self.models:
             if model not in known_models():
                 raise ValueError(f"models: '{model}' is unknown; known are {', '.join(known_models())}")
             try:
@@ -303,7 +311,9 @@ class Config(Section):
                 f"attribution.model: '{self.attribution.model}' is unknown; known are {', '.join(known_classifiers())}"
             )
         if getattr(self.splits, self.attribution.split) is None:
-            raise ValueError(f"attribution.split is '{self.attribution.split}', but splits.{self.attribution.split} is null")
+            raise ValueError(
+                f"attribution.split is '{self.attribution.split}', but splits.{self.attribution.split} is null"
+            )
         for kind, known in (("scene", self.scene_keys), ("identity", list(self.sources.people))):
             parts = getattr(self.splits, kind)
             if parts is None:

@@ -4,6 +4,7 @@ Frames go to ffmpeg as raw video in NUT, which carries timestamps, so a variable
 planes are then decoded and compared with what was sent, bit for bit.
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -110,7 +111,7 @@ def planes_hash(frames: Iterator[np.ndarray]) -> str:
     """Hash of a sequence of frames' planes."""
     digest = hashlib.sha256()
     for planes in frames:
-        digest.update(planes)
+        digest.update(planes.data)
     return digest.hexdigest()
 
 
@@ -153,7 +154,12 @@ def _container(metadata: dict[str, str]) -> dict[str, Any]:
 
 
 def _output(
-    path: Path, inputs: list[Any], record: VideoRecord, settings: EncodeSettings, crf: int, metadata: dict[str, str]
+    path: Path,
+    inputs: list[Any],
+    record: VideoRecord,
+    settings: EncodeSettings,
+    crf: int,
+    metadata: dict[str, str],
 ) -> Any:
     video = inputs[0].filter(
         "setparams",  # tags only, converts nothing
@@ -191,7 +197,7 @@ def _send(output: Any, frames: Iterator[np.ndarray], record: VideoRecord) -> _Se
                 frame.pts = record.pts[index] if record.pts and index < len(record.pts) else index
                 frame.time_base = Fraction(*record.time_base)
                 pipe.mux(stream.encode(frame))
-                digest.update(planes)
+                digest.update(planes.data)
                 count += 1
             pipe.mux(stream.encode())
     except BaseException as caught:
@@ -206,10 +212,8 @@ def _finish(started: tuple[subprocess.Popen[bytes], IO[bytes]], error: BaseExcep
     if error is not None and not isinstance(error, BrokenPipeError | av.error.FFmpegError):
         process.kill()
     if process.stdin and not process.stdin.closed:
-        try:
+        with contextlib.suppress(BrokenPipeError):  # ffmpeg ended first; its own message follows
             process.stdin.close()
-        except BrokenPipeError:
-            pass  # ffmpeg ended first; its own message follows
     status = process.wait()
     log.seek(0)
     message = log.read().decode(errors="replace").strip()
@@ -223,5 +227,6 @@ def _finish(started: tuple[subprocess.Popen[bytes], IO[bytes]], error: BaseExcep
 
 def provenance_tags(provenance: dict[str, Any]) -> dict[str, str]:
     """The tags of a video file: the whole provenance as JSON in `comment`, its plain values one by one."""
-    tags = {f"dfdm_{key}": str(value) for key, value in provenance.items() if isinstance(value, str | bool | int)}
+    plain = {key: value for key, value in provenance.items() if isinstance(value, str | int)}
+    tags = {f"dfdm_{key}": json.dumps(value).strip('"') for key, value in plain.items()}
     return {"comment": json.dumps(provenance, sort_keys=True, ensure_ascii=False), **tags}

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def _planes(frame: VideoFrame) -> np.ndarray:
         frame = frame.reformat(format="yuv420p")
     planes = []
     for plane in frame.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         planes.append(np.rot90(rows[:, : plane.width], frame.rotation // 90))  # rotation is counter-clockwise
     luma = planes[0]
     luma = np.pad(luma, [(0, luma.shape[0] % 2), (0, luma.shape[1] % 2)], mode="edge")
@@ -175,9 +176,7 @@ def read_planes(path: Path, record: VideoRecord) -> Iterator[np.ndarray]:
         )
 
 
-def probe(
-    path: Path, scene_key: str, reference: dict[str, str], frames: tuple[int, int] | None = None
-) -> VideoRecord:
+def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[int, int] | None = None) -> VideoRecord:
     """Decode a video once and describe its scene, the frames [start, stop) or all.
 
     Raises DfdmError when the file is no video, is damaged or truncated, has fewer frames than the scene, changes
@@ -204,7 +203,7 @@ def probe(
     start, stop = frames or (0, len(pts))
     if stop > len(pts):
         raise DfdmError(f"scene {scene_key}: frames [{start}, {stop}) go beyond the {len(pts)} frames of {path}")
-    if any(later <= earlier for earlier, later in zip(pts, pts[1:])):
+    if any(later <= earlier for earlier, later in pairwise(pts)):
         raise DfdmError(f"{path} has timestamps that are missing or do not increase; remux it with ffmpeg")
     rate, constant = _rate(pts, time_base, guessed)
     scene_pts = [value - pts[start] for value in pts[start:stop]]

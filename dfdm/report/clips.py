@@ -1,7 +1,7 @@
 """The pictures of each swapped clip: the same frame of the original and of every model, a row a quality."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +90,7 @@ def clip_views(cfg: Config, found: Results) -> Iterator[ClipView]:
             cells = []
             for name in (
                 VideoName(clip.video_id, None, clip.scene, REAL),
-                *(VideoName(clip.video_id, clip.face_id, clip.scene, model) for model in cfg.models),
+                *(replace(clip, model=m) for m in cfg.models),
             ):
                 video = found.videos.get((str(name), crf))
                 if video is None:

@@ -9,12 +9,12 @@ import numpy as np
 from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.files import atomic
+from dfdm.layout import Layout
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import of_encoded
-from dfdm.names import REAL, VideoName, parse_name
+from dfdm.names import REAL, parse_name
 from dfdm.report import pictures
 from dfdm.report.clips import moment
-from dfdm.report.results import video_path
 
 SIZE = 232
 GAP, HEADING = 6, 30
@@ -31,24 +31,23 @@ def readme_picture(cfg: Config, results: Path, out: Path, clips: Sequence[str], 
     models = [REAL, *cfg.models]
     rows = [_headings(["original", *cfg.models])]
     for clip in clips:
-        rows.append(_row(cfg, results, clip, models, quality))
+        rows.append(_row(cfg, Layout(str(results)), clip, models, quality))
     sheet = np.concatenate(rows)
     with atomic(out) as temporary:
         temporary.write_bytes(pictures.jpeg(sheet, 88))
 
 
-def _row(cfg: Config, results: Path, clip: str, models: list[str], crf: int) -> np.ndarray:
+def _row(cfg: Config, layout: Layout, clip: str, models: list[str], crf: int) -> np.ndarray:
     """One clip's close-ups, eyes covered, side by side."""
     swapped = parse_name(f"{clip}_{models[-1]}")
-    track = FaceTrack.load(results / "faces" / f"{swapped.scene_key}.npz")
+    track = FaceTrack.load(layout.track(swapped.scene_key))
     shown = moment(track, cfg.train.held_out)
     if shown.landmarks is None:
         raise DfdmError(f"{clip}: no face was found in {swapped.scene_key}; choose another clip for the picture")
     cells = []
     for model in models:
-        face_id = None if model == REAL else swapped.face_id
-        path = video_path(results, VideoName(swapped.video_id, face_id, swapped.scene, model), crf)
-        rgb = pictures.read_frame(path, of_encoded(track.record), shown.frame)
+        shows = swapped.scene_key if model == REAL else clip
+        rgb = pictures.read_frame(Path(layout.video(shows, model, crf)), of_encoded(track.record), shown.frame)
         covered = pictures.cover_eyes(rgb, shown.landmarks)
         cell = pictures.close_up(covered, shown.landmarks, SIZE, margin=0.22)
         cell = cell if model == REAL else pictures.stamp(cell)

@@ -3,7 +3,7 @@
 import os
 import platform
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pandas as pd
 from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.files import read_json
+from dfdm.layout import Layout, originals_of
 from dfdm.media.encoding import ffmpeg_version
 from dfdm.media.tracks import FaceTrack
 from dfdm.names import REAL, VideoName
@@ -59,28 +60,28 @@ def read_results(cfg: Config, results: Path) -> Results:
 
     Raises DfdmError for a file that is there and damaged.
     """
-    missing: list[str] = []
-    videos = _videos(cfg, results, missing)
+    layout, missing = Layout(str(results)), list[str]()
+    videos = _videos(cfg, layout, missing)
     tracks = {}
-    for key in _used_scenes(cfg):
-        path = results / "faces" / f"{key}.npz"
+    for scene in originals_of(cfg):
+        path = Path(layout.track(scene.scene_key))
         if path.exists():
-            tracks[key] = FaceTrack.load(path)
+            tracks[scene.scene_key] = FaceTrack.load(path)
         else:
-            missing.append(f"face track of {key} (stage faces)")
+            missing.append(f"face track of {scene.scene_key} (stage faces)")
     losses: dict[tuple[str, str], pd.DataFrame] = {}
     previews: dict[tuple[str, str], Path] = {}
     for pair in pairs(cfg):
         for model in cfg.models:
-            folder = results / "train" / pair / model
-            log, preview = folder / "loss.csv", folder / "preview.jpg"
+            log = Path(layout.training_file(pair, model, "loss.csv"))
+            preview = Path(layout.training_file(pair, model, "preview.png"))
             if log.exists():
                 losses[pair, model] = pd.read_csv(log)
             else:
                 missing.append(f"loss log of {model} for {pair} (stage train)")
             if preview.exists():
                 previews[pair, model] = preview
-    manifest_path = results / "manifests" / "dataset.parquet"
+    manifest_path = Path(layout.manifest("dataset"))
     manifest = pd.read_parquet(manifest_path) if manifest_path.exists() else None
     if manifest is None:
         missing.append("the dataset's manifest (stage dataset)")
@@ -92,40 +93,29 @@ def pairs(cfg: Config) -> list[str]:
     return list(dict.fromkeys("_".join(clip.pair) for clip in cfg.clips if clip.pair))
 
 
-def _used_scenes(cfg: Config) -> list[str]:
-    used = {clip.scene_key for clip in cfg.clips}
-    return [key for key in cfg.scene_keys if key in used]
-
-
 def expected_names(cfg: Config, model: str) -> list[VideoName]:
     """The videos of one model (`real`: the originals of the swapped scenes), as the config asks for them."""
     if model == REAL:
-        scenes = [key.partition("_") for key in _used_scenes(cfg)]
-        return [VideoName(person, None, scene, REAL) for person, _, scene in scenes]
-    return [VideoName(clip.video_id, clip.face_id, clip.scene, model) for clip in cfg.clips]
+        return originals_of(cfg)
+    return [replace(clip, model=model) for clip in cfg.clips]
 
 
-def video_path(results: Path, name: VideoName, crf: int) -> Path:
-    """Where a video of the dataset lies."""
-    return results / "dataset" / f"DFDM_crf{crf}" / name.model / f"{name}.mp4"
-
-
-def _videos(cfg: Config, results: Path, missing: list[str]) -> dict[tuple[str, int], EncodedVideo]:
+def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, int], EncodedVideo]:
     found = {}
     for crf in cfg.qualities:
         for model in (REAL, *cfg.models):
             absent = []
             for name in expected_names(cfg, model):
-                path = video_path(results, name, crf)
+                path = Path(layout.video(name.clip, model, crf))
                 if not path.exists():
                     absent.append(str(name))
                     continue
-                sidecar = path.with_suffix(".json")
+                sidecar = Path(layout.sidecar(name.clip, model, crf))
                 frames = read_json(sidecar).get("frames") if sidecar.exists() else None
                 found[str(name), crf] = EncodedVideo(name, crf, path, path.stat().st_size, frames)
             if absent:
                 shown = ", ".join(absent[:6]) + (f" and {len(absent) - 6} more" if len(absent) > 6 else "")
-                missing.append(f"{len(absent)} videos of {model} at crf {crf} (stage dataset): {shown}")
+                missing.append(f"videos of {model} at crf {crf} (stage dataset): {shown}")
     return found
 
 
@@ -196,7 +186,7 @@ def read_scores(cfg: Config, results: Path, missing: list[str]) -> list[Score]:
     """
     scores = []
     for crf in cfg.qualities:
-        path = results / "attribution" / f"crf{crf}" / "scores.json"
+        path = Path(Layout(str(results)).attribution(crf))
         if not path.exists():
             missing.append(f"scores of crf {crf} (stage attribution)")
             continue

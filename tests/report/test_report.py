@@ -16,13 +16,15 @@ import pytest
 from dfdm import config
 from dfdm.config import Config
 from dfdm.errors import DfdmError
+from dfdm.layout import Layout
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import probe
+from dfdm.names import VideoName
 from dfdm.report import pictures
 from dfdm.report.build import build, duration, size_text, verdict
 from dfdm.report.clips import chosen_clips
 from dfdm.report.readme import SIZE, readme_picture
-from dfdm.report.results import expected_names, read_scores, video_path
+from dfdm.report.results import expected_names, read_scores
 
 MODELS = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
 FRAMES, WIDTH, HEIGHT = 12, 192, 128
@@ -65,6 +67,10 @@ def face_points(turn: float = 0.0, centre: tuple[float, float] = (90, 60), size:
     return (points @ np.array([[cos, sin], [-sin, cos]]) + centre).astype(np.float32)
 
 
+def video_path(results: Path, name: VideoName, crf: int) -> Path:
+    return Path(Layout(str(results)).video(name.clip, name.model, crf))
+
+
 def write_video(path: Path, level: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
@@ -102,7 +108,7 @@ def results(cfg: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
         steps = np.arange(1, 101)
         log = pd.DataFrame({"iteration": steps, "loss_a": 1 / steps, "loss_b": 2 / steps})
         log.to_csv(folder / "loss.csv", index=False)
-        cv2.imwrite(str(folder / "preview.jpg"), np.full((64, 320, 3), 90, np.uint8))
+        cv2.imwrite(str(folder / "preview.png"), np.full((64, 320, 3), 90, np.uint8))
     for crf in cfg.qualities:
         write_scores(root / "attribution" / f"crf{crf}", crf)
     bench = root / "benchmarks" / "render"
@@ -249,7 +255,7 @@ def test_a_partial_run_gives_a_page_that_lists_what_is_missing(cfg: Config, resu
     finally:
         hidden.rename(path)
     words = Page((tmp_path / "page.html").read_text()).words
-    assert "1 videos of iae at crf 23 (stage dataset): id0_id1_0001_iae" in words
+    assert "videos of iae at crf 23 (stage dataset): id0_id1_0001_iae" in words
     assert "scores of crf 0 (stage attribution)" in words
     assert "loss log of dfaker for id0_id1 (stage train)" in words
     assert "No scores yet" in words

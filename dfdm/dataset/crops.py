@@ -1,0 +1,155 @@
+"""Face crops of an encoded video: boxes of its own pixels, unrotated and unresized, packed for fast reading.
+
+A crop file is a safetensors file: `frames` uint8 [n, size * 3 / 2, size] (I420 as decoded: lossless), `boxes`
+int32 [n, 2] (x, y of the box's corner in the frame), `landmarks` float32 [n, 68, 2] and `polygon` float32
+[n, 27, 2] (the mask's outline), both in crop pixels, `frame_index` int32 [n]; n is the number of frames with a
+face. The metadata's one key `dfdm` is JSON.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from dfdm.errors import DfdmError
+from dfdm.files import atomic
+from dfdm.media.colour import crop_i420, yuv_to_rgb
+from dfdm.media.masks import extended_polygon
+from dfdm.media.tracks import FaceTrack
+from dfdm.media.video import of_encoded, read_planes
+
+POLYGON_POINTS = 27
+
+
+def boxes_along(track: FaceTrack, margin: float, smooth: float) -> tuple[np.ndarray, int]:
+    """Corner [n, 2] int32 (even x, y) and side (even, one a scene) of the square boxes along a track.
+
+    The side is the largest landmarks' box with `margin` of it on each side. The box stands still while the face
+    stays half a margin inside it; else it moves, by no more than it must, with the track smoothed over time
+    (`smooth`: sigma in frames). Boxes lie within the frame.
+    """
+    record = track.record
+    lower, upper = track.landmarks.min(1), track.landmarks.max(1)  # [n, 2] each
+    if len(lower) == 0:
+        return np.zeros((0, 2), np.int32), 0
+    largest = float((upper - lower).max())
+    size = min(int(largest * (1 + 2 * margin)) // 2 * 2, record.width, record.height)
+    steady = track.smoothed(smooth).landmarks if smooth else track.landmarks
+    low, high = steady.min(1), steady.max(1)
+    free = largest * margin / 2
+    limits = np.array([record.width - size, record.height - size])
+    corners = np.empty((len(lower), 2), np.int32)
+    corner = (low[0] + high[0] - size) / 2
+    for index in range(len(lower)):
+        if index and track.segment[index] != track.segment[index - 1]:
+            corner = (low[index] + high[index] - size) / 2  # a cut: start anew around the face
+        corner = np.maximum(corner, high[index] + free - size)
+        corner = np.minimum(corner, low[index] - free)
+        corners[index] = np.clip(np.round(corner / 2) * 2, 0, limits)
+    return corners // 2 * 2, size
+
+
+def write_crops(path: Path, video: Path, track: FaceTrack, margin: float, smooth: float, about: dict[str, Any]) -> None:
+    """Cut the crops of an encoded video along its scene's track; `about` (name, model, crf ...) goes with them.
+
+    Raises DfdmError when the video's frames are not as many as the track's scene has.
+    """
+    record = of_encoded(track.record)
+    corners, size = boxes_along(track, margin, smooth)
+    frames = np.empty((len(corners), size * 3 // 2, size), np.uint8)
+    place = {int(frame): index for index, frame in enumerate(track.frame_index)}
+    for number, planes in enumerate(read_planes(video, record)):
+        index = place.get(number)
+        if index is not None:
+            x, y = (int(value) for value in corners[index])
+            frames[index] = crop_i420(planes, (x, y, x + size, y + size))
+    landmarks = (track.landmarks - corners[:, None, :]).astype(np.float32)
+    polygon = np.zeros((len(corners), POLYGON_POINTS, 2), np.float32)
+    for index, points in enumerate(landmarks):
+        polygon[index] = extended_polygon(points)
+    tensors = {
+        "frames": frames,
+        "boxes": corners,
+        "landmarks": landmarks,
+        "polygon": polygon,
+        "frame_index": track.frame_index.astype(np.int32),
+    }
+    meta = {**about, "size": size, "frames": record.frames, "matrix": record.matrix, "full_range": record.full_range}
+    with atomic(path) as temporary:
+        save_file(tensors, str(temporary), metadata={"dfdm": json.dumps(meta, sort_keys=True)})
+
+
+class CropReader:
+    """Reads a crop file a few frames at a time (the file is mapped, not loaded)."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = safe_open(str(path), framework="np")
+            self.meta: dict[str, Any] = json.loads(self._file.metadata()["dfdm"])
+            self._frames = self._file.get_slice("frames")
+        except FileNotFoundError:
+            raise DfdmError(f"{path} does not exist; run the crops stage") from None
+        except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:
+            raise DfdmError(f"{path} is no readable crop file ({error}); delete it and cut it again") from None
+
+    def __len__(self) -> int:
+        """Frames with a face."""
+        return int(self._frames.get_shape()[0])
+
+    @property
+    def frame_index(self) -> np.ndarray:
+        """The video's frame of each crop, int32 [n]."""
+        return self._file.get_tensor("frame_index")
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """Landmarks in crop pixels, float32 [n, 68, 2]."""
+        return self._file.get_tensor("landmarks")
+
+    @property
+    def polygon(self) -> np.ndarray:
+        """The mask's outline in crop pixels, float32 [n, 27, 2]."""
+        return self._file.get_tensor("polygon")
+
+    def frames(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Some crops as RGB, uint8 [k, size, size, 3]; `indices` count crops, not frames of the video."""
+        matrix, full_range = self.meta["matrix"], self.meta["full_range"]
+        size = int(self.meta["size"])
+        out = np.empty((len(indices), size, size, 3), np.uint8)
+        for row, index in enumerate(indices):
+            out[row] = yuv_to_rgb(
+                np.ascontiguousarray(self._frames[int(index) : int(index) + 1][0]), matrix, full_range
+            )
+        return out
+
+
+def export_tree(crops: Sequence[Path], out: Path, classes: Sequence[str]) -> int:
+    """Write crops as `DF_class*/Video*/Frame1.png` trees, classes numbered from 1 in the given order.
+
+    Returns the number of videos written. Each folder appears only when it is whole.
+    """
+    import cv2
+
+    written = 0
+    counts = dict.fromkeys(classes, 0)
+    for path in sorted(crops):
+        reader = CropReader(path)
+        model = reader.meta["model"]
+        if model not in counts:
+            continue
+        counts[model] += 1
+        folder = out / f"DF_class{list(classes).index(model) + 1}" / f"Video{counts[model]}"
+        partial = folder.with_name(f".{folder.name}.tmp")
+        partial.mkdir(parents=True, exist_ok=True)
+        for number in range(len(reader)):
+            rgb = reader.frames([number])[0]
+            cv2.imwrite(str(partial / f"Frame{number + 1}.png"), rgb[:, :, ::-1])
+        if folder.exists():
+            raise DfdmError(f"{folder} exists already; export into an empty folder")
+        partial.rename(folder)
+        written += 1
+    return written

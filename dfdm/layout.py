@@ -1,0 +1,124 @@
+"""Where everything lies below the results folder; the workflow's rules and every reader take paths from here.
+
+The arguments may be wildcards (`"{clip}"`), which is how the rules use them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfdm.config import Config
+from dfdm.errors import DfdmError
+from dfdm.names import REAL, VideoName, parse_name
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below one results folder."""
+
+    results: str
+
+    def source(self, scene_key: str) -> str:
+        """The record of a scene's video."""
+        return f"{self.results}/sources/{scene_key}.json"
+
+    @property
+    def predictor(self) -> str:
+        """The record of the landmark predictor's file."""
+        return f"{self.results}/sources/predictor.json"
+
+    def track(self, scene_key: str) -> str:
+        """The face track of a scene."""
+        return f"{self.results}/faces/{scene_key}.npz"
+
+    def checkpoint(self, pair: str, model: str) -> str:
+        """The weights of one training; loss.csv and preview.png lie beside."""
+        return f"{self.results}/train/{pair}/{model}/model.safetensors"
+
+    def training_file(self, pair: str, model: str, name: str) -> str:
+        """A file beside the weights: loss.csv or preview.png."""
+        return str(Path(self.checkpoint(pair, model)).with_name(name))
+
+    @property
+    def dataset(self) -> str:
+        """The folder of the encoded videos."""
+        return f"{self.results}/dataset"
+
+    def video(self, clip: str, model: str, crf: int | str) -> str:
+        """An encoded video; its sidecar lies beside it."""
+        return f"{self.dataset}/DFDM_crf{crf}/{model}/{clip}_{model}.mp4"
+
+    def sidecar(self, clip: str, model: str, crf: int | str) -> str:
+        """The JSON beside an encoded video."""
+        return f"{self.dataset}/DFDM_crf{crf}/{model}/{clip}_{model}.json"
+
+    @property
+    def crops_root(self) -> str:
+        """The folder of the crops."""
+        return f"{self.results}/crops"
+
+    def crops(self, clip: str, model: str, crf: int | str) -> str:
+        """The crops of an encoded video."""
+        return f"{self.crops_root}/crf{crf}/{model}/{clip}_{model}.safetensors"
+
+    def manifest(self, target: str) -> str:
+        """The manifest of a target; the CSV lies beside."""
+        return f"{self.results}/manifests/{target}.parquet"
+
+    def attribution(self, crf: int | str, name: str = "scores.json") -> str:
+        """A file of the classifier of one quality."""
+        return f"{self.results}/attribution/crf{crf}/{name}"
+
+    @property
+    def report(self) -> str:
+        """The report."""
+        return f"{self.results}/report.html"
+
+    def log(self, *parts: str) -> str:
+        """The log of a job."""
+        return f"{self.results}/logs/{'/'.join(parts)}.log"
+
+    def benchmark(self, *parts: str) -> str:
+        """Snakemake's time and memory figures of a job."""
+        return f"{self.results}/benchmarks/{'/'.join(parts)}.tsv"
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One encoded video: its name and quality."""
+
+    name: VideoName
+    crf: int
+
+
+def targets(cfg: Config) -> list[str]:
+    """The named targets that are sets of videos: dataset, each model, each quality, each of both."""
+    qualities = [f"crf{crf}" for crf in cfg.qualities]
+    both = [f"{model}_{quality}" for model in cfg.models for quality in qualities]
+    return ["dataset", *cfg.models, *qualities, *both]
+
+
+def videos_of(cfg: Config, target: str) -> list[Encoded]:
+    """The encoded videos of a target, swaps first; originals belong to `dataset` and to the qualities."""
+    if target not in targets(cfg):
+        raise DfdmError(f"'{target}' is no target of this config; known are {', '.join(targets(cfg))}")
+    models = [model for model in cfg.models if target in ("dataset", model) or target.startswith(f"{model}_crf")]
+    models = models or list(cfg.models)
+    qualities = [crf for crf in cfg.qualities if target.endswith(f"crf{crf}")] or cfg.qualities
+    swaps = [VideoName(clip.video_id, clip.face_id, clip.scene, model) for model in models for clip in cfg.clips]
+    originals = originals_of(cfg) if target == "dataset" or target.startswith("crf") else []
+    return [Encoded(name, crf) for crf in qualities for name in [*swaps, *originals]]
+
+
+def originals_of(cfg: Config) -> list[VideoName]:
+    """The unswapped scenes beside the swaps: every scene whose frames a swap shows."""
+    scenes = dict.fromkeys((clip.video_id, clip.scene) for clip in cfg.clips)
+    return [VideoName(video_id, None, scene, REAL) for video_id, scene in scenes]
+
+
+def encoded_of(path: str | Path) -> Encoded:
+    """The name and quality that a path of the dataset stands for."""
+    path = Path(path)
+    quality = path.parent.parent.name.removeprefix("DFDM_crf")
+    if not quality.isdigit():
+        raise DfdmError(f"{path} does not lie in DFDM_crf<number>/<model>/; see the README's layout")
+    return Encoded(parse_name(path.stem), int(quality))

@@ -1,0 +1,257 @@
+"""The stages, one function each: values and paths in, files out; what the commands and so the rules call.
+
+torch is imported only inside the stages that need it, so that the others start in a third of a second.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from dfdm import keys, sources
+from dfdm.config import Config
+from dfdm.errors import DfdmError
+from dfdm.files import digest, read_json, sha256, write_json
+from dfdm.layout import Encoded, Layout, encoded_of
+from dfdm.media.encoding import EncodeSettings, provenance_tags, write_master, write_quality
+from dfdm.media.tracks import FaceTrack
+from dfdm.media.video import VideoRecord, probe, read_planes
+from dfdm.progress import progress
+
+
+def fetch_all(cfg: Config) -> list[Path]:
+    """Bring every package file of the config into the cache."""
+    return [sources.fetch(cfg.sources, file) for file in sources.files_of(cfg)]
+
+
+def source(cfg: Config, scene_key: str, out: Path) -> None:
+    """Fetch a scene's video where needed, decode it once and write its record."""
+    scene = cfg.scene(scene_key)
+    path = sources.fetch(cfg.sources, scene)
+    record = probe(path, scene_key, keys.reference(cfg, scene), scene.frames)
+    write_json(out, {**_plain(record), "notes": record.notes})
+    print(
+        f"{scene_key}: {record.frames} frames, {record.width}x{record.height}, {record.fps:.3f} a second", *record.notes
+    )
+
+
+def predictor(cfg: Config, out: Path) -> None:
+    """Fetch the detector's landmark predictor where it has one, and write its hash."""
+    reference = cfg.faces.predictor
+    if reference is None:
+        return write_json(out, {"reference": None, "sha256": None})
+    path = sources.fetch(cfg.sources, reference)
+    write_json(out, {"reference": keys.reference(cfg, reference), "sha256": sha256(path)})
+
+
+def faces(cfg: Config, record_file: Path, out: Path) -> None:
+    """Find and follow the face of a scene."""
+    from dfdm.media import detectors
+    from dfdm.media.colour import yuv_to_rgb
+    from dfdm.media.tracks import track_faces
+
+    record = _record(record_file)
+    settings = cfg.faces
+    detector = detectors.build(
+        settings.detector,
+        predictor=sources.locate(cfg.sources, settings.predictor) if settings.predictor else None,
+        weights=Path(settings.weights).expanduser() if settings.weights else None,
+        upsample=settings.upsample,
+        confidence=settings.confidence,
+        device=cfg.device,
+    )
+    planes = read_planes(_video_of(cfg, record), record)
+    frames = (
+        yuv_to_rgb(frame, record.matrix, record.full_range)
+        for frame in progress(planes, record.frames, f"faces of {record.scene_key}", "frames")
+    )
+    track = track_faces(frames, detector, record, settings.keep, settings.cut_threshold, settings.max_gap)
+    track.save(out)
+    counts = track.counts
+    print(
+        f"{record.scene_key}: a face in {counts.with_face} of {counts.frames} frames, "
+        f"several in {counts.several_faces}, {counts.cuts} cuts"
+    )
+
+
+def train(cfg: Config, model: str, pair: tuple[str, str], tracks: list[Path], out: Path) -> None:
+    """Train one autoencoder on the scenes of two people; loss.csv and preview.png are written beside `out`."""
+    from generators.train import train as train_autoencoder
+
+    loaded = [FaceTrack.load(path) for path in tracks]
+    by_person: dict[str, list[tuple[Path, FaceTrack]]] = {person: [] for person in pair}
+    for track in loaded:
+        person = track.record.scene_key.partition("_")[0]
+        if person not in by_person:
+            raise DfdmError(f"the track of {track.record.scene_key} shows none of {' and '.join(pair)}; leave it out")
+        by_person[person].append((_video_of(cfg, track.record), track))
+    key = digest({"keys": keys.state_keys(cfg, model), "pair": pair, "tracks": [sha256(path) for path in tracks]})
+    state_dir = Path(cfg.state_dir or Path(cfg.results) / "state")
+    train_autoencoder(
+        model=model,
+        pair=pair,
+        tracks_a=by_person[pair[0]],
+        tracks_b=by_person[pair[1]],
+        settings=cfg.settings(model),
+        seed=cfg.seed,
+        device=cfg.device,
+        key=key,
+        state_dir=state_dir,
+        out=out,
+    )
+
+
+def render(cfg: Config, track_file: Path, checkpoint: Path, out: Path) -> None:
+    """Render a swap into its crf 0 master, with sidecar; the video's name says whose face to show."""
+    import torch
+    from generators.checkpoint import load
+
+    from dfdm.training import resolve_device
+    from generators.swap import Swapper
+
+    encoded = _master_name(out)
+    name = encoded.name
+    track = _track(track_file, name.scene_key)
+    assert name.pair is not None
+    side: Literal["a", "b"] = "a" if name.face_id == name.pair[0] else "b"
+    torch.set_num_threads(cfg.render.threads)
+    model, about = load(checkpoint)
+    if (about.model, about.pair) != (name.model, name.pair):
+        raise DfdmError(f"{checkpoint} is {about.model} of {' and '.join(about.pair)}, which cannot make {name}")
+    swapper = Swapper(model, about.centering, about.coverage, side, cfg.render, resolve_device(cfg.device))
+    inputs = {"video": track.record.sha256, "track": sha256(track_file), "checkpoint": sha256(checkpoint)}
+    planes = swapper.render(read_planes(_video_of(cfg, track.record), track.record), track)
+    _write_master(cfg, encoded, track, planes, keys.render_keys(cfg), inputs, out)
+
+
+def original(cfg: Config, track_file: Path, out: Path) -> None:
+    """Encode an unswapped scene as its crf 0 master, with sidecar."""
+    encoded = _master_name(out)
+    track = _track(track_file, encoded.name.scene_key)
+    inputs = {"video": track.record.sha256, "track": sha256(track_file)}
+    planes = read_planes(_video_of(cfg, track.record), track.record)
+    _write_master(cfg, encoded, track, planes, {"encode": keys.encode_keys(cfg)}, inputs, out)
+
+
+def _write_master(
+    cfg: Config,
+    encoded: Encoded,
+    track: FaceTrack,
+    planes: Any,
+    determined_by: dict[str, Any],
+    inputs: dict[str, str],
+    out: Path,
+) -> None:
+    from dfdm.dataset.sidecar import provenance, write_sidecar
+
+    facts = provenance(encoded, determined_by, inputs, track.record.reference)
+    frames = progress(planes, track.record.frames, f"render {encoded.name}", "frames")
+    write_master(out, frames, track.record, _video_of(cfg, track.record), _encoder(cfg), provenance_tags(facts))
+    write_sidecar(out, track, facts, {})
+
+
+def encode(cfg: Config, master: Path, track_file: Path, out: Path) -> None:
+    """Encode a master at the crf that the path of `out` names, with sidecar."""
+    from dfdm.dataset.sidecar import provenance, read_sidecar, write_sidecar
+
+    encoded, source_video = encoded_of(out), encoded_of(master)
+    if encoded.name != source_video.name or source_video.crf != 0:
+        raise DfdmError(f"{master} is not the crf 0 master of {encoded.name}; give the one of the same name")
+    track = _track(track_file, encoded.name.scene_key)
+    made_by = read_sidecar(master)
+    inputs = {**made_by["inputs"], "master": sha256(master)}
+    facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, made_by["origin"])
+    write_quality(out, master, encoded.crf, _encoder(cfg), provenance_tags(facts))
+    write_sidecar(out, track, facts, {})
+
+
+def crops(cfg: Config, video: Path, track_file: Path, out: Path) -> None:
+    """Cut the face crops of an encoded video along its scene's track."""
+    from dfdm.dataset.crops import write_crops
+
+    encoded = encoded_of(video)
+    track = _track(track_file, encoded.name.scene_key)
+    about = {"name": str(encoded.name), "model": encoded.name.model, "crf": encoded.crf, "video": sha256(video)}
+    write_crops(out, video, track, cfg.crops.margin, cfg.crops.smooth, about)
+
+
+def manifest(cfg: Config, target: str, out: Path) -> None:
+    """Merge the sidecars of a target's videos."""
+    from dfdm.dataset.manifest import build_manifest, write_manifest
+
+    table = build_manifest(cfg, target)
+    write_manifest(table, out)
+    print(f"{target}: {len(table)} videos, {table['bytes'].sum() / 1e6:.1f} MB")
+
+
+def attribution(cfg: Config, crf: int, manifest_file: Path, out: Path) -> None:
+    """Train, choose and score the classifier of one quality; its files go into the folder `out`."""
+    from attribution.run import run
+
+    layout = Layout(cfg.results)
+    run(
+        manifest=manifest_file,
+        crops=Path(layout.crops_root),
+        classes=list(cfg.models),
+        settings=cfg.attribution,
+        seed=cfg.seed,
+        device=cfg.device,
+        key=digest(keys.attribution_keys(cfg)),
+        state_dir=Path(cfg.state_dir or Path(cfg.results) / "state"),
+        out=out,
+        crf=crf,
+    )
+
+
+def report(cfg: Config, out: Path) -> None:
+    """Build the report from what the results folder holds."""
+    from dfdm.report.build import build
+
+    build(cfg, Path(cfg.results), out)
+
+
+def scores(cfg: Config) -> str:
+    """The score table of every quality that has one."""
+    from attribution.score import format_table
+
+    layout = Layout(cfg.results)
+    files = [Path(layout.attribution(crf)) for crf in cfg.qualities]
+    found = [read_json(path) for path in files if path.exists()]
+    if not found:
+        raise DfdmError(f"{cfg.results} holds no scores; run 'snakemake --cores all attribution' first")
+    return format_table(found)
+
+
+def _plain(record: VideoRecord) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(record)
+
+
+def _record(path: Path) -> VideoRecord:
+    import json
+
+    values = read_json(path)
+    values.pop("notes", None)
+    return VideoRecord.from_json(json.dumps(values))
+
+
+def _video_of(cfg: Config, record: VideoRecord) -> Path:
+    """Where the video of a record lies on this machine."""
+    return sources.locate(cfg.sources, cfg.scene(record.scene_key))
+
+
+def _track(path: Path, scene_key: str) -> FaceTrack:
+    track = FaceTrack.load(path)
+    if track.record.scene_key != scene_key:
+        raise DfdmError(f"{path} is the track of {track.record.scene_key}, not of {scene_key}; give the right one")
+    return track
+
+
+def _master_name(out: Path) -> Encoded:
+    encoded = encoded_of(out)
+    if encoded.crf != 0:
+        raise DfdmError(f"{out}: only the crf 0 master is rendered; the other qualities are made by 'dfdm encode'")
+    return encoded
+
+
+def _encoder(cfg: Config) -> EncodeSettings:
+    return EncodeSettings(cfg.encode.preset, cfg.encode.threads)

@@ -1,0 +1,40 @@
+rule classify:
+    input:
+        manifest=layout.manifest("crf{crf}"),
+        crops=crops_of_crf,
+    output:
+        scores=layout.attribution("{crf}"),
+        weights=layout.attribution("{crf}", "model.safetensors"),
+        log=layout.attribution("{crf}", "log.csv"),
+        predictions=layout.attribution("{crf}", "predictions.parquet"),
+    params:
+        settings=keys.attribution_keys(cfg),
+        out=layout.attribution("{crf}", "")[:-1],
+    threads: cfg.attribution.threads
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=minutes(24 * 60),
+    log:
+        layout.log("attribution", "crf{crf}"),
+    benchmark:
+        layout.benchmark("attribution", "crf{crf}")
+    message:
+        "attribution: train and score on crf {wildcards.crf}"
+    shell:
+        "dfdm attribution --config {CONFIG} --crf {wildcards.crf} --manifest {input.manifest} "
+        "--out {params.out} >{log} 2>&1"
+
+
+for quality in cfg.qualities:
+
+    rule:
+        name:
+            f"attribution_crf{quality}"
+        localrule: True
+        input:
+            layout.attribution(quality),
+
+
+rule attribution:
+    input:
+        scores_files(),

@@ -1,0 +1,97 @@
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+from dfdm import config as dfdm_config
+from dfdm import keys
+from dfdm.errors import DfdmError
+from dfdm.files import digest, write_json
+from dfdm.layout import Layout, originals_of, targets, videos_of
+from dfdm.names import ID, REAL, SCENE, pair_of
+
+try:
+    cfg = dfdm_config.load(dict(config))
+except DfdmError as error:
+    raise WorkflowError(str(error)) from None
+
+layout = Layout(cfg.results)
+MODELS = list(cfg.models)
+# The config as the commands read it, with --config's values in it; named by content, so never half changed.
+CONFIG = f"{cfg.results}/config/{digest(config)[:12]}.json"
+if not Path(CONFIG).exists():
+    write_json(CONFIG, config)
+
+
+wildcard_constraints:
+    scene=rf"{ID}_{SCENE}",
+    clip=rf"{ID}(_{ID})?_{SCENE}",
+    pair=rf"{ID}_{ID}",
+    model="|".join([*MODELS, REAL]),
+    crf=r"\d+",
+    target="|".join(["dataset", *(f"crf{crf}" for crf in cfg.qualities)]),
+
+
+def scenes_of_pair(wildcards):
+    """The tracks of every scene of two people."""
+    people = wildcards.pair.split("_")
+    return [layout.track(key) for key in cfg.scene_keys if key.split("_")[0] in people]
+
+
+def scene_of_clip(wildcards):
+    """The track of the scene whose frames a clip shows."""
+    parts = wildcards.clip.split("_")
+    return layout.track(f"{parts[0]}_{parts[-1]}")
+
+
+def checkpoint_of_clip(wildcards):
+    """The weights that render a clip: of the pair of its two people."""
+    video_id, face_id, _ = wildcards.clip.split("_")
+    return layout.checkpoint("_".join(pair_of(video_id, face_id)), wildcards.model)
+
+
+def dataset_files(target):
+    """Videos, sidecars and crops of a target."""
+    files = []
+    for video in videos_of(cfg, target):
+        where = (video.name.clip, video.name.model, video.crf)
+        files += [layout.video(*where), layout.sidecar(*where), layout.crops(*where)]
+    return files
+
+
+def sidecars(wildcards):
+    """The sidecars that a manifest merges."""
+    return [layout.sidecar(v.name.clip, v.name.model, v.crf) for v in videos_of(cfg, wildcards.target)]
+
+
+def crops_of_crf(wildcards):
+    """The crops of a quality's swaps."""
+    videos = videos_of(cfg, f"crf{wildcards.crf}")
+    return [layout.crops(v.name.clip, v.name.model, v.crf) for v in videos if v.name.model != REAL]
+
+
+def scores_files():
+    """The scores of every quality."""
+    return [layout.attribution(crf) for crf in cfg.qualities]
+
+
+def pairs():
+    """Every unordered pair of people that a swap needs."""
+    return sorted({"_".join(clip.pair) for clip in cfg.clips})
+
+
+def minutes(amount):
+    """A job's time limit, doubled at each new attempt."""
+
+    def runtime(wildcards, attempt):
+        return amount * 2 ** (attempt - 1)
+
+    return runtime
+
+
+def megabytes(amount):
+    """A job's memory, half as much again at each new attempt."""
+
+    def memory(wildcards, attempt):
+        return int(amount * (1 + 0.5 * (attempt - 1)))
+
+    return memory

@@ -1,0 +1,33 @@
+# One training per unordered pair of people and model; both directions are rendered from it. A killed training
+# goes on from its state, which lies outside the outputs (state_dir), under the hash of what determines it.
+for training_model in MODELS:
+    trained = cfg.settings(training_model)
+
+    rule:
+        name:
+            f"train_{training_model}"
+        input:
+            scenes_of_pair,
+        output:
+            weights=layout.checkpoint("{pair}", training_model),
+            loss=layout.training_file("{pair}", training_model, "loss.csv"),
+            preview=layout.training_file("{pair}", training_model, "preview.png"),
+        params:
+            settings=keys.train_keys(cfg, training_model),
+            model=training_model,
+            people=lambda wildcards: wildcards.pair.replace("_", " "),
+        threads: trained.threads
+        # Long trainings first: their cost decides when everything is done.
+        priority: 10
+        resources:
+            mem_mb=megabytes(6000 if trained.width > 0.5 else 2000),
+            runtime=minutes(24 * 60),
+        log:
+            layout.log("train", "{pair}", training_model),
+        benchmark:
+            layout.benchmark("train", f"{{pair}}_{training_model}")
+        message:
+            f"train: {training_model} on {{wildcards.pair}}"
+        shell:
+            "dfdm train --config {CONFIG} --model {params.model} --pair {params.people} --tracks {input} "
+            "--out {output.weights} >{log} 2>&1"
