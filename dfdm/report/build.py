@@ -110,12 +110,11 @@ def verdict(scores: list[Score]) -> list[str]:
             f"The test part holds {fewest} videos of each quality. With so few, the scores show that the line runs "
             "from a video to a score, not how good the method is."
         )
-    for score in scores:
-        low, high = score.interval
-        if low <= score.chance <= high:
-            sentences.append(
-                f"At crf {score.crf} the interval includes chance ({percent(score.chance)}): no skill is shown there."
-            )
+    unskilled = [score for score in scores if score.interval[0] <= score.chance <= score.interval[1]]
+    if unskilled:
+        where = listed([f"crf {score.crf}" for score in unskilled])
+        chance = percent(unskilled[0].chance)
+        sentences.append(f"At {where} the interval includes chance ({chance}): no skill is shown there.")
     return sentences
 
 
@@ -149,14 +148,12 @@ def _training(cfg: Config, found: Results, pair: str) -> Training:
 
 
 def _sheet(path: Path) -> str:
-    """A preview sheet with the stamp on a strip of its own below the pictures."""
+    """A preview sheet, stamped."""
     image = cv2.imread(str(path))
     if image is None:
         raise DfdmError(f"{path} is no readable picture; delete it and train again")
     sheet = pictures.fit_width(image[..., ::-1], 960)
-    strip = max(18, sheet.shape[1] // 40)
-    taller = cv2.copyMakeBorder(sheet, 0, strip, 0, 0, cv2.BORDER_CONSTANT)
-    return pictures.embedded(pictures.jpeg(pictures.stamp(taller, "preview", share=strip / len(taller))))
+    return pictures.embedded(pictures.jpeg(pictures.stamp(sheet, "preview", share=0.045)))
 
 
 def _parts(found: Results) -> dict[str, dict[str, int]]:
@@ -190,6 +187,11 @@ def size_text(count: float) -> str:
         count, power = count / 1000, power + 1
     digits = 0 if power == 0 or count >= 99.95 else 1
     return f"{count:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def listed(words: list[str]) -> str:
+    """Words as a list in a sentence: `a, b and c`."""
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
 def percent(share: float | None) -> str:

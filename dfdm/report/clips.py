@@ -111,7 +111,7 @@ def _cell(video: EncodedVideo, record: VideoRecord, shown: Moment) -> Cell:
     if shown.landmarks is not None:
         face = pictures.close_up(rgb, shown.landmarks, FACE_SIZE)
     if video.name.model != REAL:
-        frame = pictures.stamp(frame, video.name.model, share=0.09)
+        frame = pictures.stamp(frame, video.name.model, share=0.13)
         face = face if face is None else pictures.stamp(face, video.name.model)
     return Cell(
         video.name.model,

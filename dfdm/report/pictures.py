@@ -37,12 +37,11 @@ def read_frame(path: Path, record: VideoRecord, index: int) -> np.ndarray:
     raise DfdmError(f"{path} has no frame {index} of {record.scene_key}; run the encode stage again")
 
 
-def stamp(rgb: np.ndarray, detail: str = "", share: float = 0.1) -> np.ndarray:
-    """A copy of a picture whose lowest rows say SYNTHETIC; `share` is the strip's part of the height."""
-    stamped = rgb.copy()
+def stamp(rgb: np.ndarray, detail: str = "", share: float = 0.11) -> np.ndarray:
+    """A picture with a strip below it that says SYNTHETIC; `share` is the strip's part of the picture's height."""
+    strip = max(14, round(len(rgb) * share))
+    stamped = cv2.copyMakeBorder(rgb, 0, strip, 0, 0, cv2.BORDER_CONSTANT, value=STAMP_RGB)
     height, width = stamped.shape[:2]
-    strip = max(12, round(height * share))
-    stamped[height - strip :] = STAMP_RGB
     text = f"{STAMP_TEXT} {detail}".strip()
     (unit_width, unit_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, 1.0, 1)
     scale = min(0.5 * strip / unit_height, 0.92 * width / unit_width)
@@ -55,17 +54,18 @@ def stamp(rgb: np.ndarray, detail: str = "", share: float = 0.1) -> np.ndarray:
 
 def close_up(rgb: np.ndarray, landmarks: np.ndarray, size: int, margin: float = 0.35) -> np.ndarray:
     """The square around a face, [size, size, 3], `margin` of the face's extent free on each side, edges repeated."""
-    window = _window(landmarks, size, margin)
+    window = _window(landmarks, (rgb.shape[1], rgb.shape[0]), size, margin)
     flags = cv2.INTER_AREA if window[0, 0] < 1 else cv2.INTER_CUBIC
     return cv2.warpAffine(rgb, window, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _window(landmarks: np.ndarray, size: int, margin: float) -> np.ndarray:
-    """Frame pixels to close-up pixels, [2, 3]."""
+def _window(landmarks: np.ndarray, frame: tuple[int, int], size: int, margin: float) -> np.ndarray:
+    """Frame pixels to close-up pixels, [2, 3]; the square lies within the frame (width, height)."""
     low, high = landmarks.min(axis=0), landmarks.max(axis=0)
-    side = float((high - low).max()) * (1 + 2 * margin)
+    side = min(float((high - low).max()) * (1 + 2 * margin), *frame)
     left, top = (low + high) / 2 - side / 2
     top -= 0.1 * side  # landmarks end at the brows; the forehead belongs to the picture
+    left, top = (min(max(start, 0), length - side) for start, length in zip((left, top), frame))
     scale = size / side
     return np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float64)
 

@@ -49,10 +49,14 @@ def _row(cfg: Config, layout: Layout, clip: str, models: list[str], crf: int) ->
         shows = swapped.scene_key if model == REAL else clip
         rgb = pictures.read_frame(Path(layout.video(shows, model, crf)), of_encoded(track.record), shown.frame)
         covered = pictures.cover_eyes(rgb, shown.landmarks)
-        cell = pictures.close_up(covered, shown.landmarks, SIZE, margin=0.22)
-        cell = cell if model == REAL else pictures.stamp(cell)
-        cells.append(cv2.copyMakeBorder(cell, 0, GAP, 0, GAP, cv2.BORDER_CONSTANT, value=(255, 255, 255)))
-    return np.concatenate(cells, axis=1)[:, :-GAP]
+        face = pictures.close_up(covered, shown.landmarks, SIZE, margin=0.22)
+        cells.append(face if model == REAL else pictures.stamp(face))
+    height = max(map(len, cells)) + GAP
+    padded = [
+        cv2.copyMakeBorder(cell, 0, height - len(cell), 0, GAP, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+        for cell in cells
+    ]
+    return np.concatenate(padded, axis=1)[:, :-GAP]
 
 
 def _headings(labels: list[str]) -> np.ndarray:

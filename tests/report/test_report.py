@@ -308,9 +308,9 @@ def test_the_readme_picture_covers_every_face_and_stamps_every_swap(cfg: Config,
     columns = len(MODELS) + 1
     cell_width = (sheet.shape[1] + 6) // columns
     for row in range(2):
-        bottom = len(sheet) - 6 - (1 - row) * (SIZE + 6)
+        bottom = len(sheet) - 6 - (1 - row) * (SIZE + round(0.11 * SIZE) + 6)
         for column in range(columns):
-            cell = sheet[bottom - SIZE : bottom, column * cell_width : column * cell_width + SIZE]
+            cell = sheet[bottom - SIZE - round(0.11 * SIZE) : bottom, column * cell_width : column * cell_width + SIZE]
             dark = (cell.astype(int).max(-1) < 40).mean()
             assert 0.1 < dark < 0.5
             assert is_stamped(cell) == (column > 0)
