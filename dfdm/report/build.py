@@ -1,7 +1,6 @@
 """The report: one self-contained HTML page of whatever a results folder holds."""
 
 import datetime
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import cv2
 import jinja2
 
 from dfdm.config import Config
+from dfdm.dataset.splits import PARTS
 from dfdm.errors import DfdmError
 from dfdm.files import atomic
 from dfdm.names import REAL
@@ -157,15 +157,18 @@ def _sheet(path: Path) -> str:
 
 
 def _parts(found: Results) -> dict[str, dict[str, int]]:
-    """For each split in the manifest: swapped videos by part; those in no part are counted as `none`."""
+    """For each split that was made: swapped videos by part; those in no part are counted as dropped."""
     if found.manifest is None:
         return {}
     swapped = found.manifest[found.manifest["model"] != REAL]
-    return {
-        split: dict(Counter(swapped[f"split_{split}"].fillna("none")))
-        for split in ("scene", "identity")
-        if f"split_{split}" in swapped and swapped[f"split_{split}"].notna().any()
-    }
+    parts = {}
+    for split in ("scene", "identity"):
+        column = swapped[f"split_{split}"]
+        if column.notna().any():
+            counts = {part: int((column == part).sum()) for part in PARTS}
+            dropped = int(column.isna().sum())
+            parts[split] = counts | ({"dropped": dropped} if dropped else {})
+    return parts
 
 
 def _template() -> jinja2.Template:
