@@ -5,17 +5,16 @@ started again, a training on CPU ends with the same bytes as one that ran throug
 """
 
 import csv
-import io
+import math
 import os
 import shutil
 import time
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
@@ -27,12 +26,12 @@ from dfdm.files import atomic
 from dfdm.media.tracks import FaceTrack
 from generators import checkpoint, preview
 from generators.augment import Augmenter, Batch
-from generators.faces import FaceSet, load_faces
+from generators.batches import Batches, prefetched
+from generators.faces import load_faces
 from generators.losses import face_loss
 from generators.models import build
 from generators.models.blocks import Autoencoder
 
-AHEAD = 2  # batches made before they are needed
 CHECK = 16  # iterations between two looks at the losses
 TREND = 64  # iterations whose mean loss tells an explosion
 CSV_ROWS = 1000  # of the loss log, at most
@@ -40,50 +39,17 @@ CSV_ROWS = 1000  # of the loss log, at most
 
 @dataclass(frozen=True)
 class Job:
-    """What is trained and where it goes: `out` is the model, loss.csv and preview.png are written beside it."""
+    """What is trained, with which settings; `key` is the hash of everything that changes the result."""
 
     model: str
     pair: tuple[str, str]
     settings: TrainConfig
-    seed: int
     key: str
-    out: Path
 
     @property
     def title(self) -> str:
         """The job in words."""
         return f"{self.model} {self.pair[0]}-{self.pair[1]}"
-
-
-class Batches:
-    """The batches of a training: iteration i's is the same whenever and wherever it is made."""
-
-    def __init__(self, sides: tuple[FaceSet, FaceSet], augmenter: Augmenter, job: Job) -> None:
-        self.sides, self.augmenter = sides, augmenter
-        self.batch, self.seed, self.threads = job.settings.batch, job.seed, job.settings.threads
-        self.orders: dict[tuple[int, int], np.ndarray] = {}
-
-    def order(self, side: int, epoch: int) -> np.ndarray:
-        """The order in which an epoch shows one side's faces."""
-        if (side, epoch) not in self.orders:
-            self.orders = {kept: order for kept, order in self.orders.items() if kept[0] != side or kept[1] == epoch - 1}
-            rng = np.random.default_rng([self.seed, 1 + side, epoch])
-            self.orders[side, epoch] = rng.permutation(len(self.sides[side]))
-        return self.orders[side, epoch]
-
-    def rows(self, side: int, iteration: int) -> np.ndarray:
-        """Which of a side's faces an iteration sees, [batch]."""
-        places = np.arange(iteration * self.batch, (iteration + 1) * self.batch)
-        epochs, offsets = np.divmod(places, len(self.sides[side]))
-        return np.array([self.order(side, int(epoch))[offset] for epoch, offset in zip(epochs, offsets)])
-
-    def __getitem__(self, iteration: int) -> Batch:
-        """Side a's faces, then side b's, augmented: [2 * batch, ...]."""
-        torch.set_num_threads(self.threads)  # holds for the calling thread only
-        rows = [self.rows(side, iteration) for side in (0, 1)]
-        faces = np.concatenate([side.faces[chosen] for side, chosen in zip(self.sides, rows)])
-        masks = np.concatenate([side.masks[chosen] for side, chosen in zip(self.sides, rows)])
-        return self.augmenter(faces, masks, np.random.default_rng([self.seed, 0, iteration]))
 
 
 class Trainer:
@@ -142,7 +108,7 @@ class Trainer:
                 )
         return newest
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         """What resuming needs."""
         return {
             "model": self.model.state_dict(),
@@ -151,7 +117,7 @@ class Trainer:
             "losses": self.losses[: self.step].clone(),
         }
 
-    def resume(self, state: dict[str, object], path: Path) -> None:
+    def resume(self, state: dict[str, Any], path: Path) -> None:
         """Go on from a state; one that does not fit is a DfdmError."""
         try:
             self.model.load_state_dict(state["model"])
@@ -165,7 +131,101 @@ class Trainer:
             raise DfdmError(f"training state in {path} does not fit this model ({reason}); move it away") from None
 
 
-def compiled(model: Autoencoder) -> Autoencoder:
+def train(
+    model: str,
+    pair: tuple[str, str],
+    tracks_a: list[tuple[Path, FaceTrack]],
+    tracks_b: list[tuple[Path, FaceTrack]],
+    settings: TrainConfig,
+    seed: int,
+    device: str,
+    key: str,
+    state_dir: Path,
+    out: Path,
+) -> None:
+    """Train a pair's autoencoder, or go on with it, and write the model, loss.csv and preview.png beside it.
+
+    `tracks_a`, `tracks_b`: the video file and face track of each scene of the two people. States, previews and
+    TensorBoard events go to `state_dir`/`key`; `key` is the hash of everything that changes the result.
+    Stopped by SIGTERM or Ctrl-C it saves and exits with the signal's status.
+    """
+    where = training.resolve_device(device)
+    training.set_deterministic(seed, settings.threads)
+    cv2.setNumThreads(settings.threads)
+    job = Job(model, pair, settings, key)
+    with training.StateFolder(state_dir / key, key, settings.keep) as folder:
+        trainer = Trainer(job, where)
+        if state := folder.latest(where):
+            trainer.resume(state, folder.folder)
+        net = trainer.model
+        size = max(net.input_size, net.output_size)
+        sides = (load_faces(pair[0], tracks_a, settings, size), load_faces(pair[1], tracks_b, settings, size))
+        augmenter = Augmenter(settings, net.input_size, net.output_size, where)
+        run(trainer, Batches(sides, augmenter, settings, seed), folder)
+        preview.write(out.with_name("preview.png"), preview.sheet(net, *sides, where))
+    write_losses(out.with_name("loss.csv"), trainer)
+    meta = checkpoint.ModelMeta(
+        model=model,
+        width=settings.width,
+        input_size=net.input_size,
+        output_size=net.output_size,
+        centering=settings.centering,
+        coverage=settings.coverage,
+        mask=settings.mask,
+        pair=pair,
+        iterations=settings.iterations,
+        key=key,
+    )
+    checkpoint.save(out, net, meta)
+
+
+def run(trainer: Trainer, batches: Batches, folder: training.StateFolder) -> None:
+    """The loop: steps, progress, states and previews until the last iteration, or a signal."""
+    settings, title = trainer.settings, trainer.job.title
+    writer = SummaryWriter(str(folder.folder / "tensorboard"), purge_step=trainer.step)
+    bar = training.Progress(settings.iterations, title, "iterations", initial=trainer.step)
+    with training.Interrupt() as interrupt, bar, writer:
+        clock = time.perf_counter()
+        for batch in prefetched(batches, trainer.step, settings.iterations):
+            trainer.train_step(batch)
+            step = trainer.step
+            if step % CHECK == 0:
+                (loss_a, loss_b), now = trainer.check(), time.perf_counter()
+                faces = 2 * settings.batch * CHECK / (now - clock)
+                clock = now
+                bar.update(step - bar.done, f"loss {loss_a:.4f} {loss_b:.4f}, {faces:.0f} faces/s")
+                for name, value in (("loss_a", loss_a), ("loss_b", loss_b), ("faces_per_second", faces)):
+                    writer.add_scalar(name, value, step)
+                writer.add_scalar("lr", trainer.rate(step - 1), step)
+            if step % settings.save_every == 0 or step == settings.iterations or interrupt.signal:
+                trainer.check()
+                folder.save(step, trainer.state())
+            if step % settings.preview_every == 0:
+                picture = preview.sheet(trainer.model, *batches.sides, trainer.device)
+                preview.write(folder.folder / f"preview_{step:09d}.png", picture)
+                writer.add_image("preview", picture, step, dataformats="HWC")
+            if interrupt.signal:
+                break
+        bar.update(trainer.step - bar.done)
+    if trainer.step < settings.iterations:
+        interrupt.exit_if_set(title)
+
+
+def write_losses(path: Path, trainer: Trainer) -> None:
+    """Write the loss log: at most 1000 rows, each the mean of the iterations since the row before."""
+    losses = trainer.losses.double().cpu()
+    every = math.ceil(len(losses) / CSV_ROWS)
+    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["iteration", "loss_a", "loss_b", "lr"])
+        for start in range(0, len(losses), every):
+            part = losses[start : start + every]
+            last = start + len(part)
+            means = [f"{value:.6f}" for value in part.mean(0).tolist()]
+            table.writerow([last, *means, f"{trainer.rate(last - 1):.6g}"])
+
+
+def compiled(model: Autoencoder) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """The model compiled by torch; where no C++ compiler is found, an error that says what to install."""
     if not any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++")):
         raise DfdmError(
