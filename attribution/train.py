@@ -179,7 +179,7 @@ def train(
     """
     settings = training.settings
     set_deterministic(seed, settings.threads)
-    with StateFolder(state_dir, key) as states, Interrupt() as interrupt:
+    with StateFolder(state_dir / key, key) as states, Interrupt() as interrupt:
         trainer = Trainer(training, validation, len(classes), seed, resolve_device(device))
         if (state := states.latest()) is not None:
             trainer.restore(state)

@@ -1,6 +1,7 @@
 """The command line: `dfdm <stage>` parses, calls the stage, and tells what is wrong in one line."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,10 @@ from dfdm import __version__
 from dfdm.errors import DfdmError
 
 Run = Callable[[argparse.Namespace], object]
+
+
+def _default_config() -> Path:
+    return Path(os.environ.get("DFDM_CONFIG") or "config.yaml")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -27,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     def with_config(command: argparse.ArgumentParser, out: str = "") -> argparse.ArgumentParser:
-        command.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+        command.add_argument("--config", type=Path, default=_default_config(), help=_CONFIG_HELP)
         if out:
             command.add_argument("--out", type=Path, required=True, help=out)
         return command
@@ -71,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_CONFIG_HELP = "default: the file that DFDM_CONFIG names, else config.yaml"
 _VIDEO_HELP = "the video, as DFDM_crf<n>/<model>/<name>.mp4; its sidecar is written beside"
 
 

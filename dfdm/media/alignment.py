@@ -48,9 +48,7 @@ _HEAD = np.array([  # those landmarks in space; x grows towards the image's left
     (0, -8.601736, 6.097667), (0.589441, -8.443925, 6.109526),
 ])
 # fmt: on
-MEAN_FACE = np.stack(
-    [_MEAN_X, _MEAN_Y], axis=1
-)  # [51, 2], landmarks 17..67 of the mean face in the unit square
+MEAN_FACE = np.stack([_MEAN_X, _MEAN_Y], axis=1)  # [51, 2], landmarks 17..67 of the mean face in the unit square
 _CAMERA = np.array([[4, 0, 0.5], [0, 4, 0.5], [0, 0, 1.0]])
 _CENTRES = {"face": (0, -1.5, 4.2), "head": (0, 0, -2.3)}  # what the crop is centred on, in the head's space
 

@@ -27,9 +27,7 @@ def _to_yuv(matrix: int | None, full_range: bool | None) -> np.ndarray:
     try:
         red, blue = _WEIGHTS[6 if matrix is None else matrix]
     except KeyError:
-        raise DfdmError(
-            f"colour matrix {matrix} (H.273) is not supported; convert the video to BT.709 first"
-        ) from None
+        raise DfdmError(f"colour matrix {matrix} (H.273) is not supported; convert the video to BT.709 first") from None
     luma = np.array([red, 1 - red - blue, blue])
     linear = np.stack([luma, ([0, 0, 1] - luma) / (2 - 2 * blue), ([1, 0, 0] - luma) / (2 - 2 * red)])
     if full_range:

@@ -84,9 +84,7 @@ class FaceTrack:
         except FileNotFoundError:
             raise DfdmError(f"{path} does not exist; run the faces stage") from None
         except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile, DfdmError) as error:
-            raise DfdmError(
-                f"{path} is no readable face track ({error}); delete it and run the faces stage"
-            ) from None
+            raise DfdmError(f"{path} is no readable face track ({error}); delete it and run the faces stage") from None
 
     def smoothed(self, sigma: float) -> "FaceTrack":
         """The track with landmarks and boxes smoothed along each segment by a Gaussian of `sigma` frames.

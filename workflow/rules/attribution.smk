@@ -7,21 +7,23 @@ rule classify:
         weights=layout.attribution("{crf}", "model.safetensors"),
         log=layout.attribution("{crf}", "log.csv"),
         predictions=layout.attribution("{crf}", "predictions.parquet"),
-    params:
-        settings=keys.attribution_keys(cfg),
-        out=layout.attribution("{crf}", "")[:-1],
-    threads: cfg.attribution.threads
-    resources:
-        mem_mb=megabytes(4000),
-        runtime=minutes(24 * 60),
     log:
         layout.log("attribution", "crf{crf}"),
     benchmark:
         layout.benchmark("attribution", "crf{crf}")
+    conda:
+        "../../envs/torch.yaml"
+    threads: cfg.attribution.threads
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=minutes(24 * 60),
+    params:
+        settings=keys.attribution_keys(cfg),
+        out=layout.attribution("{crf}", "")[:-1],
     message:
         "attribution: train and score on crf {wildcards.crf}"
     shell:
-        "dfdm attribution --config {CONFIG} --crf {wildcards.crf} --manifest {input.manifest} "
+        "dfdm attribution --crf {wildcards.crf} --manifest {input.manifest} "
         "--out {params.out} >{log} 2>&1"
 
 
@@ -30,9 +32,9 @@ for quality in cfg.qualities:
     rule:
         name:
             f"attribution_crf{quality}"
-        localrule: True
         input:
             layout.attribution(quality),
+        localrule: True
 
 
 rule attribution:

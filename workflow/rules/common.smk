@@ -1,11 +1,13 @@
+import json
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from dfdm import config as dfdm_config
 from dfdm import keys
 from dfdm.errors import DfdmError
-from dfdm.files import digest, write_json
+from dfdm.files import atomic, digest
 from dfdm.layout import Layout, originals_of, targets, videos_of
 from dfdm.names import ID, REAL, SCENE, pair_of
 
@@ -16,10 +18,18 @@ except DfdmError as error:
 
 layout = Layout(cfg.results)
 MODELS = list(cfg.models)
-# The config as the commands read it, with --config's values in it; named by content, so never half changed.
-CONFIG = f"{cfg.results}/config/{digest(config)[:12]}.json"
+# The config as the commands read it, with --config's values in it and its order kept (classes stand in it); named
+# by content, so never changed under a running job.
+CONFIG_TEXT = json.dumps(config, indent=1)
+CONFIG = f"{cfg.results}/config/{digest(CONFIG_TEXT)[:12]}.json"
 if not Path(CONFIG).exists():
-    write_json(CONFIG, config)
+    with atomic(CONFIG) as temporary:
+        temporary.write_text(CONFIG_TEXT)
+# The commands take their config from there, and are found in the environment that runs snakemake where no other
+# has them on the PATH. Neither is a param: where the config lies changes no bytes.
+shell.prefix(
+    f"set -euo pipefail; export DFDM_CONFIG={CONFIG} PATH=$PATH:{Path(sys.executable).parent}; "
+)
 
 
 wildcard_constraints:
@@ -29,6 +39,16 @@ wildcard_constraints:
     model="|".join([*MODELS, REAL]),
     crf=r"\d+",
     target="|".join(["dataset", *(f"crf{crf}" for crf in cfg.qualities)]),
+
+
+def scene_file(wildcards):
+    """A scene's video where config gives its path: a newer file makes everything after it again."""
+    scene = cfg.scene(wildcards.scene)
+    return (
+        []
+        if scene.path is None
+        else [str(Path(cfg.sources.root).expanduser() / scene.path)]
+    )
 
 
 def scenes_of_pair(wildcards):
@@ -60,13 +80,20 @@ def dataset_files(target):
 
 def sidecars(wildcards):
     """The sidecars that a manifest merges."""
-    return [layout.sidecar(v.name.clip, v.name.model, v.crf) for v in videos_of(cfg, wildcards.target)]
+    return [
+        layout.sidecar(v.name.clip, v.name.model, v.crf)
+        for v in videos_of(cfg, wildcards.target)
+    ]
 
 
 def crops_of_crf(wildcards):
     """The crops of a quality's swaps."""
     videos = videos_of(cfg, f"crf{wildcards.crf}")
-    return [layout.crops(v.name.clip, v.name.model, v.crf) for v in videos if v.name.model != REAL]
+    return [
+        layout.crops(v.name.clip, v.name.model, v.crf)
+        for v in videos
+        if v.name.model != REAL
+    ]
 
 
 def scores_files():

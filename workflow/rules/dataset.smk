@@ -5,23 +5,25 @@ rule render:
     output:
         video=layout.video("{clip}", "{model}", 0),
         sidecar=layout.sidecar("{clip}", "{model}", 0),
-    params:
-        settings=keys.render_keys(cfg),
-    wildcard_constraints:
-        clip=rf"{ID}_{ID}_{SCENE}",
-        model="|".join(MODELS),
-    threads: max(cfg.render.threads, cfg.encode.threads)
-    resources:
-        mem_mb=megabytes(2500),
-        runtime=minutes(60),
     log:
         layout.log("render", "{clip}_{model}"),
     benchmark:
         layout.benchmark("render", "{clip}_{model}")
+    wildcard_constraints:
+        clip=rf"{ID}_{ID}_{SCENE}",
+        model="|".join(MODELS),
+    conda:
+        "../../envs/torch.yaml"
+    threads: max(cfg.render.threads, cfg.encode.threads)
+    resources:
+        mem_mb=megabytes(2500),
+        runtime=minutes(60),
+    params:
+        settings=keys.render_keys(cfg),
     message:
         "render: {wildcards.clip}_{wildcards.model}"
     shell:
-        "dfdm render --config {CONFIG} --track {input.track} --checkpoint {input.checkpoint} "
+        "dfdm render --track {input.track} --checkpoint {input.checkpoint} "
         "--out {output.video} >{log} 2>&1"
 
 
@@ -31,22 +33,24 @@ rule original:
     output:
         video=layout.video("{clip}", REAL, 0),
         sidecar=layout.sidecar("{clip}", REAL, 0),
-    params:
-        settings=keys.encode_keys(cfg),
-    wildcard_constraints:
-        clip=rf"{ID}_{SCENE}",
-    threads: cfg.encode.threads
-    resources:
-        mem_mb=megabytes(1500),
-        runtime=minutes(60),
     log:
         layout.log("original", "{clip}"),
     benchmark:
         layout.benchmark("original", "{clip}")
+    wildcard_constraints:
+        clip=rf"{ID}_{SCENE}",
+    conda:
+        "../../envs/media.yaml"
+    threads: cfg.encode.threads
+    resources:
+        mem_mb=megabytes(1500),
+        runtime=minutes(60),
+    params:
+        settings=keys.encode_keys(cfg),
     message:
         "encode: original {wildcards.clip} at crf 0"
     shell:
-        "dfdm original --config {CONFIG} --track {input.track} --out {output.video} >{log} 2>&1"
+        "dfdm original --track {input.track} --out {output.video} >{log} 2>&1"
 
 
 rule encode:
@@ -57,22 +61,24 @@ rule encode:
     output:
         video=layout.video("{clip}", "{model}", "{crf}"),
         sidecar=layout.sidecar("{clip}", "{model}", "{crf}"),
-    params:
-        settings=keys.encode_keys(cfg),
-    wildcard_constraints:
-        crf=r"[1-9]\d*",
-    threads: cfg.encode.threads
-    resources:
-        mem_mb=megabytes(1500),
-        runtime=minutes(60),
     log:
         layout.log("encode", "crf{crf}", "{clip}_{model}"),
     benchmark:
         layout.benchmark("encode", "crf{crf}_{clip}_{model}")
+    wildcard_constraints:
+        crf=r"[1-9]\d*",
+    conda:
+        "../../envs/media.yaml"
+    threads: cfg.encode.threads
+    resources:
+        mem_mb=megabytes(1500),
+        runtime=minutes(60),
+    params:
+        settings=keys.encode_keys(cfg),
     message:
         "encode: {wildcards.clip}_{wildcards.model} at crf {wildcards.crf}"
     shell:
-        "dfdm encode --config {CONFIG} --master {input.master} --track {input.track} "
+        "dfdm encode --master {input.master} --track {input.track} "
         "--out {output.video} >{log} 2>&1"
 
 
@@ -82,20 +88,22 @@ rule crops:
         track=scene_of_clip,
     output:
         layout.crops("{clip}", "{model}", "{crf}"),
-    params:
-        settings=keys.crops_keys(cfg),
-    threads: 1
-    resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(30),
     log:
         layout.log("crops", "crf{crf}", "{clip}_{model}"),
     benchmark:
         layout.benchmark("crops", "crf{crf}_{clip}_{model}")
+    conda:
+        "../../envs/media.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(30),
+    params:
+        settings=keys.crops_keys(cfg),
     message:
         "crops: {wildcards.clip}_{wildcards.model} at crf {wildcards.crf}"
     shell:
-        "dfdm crops --config {CONFIG} --video {input.video} --track {input.track} --out {output} >{log} 2>&1"
+        "dfdm crops --video {input.video} --track {input.track} --out {output} >{log} 2>&1"
 
 
 rule manifest:
@@ -104,20 +112,22 @@ rule manifest:
     output:
         table=layout.manifest("{target}"),
         csv=layout.manifest("{target}").replace(".parquet", ".csv"),
-    params:
-        settings=keys.manifest_keys(cfg),
-    threads: 1
-    resources:
-        mem_mb=megabytes(1500),
-        runtime=minutes(30),
     log:
         layout.log("manifest", "{target}"),
     benchmark:
         layout.benchmark("manifest", "{target}")
+    conda:
+        "../../envs/media.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(1500),
+        runtime=minutes(30),
+    params:
+        settings=keys.manifest_keys(cfg),
     message:
         "manifest: {wildcards.target}"
     shell:
-        "dfdm manifest --config {CONFIG} --target {wildcards.target} --out {output.table} >{log} 2>&1"
+        "dfdm manifest --target {wildcards.target} --out {output.table} >{log} 2>&1"
 
 
 # Named targets: iae, crf23, iae_crf23 are videos, sidecars and crops of that model, quality or both.
@@ -128,9 +138,9 @@ for target_name in targets(cfg):
     rule:
         name:
             target_name
-        localrule: True
         input:
             dataset_files(target_name),
+        localrule: True
 
 
 rule dataset:

@@ -1,24 +1,29 @@
 rule page:
     input:
         manifest=layout.manifest("dataset"),
-        videos=[layout.video(v.name.clip, v.name.model, v.crf) for v in videos_of(cfg, "dataset")],
+        videos=[
+            layout.video(v.name.clip, v.name.model, v.crf)
+            for v in videos_of(cfg, "dataset")
+        ],
         scores=scores_files(),
     output:
         layout.report,
-    params:
-        settings=digest(cfg.model_dump(mode="json", exclude={"device", "state_dir"})),
-    threads: 1
-    resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(60),
     log:
         layout.log("report"),
     benchmark:
         layout.benchmark("report", "report")
+    conda:
+        "../../envs/media.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(60),
+    params:
+        settings=digest(cfg.model_dump(mode="json", exclude={"device", "state_dir"})),
     message:
         "report: {output}"
     shell:
-        "dfdm report --config {CONFIG} --out {output} >{log} 2>&1"
+        "dfdm report --out {output} >{log} 2>&1"
 
 
 rule report:

@@ -1,41 +1,39 @@
 # The only rules that may touch the network; they run where snakemake runs, never on a cluster node.
-def scene_file(wildcards):
-    """A scene's video where config gives its path: a newer file makes everything after it again."""
-    scene = cfg.scene(wildcards.scene)
-    return [] if scene.path is None else [str(Path(cfg.sources.root).expanduser() / scene.path)]
-
-
 rule source:
     input:
         scene_file,
     output:
         layout.source("{scene}"),
-    params:
-        settings=lambda wildcards: keys.source_keys(cfg, wildcards.scene),
     log:
         layout.log("sources", "{scene}"),
     benchmark:
         layout.benchmark("source", "{scene}")
+    retries: 0
+    conda:
+        "../../envs/media.yaml"
+    params:
+        settings=lambda wildcards: keys.source_keys(cfg, wildcards.scene),
     message:
         "sources: probe {wildcards.scene}"
-    retries: 0
     shell:
-        "dfdm sources probe --config {CONFIG} --scene {wildcards.scene} --out {output} >{log} 2>&1"
+        "dfdm sources probe --scene {wildcards.scene} --out {output} >{log} 2>&1"
 
 
 rule predictor:
     output:
         layout.predictor,
-    params:
-        settings=keys.faces_keys(cfg)["predictor"],
     log:
         layout.log("sources", "predictor"),
     benchmark:
         layout.benchmark("predictor", "predictor")
+    conda:
+        "../../envs/media.yaml"
+    params:
+        settings=keys.faces_keys(cfg)["predictor"],
     message:
         "sources: landmark predictor"
     shell:
-        "dfdm sources predictor --config {CONFIG} --out {output} >{log} 2>&1"
+        "dfdm sources predictor --out {output} >{log} 2>&1"
 
 
 rule track:
@@ -44,20 +42,22 @@ rule track:
         predictor=layout.predictor,
     output:
         layout.track("{scene}"),
-    params:
-        settings=keys.faces_keys(cfg),
-    threads: 1
-    resources:
-        mem_mb=megabytes(1500),
-        runtime=minutes(60),
     log:
         layout.log("faces", "{scene}"),
     benchmark:
         layout.benchmark("faces", "{scene}")
+    conda:
+        "../../envs/media.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(1500),
+        runtime=minutes(60),
+    params:
+        settings=keys.faces_keys(cfg),
     message:
         "faces: {wildcards.scene}"
     shell:
-        "dfdm faces --config {CONFIG} --record {input.record} --out {output} >{log} 2>&1"
+        "dfdm faces --record {input.record} --out {output} >{log} 2>&1"
 
 
 rule faces:

@@ -12,22 +12,24 @@ for training_model in MODELS:
             weights=layout.checkpoint("{pair}", training_model),
             loss=layout.training_file("{pair}", training_model, "loss.csv"),
             preview=layout.training_file("{pair}", training_model, "preview.png"),
-        params:
-            settings=keys.train_keys(cfg, training_model),
-            model=training_model,
-            people=lambda wildcards: wildcards.pair.replace("_", " "),
-        threads: trained.threads
-        # Long trainings first: their cost decides when everything is done.
-        priority: 10
-        resources:
-            mem_mb=megabytes(6000 if trained.width > 0.5 else 2000),
-            runtime=minutes(24 * 60),
         log:
             layout.log("train", "{pair}", training_model),
         benchmark:
             layout.benchmark("train", f"{{pair}}_{training_model}")
+        # Long trainings first: their cost decides when everything is done.
+        priority: 10
+        conda:
+            "../../envs/torch.yaml"
+        threads: trained.threads
+        resources:
+            mem_mb=megabytes(6000 if trained.width > 0.5 else 2000),
+            runtime=minutes(24 * 60),
+        params:
+            settings=keys.train_keys(cfg, training_model),
+            model=training_model,
+            people=lambda wildcards: wildcards.pair.replace("_", " "),
         message:
             f"train: {training_model} on {{wildcards.pair}}"
         shell:
-            "dfdm train --config {CONFIG} --model {params.model} --pair {params.people} --tracks {input} "
+            "dfdm train --model {params.model} --pair {params.people} --tracks {input} "
             "--out {output.weights} >{log} 2>&1"

@@ -16,9 +16,7 @@ class DlibDetector:
         try:
             self._predict = dlib.shape_predictor(str(predictor))
         except RuntimeError as error:
-            raise DfdmError(
-                f"{predictor} is no dlib shape predictor ({error}); fetch the file again"
-            ) from None
+            raise DfdmError(f"{predictor} is no dlib shape predictor ({error}); fetch the file again") from None
         self._search = dlib.get_frontal_face_detector()
         self._upsample = upsample
         self._threshold = threshold
@@ -34,9 +32,7 @@ class DlibDetector:
         landmarks = np.array([(point.x, point.y) for point in points.parts()], np.float32)
         if len(landmarks) != 68:
             raise DfdmError(f"faces.predictor finds {len(landmarks)} points; give dlib's 68-point file")
-        return Face(
-            np.array([box.left(), box.top(), box.right(), box.bottom()], np.float32), landmarks, float(score)
-        )
+        return Face(np.array([box.left(), box.top(), box.right(), box.bottom()], np.float32), landmarks, float(score))
 
 
 def build(

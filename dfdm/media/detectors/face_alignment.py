@@ -52,22 +52,21 @@ class FaceAlignmentDetector:
             )
         except Exception as error:  # torch.load raises many kinds
             reason = " ".join(str(error).split())[:200]
-            raise DfdmError(
-                f"the weights in {weights} cannot be loaded ({reason}); fetch the files again"
-            ) from None
+            raise DfdmError(f"the weights in {weights} cannot be loaded ({reason}); fetch the files again") from None
         self._scale = 2**upsample
 
     def detect(self, rgb: np.ndarray) -> list[Face]:
         """Every face of an RGB uint8 [H, W, 3] frame, the surest first."""
         large = rgb if self._scale == 1 else cv2.resize(rgb, None, fx=self._scale, fy=self._scale)
-        found = np.array(self._finder.face_detector.detect_from_image(large), np.float32).reshape(-1, 5)
+        # float64 because the library puts single coordinates into tensors, which torch refuses of a float32
+        found = np.array(self._finder.face_detector.detect_from_image(large), np.float64).reshape(-1, 5)
         if len(found) == 0:
             return []
         found = found[np.argsort(-found[:, 4], kind="stable")]
         found[:, :4] /= self._scale
         points = self._finder.get_landmarks_from_image(rgb, detected_faces=list(found))
         return [
-            Face(box[:4], np.asarray(landmarks, np.float32), float(box[4]))
+            Face(box[:4].astype(np.float32), np.asarray(landmarks, np.float32), float(box[4]))
             for box, landmarks in zip(found, points)
         ]
 

@@ -1,0 +1,49 @@
+# make demo: the whole line on real video, from set-up to the score table.  make test: everything checked.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+READY := $(VENV)/.ready
+
+.PHONY: help demo test test-all lint types setup clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(READY) ## two people, five models, three qualities: 90 videos, scores and a report
+	snakemake --cores all
+	@dfdm scores
+
+test: $(READY) lint types ## lint, types and every test that needs no root; 10 minutes at most
+	DFDM_OFFLINE=1 pytest -q
+
+test-all: $(READY) lint types ## also the tests that are slow
+	DFDM_OFFLINE=1 pytest -q -m "slow or not slow"
+
+lint: $(READY) ## ruff, snakefmt, snakemake --lint
+	ruff check --quiet .
+	ruff format --check --quiet .
+	snakefmt --check workflow
+	snakemake --lint --quiet all
+
+types: $(READY) ## mypy
+	mypy
+
+setup: $(READY) ## the environment and the demo's files, by hash
+
+$(READY): constraints.txt pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or newer is missing: install python3 (Debian: apt-get install python3 python3-venv)."; exit 2; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Python's venv is missing: install python3-venv (Debian: apt-get install python3-venv)."; exit 2; }
+	@[ -x $(VENV)/bin/python ] || "$(PYTHON)" -m venv $(VENV)
+	pip install --quiet -e '.[dev]'
+	pip install --quiet --no-deps face-alignment facenet-pytorch
+	dfdm sources fetch
+	@touch $@
+
+clean: ## remove the environment and the demo's results
+	rm -rf $(VENV) results .snakemake
