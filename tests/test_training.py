@@ -1,0 +1,93 @@
+"""State folders, stop signals, device choice."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from dfdm import training
+from dfdm.errors import DfdmError
+from dfdm.progress import progress
+
+
+def states(folder):
+    return [path.name for path in folder.paths()]
+
+
+def test_the_last_states_are_kept_and_the_newest_comes_back(tmp_path):
+    with training.StateFolder(tmp_path / "s", "key", keep=2) as folder:
+        assert folder.latest() is None
+        for step in (5, 10, 15):
+            folder.save(step, {"x": torch.full((3,), float(step)), "nested": {"a": [1, 2]}})
+        assert states(folder) == ["state_000000010.pt", "state_000000015.pt"]
+        state = folder.latest()
+    assert state is not None
+    assert (state["step"], state["nested"], state["x"].tolist()) == (15, {"a": [1, 2]}, [15.0] * 3)
+
+
+def test_equal_states_have_equal_bytes(tmp_path):
+    for name in ("one", "another"):
+        training.save_state(tmp_path / f"{name}.pt", {"x": torch.arange(4)})
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "another.pt").read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "bit"])
+def test_a_damaged_state_is_refused_and_left_alone(tmp_path, damage):
+    with training.StateFolder(tmp_path, "key") as folder:
+        folder.save(1, {"x": torch.randn(2000)})
+        path = folder.paths()[0]
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes({"cut": bytes(content[:-100]), "empty": b"", "bit": bytes(content)}[damage])
+        before = path.read_bytes()
+        with pytest.raises(DfdmError, match="is damaged"):
+            folder.latest()
+        assert path.read_bytes() == before
+
+
+def test_a_state_of_another_training_is_refused(tmp_path):
+    with training.StateFolder(tmp_path, "key") as folder:
+        folder.save(1, {})
+    with training.StateFolder(tmp_path, "other") as folder, pytest.raises(DfdmError, match="another training"):
+        folder.latest()
+
+
+def test_a_folder_belongs_to_one_process_and_leftovers_go(tmp_path):
+    (tmp_path / ".state_000000001.77.tmp.pt").write_bytes(b"half")
+    with training.StateFolder(tmp_path, "key"):
+        assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+        with pytest.raises(DfdmError, match="another process"), training.StateFolder(tmp_path, "key"):
+            pass
+    with training.StateFolder(tmp_path, "key"):
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_noted_and_gives_the_exit_status(number):
+    with training.Interrupt() as interrupt:
+        interrupt.exit_if_set("work")
+        os.kill(os.getpid(), number)
+        assert interrupt.signal == number
+        with pytest.raises(SystemExit) as caught:
+            interrupt.exit_if_set("work")
+    assert caught.value.code == 128 + number
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_cuda_without_a_device_is_an_error(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert training.resolve_device("auto") == torch.device("cpu")
+    with pytest.raises(DfdmError, match="CUDA"):
+        training.resolve_device("cuda")
+
+
+def test_a_loss_that_is_no_number_stops():
+    training.check_finite([1.0, 2.0], "x")
+    with pytest.raises(DfdmError, match="iteration 7"):
+        training.check_finite([1.0, float("nan")], "iteration 7")
+
+
+def test_progress_in_a_log_is_whole_lines(capsys):
+    assert list(progress(range(5), 5, "frames", "frame")) == list(range(5))
+    assert capsys.readouterr().err == "frames: 5/5 frame, 00:00 left\n"
