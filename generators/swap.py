@@ -122,7 +122,7 @@ class Swapper:
     def _blend(planes: np.ndarray, target: _Target, face: np.ndarray, record: VideoRecord) -> np.ndarray:
         """Lay a face [out, out, 3] over a copy of the frame."""
         x0, y0, x1, y1 = target.region
-        yuv = colour.rgb_to_yuv444(face, record.matrix, record.full_range)
+        yuv = colour.rgb_to_yuv(face, record.matrix, record.full_range)
         # Beyond the square the colour goes on and the mask is 0: no fringe where the mask reaches the edge.
         yuv = cv2.copyMakeBorder(yuv, _EDGE, _EDGE, _EDGE, _EDGE, cv2.BORDER_REPLICATE)
         layers = cv2.merge([*cv2.split(yuv), np.pad(target.mask.astype(np.float32) / 255, _EDGE)])

@@ -68,15 +68,7 @@ def yuv_to_rgb(
     return cv2.transform(yuv, _to_rgb(matrix, full_range))
 
 
-def rgb_to_yuv(
-    rgb: np.ndarray, matrix: int | None, full_range: bool | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Convert RGB [h, w, 3] (0..255, uint8 or float32) to float32 Y [h, w], U and V [h / 2, w / 2]."""
-    luma, *chroma = cv2.split(rgb_to_yuv444(rgb, matrix, full_range))
-    return luma, halve(chroma[0]), halve(chroma[1])
-
-
-def rgb_to_yuv444(rgb: np.ndarray, matrix: int | None, full_range: bool | None) -> np.ndarray:
+def rgb_to_yuv(rgb: np.ndarray, matrix: int | None, full_range: bool | None) -> np.ndarray:
     """Convert RGB [h, w, 3] (0..255, uint8 or float32) to YUV float32 [h, w, 3] of full chroma size."""
     return cv2.transform(np.asarray(rgb, np.float32), _to_yuv(matrix, full_range))
 

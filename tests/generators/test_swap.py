@@ -109,7 +109,7 @@ def test_where_the_mask_is_full_the_new_face_shows_and_its_edge_is_soft(scenes, 
     out = render(Known(64, 64, green), scenes[who], color="none")
     record = track.record
     colours = np.full((2, 2, 3), [25.5, 204, 51], np.float32)
-    wanted = [plane.mean() for plane in colour.rgb_to_yuv(colours, record.matrix, record.full_range)]
+    wanted = colour.rgb_to_yuv(colours, record.matrix, record.full_range)[0, 0]
     for before, after, landmarks in zip(planes, out, track.landmarks):
         luma_shape = split_planes(before)[0].shape
         full = cv2.erode((frame_mask(landmarks, luma_shape) > 0.99).astype(np.uint8), np.ones((21, 21)))
@@ -148,8 +148,8 @@ def test_the_blend_is_the_one_in_rgb_within_2_levels(scenes):
         back = cv2.warpAffine(layers, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT)
         alpha = back[..., 3:].clip(0, 1)
         blended = np.rint((alpha * back[..., :3] * 255 + (1 - alpha) * rgb).clip(0, 255)).astype(np.float32)
-        expected = colour.rgb_to_yuv(blended, record.matrix, record.full_range)[0]
-        untouched = colour.rgb_to_yuv(rgb, record.matrix, record.full_range)[0]
+        expected = colour.rgb_to_yuv(blended, record.matrix, record.full_range)[..., 0]
+        untouched = colour.rgb_to_yuv(rgb, record.matrix, record.full_range)[..., 0]
         found = after[:height].astype(float)
         # compared off the crop's edge (faded there, by one of its pixels), and where RGB can show the old frame
         x, y = np.meshgrid(np.arange(width), np.arange(height))
@@ -195,7 +195,7 @@ def test_there_is_no_fringe_where_the_mask_reaches_the_edge_of_the_crop(scenes, 
     scene = planes, track_of(track.record, track.frame_index, lower)
     out = render(Known(64, 64, green), scene, color="none")
     colours = np.full((2, 2, 3), [25.5, 204, 51], np.float32)
-    wanted = [plane.mean() for plane in colour.rgb_to_yuv(colours, track.record.matrix, track.record.full_range)]
+    wanted = colour.rgb_to_yuv(colours, track.record.matrix, track.record.full_range)[0, 0]
     for before, after in zip(planes, out):
         for old, new, value in zip(split_planes(before), split_planes(after), wanted):
             assert (new >= np.minimum(old, value) - 1).all()

@@ -158,7 +158,7 @@ def test_face_alignment_loads_its_weights_from_the_folder_and_finds_points(weigh
     import face_alignment
 
     image = cv2.resize(read(clips / "single_face.jpg"), (96, 96), interpolation=cv2.INTER_AREA)
-    faces = detectors.build("face_alignment", weights=weights, confidence=0.9).detect(image)
+    faces = detectors.build("face_alignment", weights=weights, confidence=0.9, device="auto").detect(image)
     assert len(faces) == 1
     assert faces[0].confidence == pytest.approx(1 / (1 + np.exp(-3)), abs=1e-4)
     assert (faces[0].landmarks.shape, faces[0].landmarks.dtype) == ((68, 2), np.float32)

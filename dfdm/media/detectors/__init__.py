@@ -51,8 +51,8 @@ def build(
 
     `predictor`: dlib's 68-point file. `weights`: the folder with face_alignment's two files. `upsample`: how
     often the frame is doubled before the search, for small faces. `confidence`: the least a face needs, None
-    for the detector's own value. `device`: where networks run. Raises DfdmError for an unknown name or a
-    missing file.
+    for the detector's own value. `device`: where networks run (auto, cpu, cuda). Raises DfdmError for an
+    unknown name or a missing file.
     """
     if name not in names():
         raise DfdmError(f"faces.detector: '{name}' is unknown; known are {', '.join(names())}")

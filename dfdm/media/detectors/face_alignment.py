@@ -28,6 +28,10 @@ class FaceAlignmentDetector:
         import torch
         from face_alignment.models import FAN
 
+        from dfdm.training import resolve_device
+
+        device = str(resolve_device(device))
+
         class LocalFaceAlignment(face_alignment.FaceAlignment):
             """The library's class, which would download the landmark network, reading our file instead."""
 
