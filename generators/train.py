@@ -68,6 +68,7 @@ class Trainer:
             settings.epsilon,
             fused=True,
         )
+        self.autocast = training.autocast(device, settings.amp)
         self.scaler = training.grad_scaler(device, settings.amp)
         self.losses = torch.zeros(settings.iterations, 2, device=device)  # a, b of each iteration
         self.step = 0
@@ -84,7 +85,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(self.step)
         half = len(batch.inputs) // 2
-        with training.autocast(self.device, self.settings.amp):
+        with self.autocast:
             predicted = torch.cat(self.forward(batch.inputs[:half], batch.inputs[half:]))
         losses = face_loss(predicted.float(), batch.targets, batch.masks).view(2, half).mean(1)  # [2]: a, b
         self.scaler.scale(losses.sum()).backward()

@@ -82,6 +82,18 @@ def test_cuda_without_a_device_is_an_error(monkeypatch):
         training.resolve_device("cuda")
 
 
+def test_half_precision_is_bfloat16_where_the_cpu_has_it_and_nothing_else(monkeypatch):
+    cpu = torch.device("cpu")
+    for flags, expected in (("fpu avx512_bf16", torch.bfloat16), ("fpu avx512f", None)):
+        monkeypatch.setattr(training.Path, "read_text", lambda self, flags=flags: flags)
+        assert training.amp_dtype(cpu) == expected
+        with training.autocast(cpu, amp=True):
+            assert torch.is_autocast_enabled("cpu") == (expected is not None)
+        with training.autocast(cpu, amp=False):
+            assert not torch.is_autocast_enabled("cpu")
+        assert not training.grad_scaler(cpu, amp=True).is_enabled()
+
+
 def test_a_loss_that_is_no_number_stops():
     training.check_finite([1.0, 2.0], "x")
     with pytest.raises(DfdmError, match="iteration 7"):

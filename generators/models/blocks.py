@@ -107,7 +107,7 @@ class O(nn.Conv2d):  # noqa: E742 (the name in docs/architectures.md)
 
     def forward(self, blocks: Tensor) -> Tensor:
         """[N, 4 * inputs, H, W], channels (block row, block column, channel) -> [N, 3, 2H, 2W] in 0..1."""
-        with torch.autocast("cuda", enabled=False):
+        with torch.autocast("cpu" if blocks.device.type == "cpu" else "cuda", enabled=False):
             shifted = [F.pad(self.weight, (x, 1 - x, y, 1 - y)) for y in (0, 1) for x in (0, 1)]  # [3, C, 6, 6]
             kernel = torch.stack(shifted).unflatten(-1, (3, 2)).unflatten(-3, (3, 2))  # [4, 3, C, 3, 2, 3, 2]
             kernel = kernel.permute(0, 1, 4, 6, 2, 3, 5).reshape(12, -1, 3, 3)  # [12, 4C, 3, 3]

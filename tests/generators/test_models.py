@@ -109,6 +109,17 @@ def test_the_picture_equals_a_5x5_convolution_of_the_shuffled_map():
     assert torch.allclose(block(x), torch.sigmoid(plain), atol=1e-6)
 
 
+def test_the_picture_stays_float32_under_mixed_precision():
+    torch.manual_seed(0)
+    block = UO(6, 5)
+    x = torch.randn(1, 6, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert block.upscale(x).dtype == torch.bfloat16
+        picture = block(x)
+    assert picture.dtype == torch.float32
+    assert torch.allclose(picture, block(x), atol=0.02)
+
+
 def test_initial_weights_follow_the_page():
     torch.manual_seed(0)
     residual, down = R(64), C(32, 64)
