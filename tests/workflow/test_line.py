@@ -1,0 +1,235 @@
+import json
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dfdm.config import load
+from dfdm.dataset.crops import CropReader
+from dfdm.files import read_json, sha256
+from dfdm.layout import Layout, videos_of
+from dfdm.media.encoding import read_metadata
+from dfdm.media.masks import extended_polygon
+from dfdm.media.tracks import FaceTrack
+from dfdm.media.video import of_encoded, read_planes, split_planes
+
+ROOT = Path(__file__).parent.parent.parent
+Snakemake = Callable[..., subprocess.CompletedProcess[str]]
+Small = Callable[..., Path]
+
+
+def jobs(done: subprocess.CompletedProcess[str]) -> Counter[str]:
+    """The job counts that a dry run prints."""
+    assert done.returncode == 0, done.stderr[-4000:]
+    text = (done.stdout + done.stderr).partition("job  ")[2].partition("total")[0]
+    return Counter({name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", text, re.MULTILINE)})
+
+
+def dry_run(snakemake: Snakemake, config: Path, *targets: str) -> Counter[str]:
+    return jobs(snakemake(*targets, "--cores", 2, "--dry-run", "--quiet", "rules", "--configfile", config))
+
+
+def test_every_video_has_sidecar_crops_and_a_row_in_the_manifest(line: Path, small: Small) -> None:
+    cfg = load(small())
+    layout = Layout(str(line))
+    table = pd.read_parquet(layout.manifest("dataset"))
+    videos = videos_of(cfg, "dataset")
+    assert len(table) == len(videos) == 2 * (2 * 3 + 3)
+    for video, row in zip(videos, table.itertuples()):
+        path = Path(layout.video(video.name.clip, video.name.model, video.crf))
+        assert (row.name, row.crf, row.sha256, row.bytes) == (
+            str(video.name),
+            video.crf,
+            sha256(path),
+            path.stat().st_size,
+        )
+        assert len(CropReader(Path(layout.crops_root) / row.crops)) == row.face_frames > 0
+    assert set(table["split_scene"]) == {"train", "validation", "test"}
+    assert (table.groupby(["video_id", "scene"])["split_scene"].nunique() == 1).all()
+    assert table["split_identity"].isna().all()
+
+
+def test_each_file_says_in_its_own_metadata_what_it_is(line: Path) -> None:
+    videos = sorted((line / "dataset").rglob("*.mp4"))
+    assert len(videos) == 18
+    for path in videos:
+        tags, sidecar = read_metadata(path), read_json(path.with_suffix(".json"))
+        told = json.loads(tags["comment"])
+        assert told["synthetic"] == (path.parent.name != "real") == (tags["dfdm_synthetic"] == "true")
+        assert {key: sidecar[key] for key in told} == told
+        for key in ("model", "video_id", "version", "config_hash", "crf", "name"):
+            assert tags[f"dfdm_{key}"] == str(told[key])
+        assert told["face_id"] == (None if path.parent.name == "real" else "id1")
+
+
+def test_outside_the_mask_the_master_is_the_original_bit_for_bit(line: Path, clips: Path) -> None:
+    track = FaceTrack.load(line / "faces/id0_0000.npz")
+    original = list(read_planes(clips / "WolfgangLanger_Pexels.mp4", track.record))
+    for model in ("faceswap", "dfaker"):
+        video = line / f"dataset/DFDM_crf0/{model}/id0_id1_0000_{model}.mp4"
+        for index, (before, after) in enumerate(zip(original, read_planes(video, of_encoded(track.record)))):
+            outline = extended_polygon(track.smoothed(1.0).landmarks[index])
+            size = np.ptp(outline, axis=0).max()
+            x0, y0 = np.floor(outline.min(0) - 0.15 * size).astype(int) // 2 * 2
+            x1, y1 = np.ceil(outline.max(0) + 0.15 * size).astype(int) // 2 * 2 + 2
+            for plane, (old, new) in enumerate(zip(split_planes(before), split_planes(after))):
+                half = 1 if plane == 0 else 2
+                changed = old != new
+                assert changed.any()
+                inside = np.zeros_like(changed)
+                inside[max(y0, 0) // half : y1 // half, max(x0, 0) // half : x1 // half] = True
+                assert not (changed & ~inside).any()
+
+
+def test_originals_are_untouched_at_crf_0(line: Path, clips: Path) -> None:
+    track = FaceTrack.load(line / "faces/id0_0001.npz")
+    planes = read_planes(line / "dataset/DFDM_crf0/real/id0_0001_real.mp4", of_encoded(track.record))
+    for before, after in zip(read_planes(clips / "WolfgangLanger_Pexels.mp4", track.record), planes, strict=True):
+        assert np.array_equal(before, after)
+
+
+def test_qualities_are_smaller_in_order_of_crf(line: Path) -> None:
+    for master in (line / "dataset/DFDM_crf0").rglob("*.mp4"):
+        lower = Path(str(master).replace("crf0", "crf23"))
+        assert master.stat().st_size > lower.stat().st_size > 0
+
+
+def test_scores_name_their_interval_and_the_report_exists(line: Path) -> None:
+    for crf in (0, 23):
+        scores = read_json(line / f"attribution/crf{crf}/scores.json")
+        assert scores["classes"] == ["faceswap", "dfaker"]
+        assert np.array(scores["confusion"]).sum() == 2
+        assert scores["accuracy_interval"]["low"] <= scores["accuracy"] <= scores["accuracy_interval"]["high"]
+    assert "SYNTHETIC" in (line / "report.html").read_text()
+
+
+def test_a_second_run_finds_nothing_to_do(line: Path, snakemake: Snakemake, small: Small) -> None:
+    assert dry_run(snakemake, small()) == Counter()
+
+
+def test_deleting_an_output_reruns_it_and_what_depends_on_it(line: Path, snakemake: Snakemake, small: Small) -> None:
+    crops = line / "crops/crf23/dfaker/id0_id1_0001_dfaker.safetensors"
+    aside = crops.rename(crops.with_suffix(".aside"))  # keeps its time of change
+    try:
+        assert dry_run(snakemake, small()) == Counter(crops=1, classify=1, page=1, all=1)
+        assert dry_run(snakemake, small(), "faceswap_crf23") == Counter()
+        assert dry_run(snakemake, small(), "attribution_crf0") == Counter()
+    finally:
+        aside.rename(crops)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rerun"),
+    [
+        ({"device": "auto"}, Counter()),
+        ({"train__preview_every": 7, "train__keep": 5}, Counter()),
+        ({"train__threads": 1, "encode__threads": 1}, Counter()),  # as before, now given
+        (
+            {"render__mask_blur": 5.0},
+            Counter(render=6, encode=6, crops=12, manifest=3, classify=2, page=1, all=1),
+        ),
+        ({"attribution__lr": 0.002}, Counter(classify=2, page=1, all=1)),
+        ({"crops__margin": 0.5}, Counter(crops=18, classify=2, page=1, all=1)),
+    ],
+)
+def test_a_changed_key_reruns_what_it_determines(
+    line: Path, snakemake: Snakemake, small: Small, changes: dict[str, object], rerun: Counter[str]
+) -> None:
+    assert dry_run(snakemake, small("changed", **changes)) == rerun
+
+
+def test_a_comment_reruns_nothing(line: Path, snakemake: Snakemake, small: Small) -> None:
+    path = small("commented")
+    path.write_text("# another comment\n" + path.read_text())
+    assert dry_run(snakemake, path) == Counter()
+
+
+def test_a_new_quality_costs_nothing_upstream(line: Path, snakemake: Snakemake, small: Small) -> None:
+    found = dry_run(snakemake, small("more", crf=[0, 23, 40]), "crf40")
+    assert found == Counter(encode=9, crops=9, crf40=1)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("faces", Counter(predictor=1, source=6, track=6, faces=1)),
+        (
+            "iae_crf23",
+            Counter(predictor=1, source=6, track=6, train_iae=1, render=6, encode=6, crops=6, iae_crf23=1),
+        ),
+        (
+            "iae",
+            Counter(predictor=1, source=6, track=6, train_iae=1, render=6, encode=12, crops=18, iae=1),
+        ),
+        (
+            "crf23",
+            Counter(
+                predictor=1, source=6, track=6, train_faceswap=1, train_lightweight=1, train_iae=1, train_dfaker=1,
+                train_dfl_h128=1, render=30, original=6, encode=36, crops=36, crf23=1,
+            ),
+        ),
+        (
+            "attribution_crf23",
+            Counter(
+                predictor=1, source=6, track=6, train_faceswap=1, train_lightweight=1, train_iae=1, train_dfaker=1,
+                train_dfl_h128=1, render=30, original=6, encode=36, crops=30, manifest=1, classify=1,
+                attribution_crf23=1,
+            ),
+        ),
+        (
+            "report",
+            Counter(
+                predictor=1, source=6, track=6, train_faceswap=1, train_lightweight=1, train_iae=1, train_dfaker=1,
+                train_dfl_h128=1, render=30, original=6, encode=72, crops=90, manifest=4, classify=3, page=1,
+                report=1,
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_a_named_target_lists_exactly_its_own_jobs(
+    snakemake: Snakemake, project: Path, target: str, expected: Counter[str]
+) -> None:
+    assert dry_run(snakemake, project / "config.yaml", target) == expected
+
+
+def test_without_configfile_the_shipped_config_counts_and_with_one_that_file_alone(
+    snakemake: Snakemake, small: Small
+) -> None:
+    shipped = jobs(snakemake("--cores", 1, "--dry-run", "--quiet", "rules", "--config", "results=elsewhere"))
+    assert shipped["render"] == 30
+    alone = jobs(
+        snakemake("--cores", 1, "--dry-run", "--quiet", "rules", "--configfile", small(), "--config", "results=other")
+    )
+    assert (alone["render"], alone["source"]) == (6, 4)
+
+
+def test_a_fault_in_the_config_is_one_sentence_before_any_job(snakemake: Snakemake, small: Small) -> None:
+    done = snakemake("--cores", 1, "--configfile", small("faulty", render__mask_blurr=3))
+    assert done.returncode != 0
+    assert "render.mask_blurr: unknown key; remove it or mend its spelling" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_the_number_of_cores_changes_no_bytes(line: Path, snakemake: Snakemake, small: Small, project: Path) -> None:
+    done = snakemake("faceswap_crf23", "--cores", 1, "--configfile", small("single", results="results-single"))
+    assert done.returncode == 0, done.stderr[-4000:]
+    made = sorted((project / "results-single").rglob("*.mp4")) + sorted(
+        (project / "results-single").rglob("*.safetensors")
+    )
+    assert len(made) == 6 + 3 + 1
+    for path in made:
+        assert sha256(path) == sha256(line / path.relative_to(project / "results-single")), path.name
+
+
+def test_the_full_size_plan_can_be_dry_run_with_placeholders(snakemake: Snakemake, project: Path) -> None:
+    text = (ROOT / "workflow/configs/dfdm.yaml").read_text()
+    config = project / "full.yaml"
+    config.write_text(text.replace("root: Celeb-DF-v2", f"root: {project / 'celeb'}"))
+    subprocess.run(["dfdm", "sources", "placeholders", "--config", config], check=True, capture_output=True)
+    found = dry_run(snakemake, config, "iae_crf23")
+    assert (found["render"], found["encode"], found["crops"], found["train_iae"]) == (430, 430, 430, 43)
