@@ -96,12 +96,12 @@ def run(
 
     `manifest` is a parquet of one quality with a `split_scene` or `split_identity` column, `crops` the folder
     its `crops` column is relative to, `key` the hash of the settings behind it all; the videos' hashes are
-    added to it, so a state trained on other videos is refused. Returns the content of scores.json.
+    added to it, so every training has a state folder of its own. Returns the content of scores.json.
     """
     rows = read_manifest(manifest, classes, settings.split, crf)
     videos, short = find_parts(rows, crops, classes, settings)
     content = rows.sort_values("name")[["name", "part", "sha256"]].to_numpy().tolist()
-    key = digest([key, crf, seed, classes, settings.model_dump(), content])
+    key = digest([key, crf, seed, classes, settings.model_dump(exclude={"save_every"}), content])
     training, validation = (Clips(videos[part], settings) for part in ("train", "validation"))
     best = train(training, validation, classes, seed, device, key, state_dir, out, {"crf": crf})
     figures, predictions = test(load(out / "model.safetensors", resolve_device(device)), videos["test"], device, seed)

@@ -174,7 +174,7 @@ def train(
 ) -> Best:
     """Train (or go on) and write `model.safetensors` and `log.csv` into `out`.
 
-    `key` is the hash of all that changes the result; `about` (with `crf`) goes into the metadata.
+    `key` is the hash of all that changes the result (one folder in `state_dir` each); `about` (with `crf`) goes into the metadata.
     A finished training only writes its files again. Returns the chosen epoch and its validation figures.
     """
     settings = training.settings
@@ -186,7 +186,13 @@ def train(
         trainer.run(states, interrupt, f"attribution crf {about['crf']}")
     assert trainer.best is not None
     best = trainer.best
-    about = {**about, "classes": classes, "seed": seed, "key": key, "settings": settings.model_dump()}
+    about = {
+        **about,
+        "classes": classes,
+        "seed": seed,
+        "key": key,
+        "settings": settings.model_dump(exclude={"save_every"}),
+    }
     about |= {"epoch": best.epoch, "validation_accuracy": best.accuracy, "validation_loss": best.loss}
     with atomic(out / "model.safetensors") as path:
         tensors = {name: value.contiguous() for name, value in trainer.best_tensors.items()}

@@ -69,14 +69,18 @@ def test_a_training_interrupted_within_an_epoch_goes_on_to_the_same_bytes(whole,
         assert (tmp_path / "out" / name).read_bytes() == (folder / "out" / name).read_bytes(), name
 
 
-def test_a_finished_training_is_not_trained_again_and_another_one_is_refused(whole, crops, classes, monkeypatch):
+def test_a_finished_training_is_not_trained_again_and_another_one_starts_afresh(whole, crops, classes, monkeypatch):
     folder, settings, scores = whole
-    monkeypatch.setattr(train.Trainer, "update", None)
+    started = []
+    monkeypatch.setattr(train.Trainer, "update", lambda self, *batch: started.append(1) or 1 / 0)
     before = (folder / "out" / "model.safetensors").read_bytes()
     assert start(crops, folder, classes, settings) == scores
     assert (folder / "out" / "model.safetensors").read_bytes() == before
-    with pytest.raises(DfdmError, match="belongs to another training"):
+    assert start(crops, folder, classes, settings.model_copy(update={"save_every": 2})) == scores
+    assert started == []
+    with pytest.raises(ZeroDivisionError):
         start(crops, folder, classes, settings, seed=4)
+    assert started == [1]
 
 
 def test_the_model_file_says_what_it_is_and_classifies_a_crop_file(whole, crops, tmp_path, classes):
