@@ -174,7 +174,7 @@ def train(
 ) -> Best:
     """Train (or go on) and write `model.safetensors` and `log.csv` into `out`.
 
-    `key` is the hash of all that changes the result (one folder in `state_dir` each); `about` (with `crf`) goes into the metadata.
+    `key` is the hash of all that changes the result, and its folder in `state_dir`; `about` goes into the metadata.
     A finished training only writes its files again. Returns the chosen epoch and its validation figures.
     """
     settings = training.settings
