@@ -30,7 +30,7 @@ def boxes_along(track: FaceTrack, margin: float, smooth: float) -> tuple[np.ndar
 
     The side is the largest landmarks' box with `margin` of it on each side. The box stands still while the face
     stays half a margin inside it; else it moves, by no more than it must, with the track smoothed over time
-    (`smooth`: sigma in frames). Boxes lie within the frame.
+    (`smooth`: sigma in frames), and always holds the face. Boxes lie within the frame.
     """
     record = track.record
     lower, upper = track.landmarks.min(1), track.landmarks.max(1)  # [n, 2] each
@@ -49,6 +49,7 @@ def boxes_along(track: FaceTrack, margin: float, smooth: float) -> tuple[np.ndar
             corner = (low[index] + high[index] - size) / 2  # a cut: start anew around the face
         corner = np.maximum(corner, high[index] + free - size)
         corner = np.minimum(corner, low[index] - free)
+        corner = np.minimum(np.maximum(corner, upper[index] - size), lower[index])  # a jerk must not leave it
         corners[index] = np.clip(np.round(corner / 2) * 2, 0, limits)
     return corners // 2 * 2, size
 

@@ -1,0 +1,118 @@
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from dfdm.dataset.crops import CropReader, boxes_along, export_tree, write_crops
+from dfdm.errors import DfdmError
+from dfdm.media.colour import yuv_to_rgb
+from dfdm.media.encoding import EncodeSettings, write_master
+from dfdm.media.tracks import FaceTrack, TrackCounts
+from dfdm.media.video import VideoRecord, of_encoded, read_planes
+
+Short = tuple[Path, VideoRecord, list[np.ndarray]]
+
+
+def track_of(record: VideoRecord, centres: np.ndarray, frames: list[int], side: float = 80) -> FaceTrack:
+    """A face of a square outline that stands at the given centres [n, 2] in the given frames."""
+    corner = np.random.default_rng(0).uniform(-side / 2, side / 2, (68, 2))
+    corner[:4] = np.array([[-1, -1], [1, -1], [-1, 1], [1, 1]]) * side / 2
+    landmarks = (centres[:, None] + corner).astype(np.float32)
+    boxes = np.concatenate([landmarks.min(1), landmarks.max(1)], 1)
+    count = len(frames)
+    return FaceTrack(
+        record, np.array(frames, np.int32), landmarks, boxes, np.ones(count, np.float32), np.zeros(count, np.int32),
+        TrackCounts(record.frames, count, 0, 0),
+    )  # fmt: skip
+
+
+def test_the_box_stands_still_while_the_face_stays_within_the_margin(short: Short) -> None:
+    centres = 200 + np.random.default_rng(1).uniform(-5, 5, (10, 2))
+    corners, size = boxes_along(track_of(short[1], centres, list(range(10))), margin=0.3, smooth=2)
+    assert len(np.unique(corners, axis=0)) == 1
+    assert size % 2 == 0 == (corners % 2).sum()
+
+
+def test_the_box_follows_a_face_that_moves_and_always_holds_it(short: Short) -> None:
+    centres = np.stack([np.linspace(100, 400, 10), np.full(10, 150)], 1)
+    track = track_of(short[1], centres, list(range(10)))
+    corners, size = boxes_along(track, margin=0.3, smooth=1)
+    assert corners[-1, 0] - corners[0, 0] > 200
+    assert (track.landmarks >= corners[:, None]).all()
+    assert (track.landmarks <= corners[:, None] + size).all()
+
+
+def test_boxes_stay_within_the_frame(short: Short) -> None:
+    centres = np.stack([np.linspace(-20, 660, 10), np.linspace(0, 360, 10)], 1)
+    corners, size = boxes_along(track_of(short[1], centres, list(range(10))), margin=0.3, smooth=0)
+    assert (corners >= 0).all()
+    assert (corners + size <= [640, 360]).all()
+
+
+@pytest.fixture
+def crop_file(short: Short, tmp_path: Path) -> tuple[Path, FaceTrack, list[np.ndarray]]:
+    path, record, planes = short
+    video = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
+    write_master(video, iter(planes), record, path, EncodeSettings("ultrafast", 1), {})
+    track = track_of(record, np.full((6, 2), 180.0), [0, 1, 2, 5, 8, 9])
+    out = tmp_path / "crops.safetensors"
+    write_crops(out, video, track, 0.3, 0, {"name": "id0_id1_0000_iae", "model": "iae", "crf": 0})
+    return out, track, planes
+
+
+def test_crops_are_the_pixels_of_the_encoded_video(crop_file: tuple[Path, FaceTrack, list[np.ndarray]]) -> None:
+    path, track, planes = crop_file
+    reader = CropReader(path)
+    assert reader.frame_index.tolist() == [0, 1, 2, 5, 8, 9]
+    corners, size = boxes_along(track, 0.3, 0)
+    x, y = corners[3]
+    whole = yuv_to_rgb(planes[5], track.record.matrix, track.record.full_range)
+    crop = reader.frames([3])[0]
+    assert crop.shape == (size, size, 3)
+    inner = (slice(2, -2), slice(2, -2))  # chroma at the very edge has no neighbour outside the crop
+    assert np.abs(crop[inner].astype(int) - whole[y : y + size, x : x + size][inner]).max() <= 1
+    assert np.allclose(reader.landmarks + corners[:, None], track.landmarks, atol=1e-4)
+    assert reader.polygon.shape == (6, 27, 2)
+
+
+def test_equal_crops_are_equal_bytes(crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path) -> None:
+    path, track, _ = crop_file
+    video = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
+    write_crops(
+        tmp_path / "b.safetensors", video, track, 0.3, 0, {"name": "id0_id1_0000_iae", "model": "iae", "crf": 0}
+    )
+    assert (tmp_path / "b.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_crops_become_a_tree_of_pngs(crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path) -> None:
+    path, _, _ = crop_file
+    assert export_tree([path], tmp_path / "tree", ["faceswap", "iae"]) == 1
+    files = sorted((tmp_path / "tree/DF_class2/Video1").iterdir())
+    assert [file.name for file in files] == [f"Frame{number}.png" for number in range(1, 7)]
+    assert np.array_equal(cv2.imread(str(files[3]))[:, :, ::-1], CropReader(path).frames([3])[0])
+
+
+def test_a_video_of_another_length_is_refused(short: Short, tmp_path: Path) -> None:
+    path, record, planes = short
+    video = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
+    write_master(video, iter(planes), record, path, EncodeSettings("ultrafast", 1), {})
+    longer = replace(record, stop=record.stop + 1)
+    with pytest.raises(DfdmError, match="gave 10 of the 11 frames"):
+        write_crops(tmp_path / "c", video, track_of(longer, np.full((1, 2), 180.0), [0]), 0.3, 0, {})
+
+
+def test_a_truncated_crop_file_is_named(crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path) -> None:
+    (tmp_path / "cut.safetensors").write_bytes(crop_file[0].read_bytes()[:5000])
+    with pytest.raises(DfdmError, match="no readable crop file"):
+        CropReader(tmp_path / "cut.safetensors")
+
+
+def test_a_scene_without_a_face_gives_an_empty_crop_file(short: Short, tmp_path: Path) -> None:
+    path, record, planes = short
+    video = tmp_path / "DFDM_crf0/real/id0_0000_real.mp4"
+    write_master(video, iter(planes), record, path, EncodeSettings("ultrafast", 1), {})
+    write_crops(tmp_path / "none.safetensors", video, track_of(record, np.zeros((0, 2)), []), 0.3, 1, {"model": "real"})
+    assert len(CropReader(tmp_path / "none.safetensors")) == 0
+    assert of_encoded(record).frames == len(list(read_planes(video, of_encoded(record))))
