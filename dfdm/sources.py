@@ -192,7 +192,7 @@ def placeholders(cfg: Config) -> int:
     root = Path(cfg.sources.root).expanduser()
     paths = {root / path for key in cfg.scene_keys if (path := cfg.scene(key).path) is not None}
     missing = [path for path in sorted(paths) if not path.exists()]
-    for path in missing:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+    for absent in missing:
+        absent.parent.mkdir(parents=True, exist_ok=True)
+        absent.touch()
     return len(missing)

@@ -102,9 +102,9 @@ def train(cfg: Config, model: str, pair: tuple[str, str], tracks: list[Path], ou
 def render(cfg: Config, track_file: Path, checkpoint: Path, out: Path) -> None:
     """Render a swap into its crf 0 master, with sidecar; the video's name says whose face to show."""
     import torch
-    from generators.checkpoint import load
 
     from dfdm.training import resolve_device
+    from generators.checkpoint import load
     from generators.swap import Swapper
 
     encoded = _master_name(out)

@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from dfdm.config import Centering
 from dfdm.errors import DfdmError
 from dfdm.files import atomic
 from generators.models import build
@@ -24,7 +25,7 @@ class ModelMeta:
     width: float
     input_size: int
     output_size: int
-    centering: str
+    centering: Centering
     coverage: float
     mask: str
     pair: tuple[str, str]

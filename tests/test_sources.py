@@ -44,13 +44,13 @@ def test_a_package_of_another_hash_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_member_that_a_package_lacks_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DfdmError, match="holds no member toy/other.mp4"):
+    with pytest.raises(DfdmError, match=r"holds no member toy/other\.mp4"):
         sources.fetch(packaged(tmp_path), FileRef(package="toy", member="toy/other.mp4"))
 
 
 def test_offline_nothing_is_downloaded(tmp_path: Path, demo: Config) -> None:
     config = demo.sources.model_copy(update={"cache": str(tmp_path)})
-    with pytest.raises(DfdmError, match="DFDM_OFFLINE is set"):
+    with pytest.raises(DfdmError, match=r"DFDM_OFFLINE is set"):
         sources.fetch(config, demo.scene("id0_0000"))
 
 
