@@ -24,9 +24,7 @@ class Progress:
         self._initial, self._start = initial, time.monotonic()
         self._shown, self._note = self._start, ""
         terminal = sys.stderr.isatty()
-        self._bar = (
-            tqdm(total=total, desc=what, unit=unit, initial=initial, mininterval=0.5) if terminal else None
-        )
+        self._bar = tqdm(total=total, desc=what, unit=unit, initial=initial, mininterval=0.5) if terminal else None
 
     def update(self, count: int = 1, note: str = "") -> None:
         """Count `count` more done; a `note` (losses, faces a second) replaces the one shown so far."""
