@@ -129,7 +129,7 @@ class TrainConfig(Section):
     max_faces: Count = 20_000  # a person; more are sampled evenly over the scenes
     threads: Count = 1  # changes the bytes, so it is a config value
     channels_last: bool = True
-    amp: bool = False
+    amp: bool = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
     compile: bool = False
     save_every: Count = 250
     preview_every: Count = 1000
@@ -209,7 +209,7 @@ class AttributionConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     weights: str | None = None  # ImageNet weights (torchvision's V1 file)
     threads: Count = 2
-    amp: bool = False
+    amp: bool = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
     channels_last: bool = True
     save_every: Count = 1  # epochs
 
