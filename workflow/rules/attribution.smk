@@ -24,7 +24,7 @@ rule classify:
         "attribution: train and score on crf {wildcards.crf}"
     shell:
         "dfdm attribution --crf {wildcards.crf} --manifest {input.manifest} "
-        "--out {params.out} >{log} 2>&1"
+        "--out {params.out} 2>&1 | tee -i {log}"
 
 
 for quality in cfg.qualities:

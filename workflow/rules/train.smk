@@ -32,4 +32,4 @@ for training_model in MODELS:
             f"train: {training_model} on {{wildcards.pair}}"
         shell:
             "dfdm train --model {params.model} --pair {params.people} --tracks {input} "
-            "--out {output.weights} >{log} 2>&1"
+            "--out {output.weights} 2>&1 | tee -i {log}"
