@@ -76,6 +76,8 @@ def train(cfg: Config, model: str, pair: tuple[str, str], tracks: list[Path], ou
     """Train one autoencoder on the scenes of two people; loss.csv and preview.png are written beside `out`."""
     from generators.train import train as train_autoencoder
 
+    if model not in cfg.models:
+        raise DfdmError(f"'{model}' is no model of this config; known are {', '.join(cfg.models)}")
     loaded = [FaceTrack.load(path) for path in tracks]
     by_person: dict[str, list[tuple[Path, FaceTrack]]] = {person: [] for person in pair}
     for track in loaded:
@@ -145,7 +147,7 @@ def _write_master(
     facts = provenance(encoded, determined_by, inputs, track.record.reference)
     frames = progress(planes, track.record.frames, f"render {encoded.name}", "frames")
     write_master(out, frames, track.record, _video_of(cfg, track.record), _encoder(cfg), provenance_tags(facts))
-    write_sidecar(out, track, facts, {})
+    write_sidecar(out, track, facts)
 
 
 def encode(cfg: Config, master: Path, track_file: Path, out: Path) -> None:
@@ -160,7 +162,7 @@ def encode(cfg: Config, master: Path, track_file: Path, out: Path) -> None:
     inputs = {**made_by["inputs"], "master": sha256(master)}
     facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, made_by["origin"])
     write_quality(out, master, encoded.crf, _encoder(cfg), provenance_tags(facts))
-    write_sidecar(out, track, facts, {})
+    write_sidecar(out, track, facts)
 
 
 def crops(cfg: Config, video: Path, track_file: Path, out: Path) -> None:

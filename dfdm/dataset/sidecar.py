@@ -10,6 +10,7 @@ from dfdm import __version__
 from dfdm.errors import DfdmError
 from dfdm.files import digest, read_json, sha256, write_json
 from dfdm.layout import Encoded
+from dfdm.machine import cpu_model
 from dfdm.media.encoding import count_packets, ffmpeg_version
 from dfdm.media.tracks import FaceTrack
 from dfdm.names import REAL
@@ -41,7 +42,7 @@ def provenance(video: Encoded, keys: dict[str, Any], inputs: dict[str, str], ori
     }
 
 
-def write_sidecar(path: Path, track: FaceTrack, provenance: dict[str, Any], extra: dict[str, Any]) -> None:
+def write_sidecar(path: Path, track: FaceTrack, provenance: dict[str, Any]) -> None:
     """Describe a finished video file in the JSON beside it."""
     record = track.record
     facts = {
@@ -57,11 +58,12 @@ def write_sidecar(path: Path, track: FaceTrack, provenance: dict[str, Any], extr
         "audio": record.audio,
         "decoding": record.notes,
         "ffmpeg": ffmpeg_version(),
+        "cpu": cpu_model(),
     }
     packets = count_packets(path)
     if packets != record.frames:
         raise DfdmError(f"{path} holds {packets} frames, its scene {record.scene_key} has {record.frames}")
-    write_json(path.with_suffix(".json"), {**provenance, **facts, **extra})
+    write_json(path.with_suffix(".json"), {**provenance, **facts})
 
 
 def read_sidecar(video: Path) -> dict[str, Any]:

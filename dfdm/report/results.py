@@ -13,6 +13,7 @@ from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.files import read_json
 from dfdm.layout import Layout, originals_of
+from dfdm.machine import cpu_model
 from dfdm.media.encoding import ffmpeg_version
 from dfdm.media.tracks import FaceTrack
 from dfdm.names import REAL, VideoName
@@ -145,16 +146,6 @@ def versions() -> dict[str, str]:
     found["ffmpeg"] = ffmpeg_version().removeprefix("ffmpeg version ")
     found["cpu"] = f"{cpu_model()}, {os.cpu_count()} cores seen"
     return found
-
-
-def cpu_model() -> str:
-    """The CPU's name, as the kernel tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 @dataclass(frozen=True)
