@@ -124,7 +124,7 @@ class TrainConfig(Section):
     augment_size: Literal["model", "384"] = "model"
     color_augment: bool = True
     clahe_chance: Share = 0.5
-    warp_sigma: Share = 5 / 256  # standard deviation of the warp grid's points, as a share of the face size
+    warp_sigma: Share | None = None  # spread of the warp grid's points, a share of the face size; None: 5/256, 5/384 at 384
     held_out: Share = 0.1  # last share of a scene's frames with a face, never trained on
     max_faces: Count = 20_000  # a person; more are sampled evenly over the scenes
     threads: Count = 1  # changes the bytes, so it is a config value
@@ -144,6 +144,7 @@ class RenderConfig(Section):
     mask_blur: Annotated[float, Field(ge=0, le=50)] = 3.0  # kernel in px at 128 px; 0: none
     mask_threshold: Annotated[float, Field(ge=0, lt=50)] = 4.0  # per cent
     erosion: Annotated[float, Field(ge=-50, le=50)] = 0.0  # per cent of the mask's size
+    edge: Annotated[float, Field(ge=0, lt=0.25)] = 0.0  # share of the crop over which the mask fades out at its edges
     color: Literal["avg", "none"] = "avg"
     smooth: Annotated[float, Field(ge=0, le=10)] = 0.0  # Gaussian over time on the landmarks, sigma in frames
     batch: Count = 16
