@@ -40,8 +40,8 @@ $(READY): constraints.txt pyproject.toml
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "Python's venv is missing: install python3-venv (Debian: apt-get install python3-venv)."; exit 2; }
 	@[ -x $(VENV)/bin/python ] || "$(PYTHON)" -m venv $(VENV)
-	pip install --quiet -e '.[dev]'
-	pip install --quiet --no-deps face-alignment facenet-pytorch
+	python -m pip install --quiet -e '.[dev]'
+	python -m pip install --quiet --no-deps face-alignment facenet-pytorch
 	dfdm sources fetch
 	@touch $@
 

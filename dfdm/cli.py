@@ -1,7 +1,9 @@
 """The command line: `dfdm <stage>` parses, calls the stage, and tells what is wrong in one line."""
 
 import argparse
+import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -238,10 +240,16 @@ def _check(a: argparse.Namespace) -> None:
 def main() -> None:
     """Run one command; bad input is one line on stderr and status 2."""
     arguments = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` removes half-written files
     try:
         arguments.run(arguments)
     except DfdmError as error:
         print(f"dfdm: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EISDIR):
+            raise
+        print(f"dfdm: {error.filename or 'writing'}: {error.strerror}; free or name another place", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("dfdm: interrupted", file=sys.stderr)

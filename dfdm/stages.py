@@ -6,7 +6,7 @@ torch is imported only inside the stages that need it, so that the others start 
 from pathlib import Path
 from typing import Any, Literal
 
-from dfdm import keys, sources
+from dfdm import __version__, keys, sources
 from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.files import digest, read_json, sha256, write_json
@@ -34,12 +34,13 @@ def source(cfg: Config, scene_key: str, out: Path) -> None:
 
 
 def predictor(cfg: Config, out: Path) -> None:
-    """Fetch the detector's landmark predictor where it has one, and write its hash."""
-    reference = cfg.faces.predictor
-    if reference is None:
-        return write_json(out, {"reference": None, "sha256": None})
-    path = sources.fetch(cfg.sources, reference)
-    write_json(out, {"reference": keys.reference(cfg, reference), "sha256": sha256(path)})
+    """Fetch the detector's landmark predictor where it has one; write the hashes of the model files."""
+    files = [sources.fetch(cfg.sources, cfg.faces.predictor)] if cfg.faces.predictor else []
+    if cfg.faces.weights:
+        files += sorted(
+            path for path in Path(cfg.faces.weights).expanduser().iterdir() if path.suffix in (".pth", ".tar")
+        )
+    write_json(out, {path.name: sha256(path) for path in files})
 
 
 def faces(cfg: Config, record_file: Path, out: Path) -> None:
@@ -85,7 +86,8 @@ def train(cfg: Config, model: str, pair: tuple[str, str], tracks: list[Path], ou
         if person not in by_person:
             raise DfdmError(f"the track of {track.record.scene_key} shows none of {' and '.join(pair)}; leave it out")
         by_person[person].append((_video_of(cfg, track.record), track))
-    key = digest({"keys": keys.state_keys(cfg, model), "pair": pair, "tracks": [sha256(path) for path in tracks]})
+    made_of = {"version": __version__, "keys": keys.state_keys(cfg, model), "pair": pair}
+    key = digest({**made_of, "tracks": [sha256(path) for path in tracks]})
     state_dir = Path(cfg.state_dir or Path(cfg.results) / "state")
     train_autoencoder(
         model=model,
@@ -111,8 +113,9 @@ def render(cfg: Config, track_file: Path, checkpoint: Path, out: Path) -> None:
 
     encoded = _master_name(out)
     name = encoded.name
+    if name.pair is None:
+        raise DfdmError(f"{out} is the name of an original, nothing to render; use 'dfdm original'")
     track = _track(track_file, name.scene_key)
-    assert name.pair is not None
     side: Literal["a", "b"] = "a" if name.face_id == name.pair[0] else "b"
     torch.set_num_threads(cfg.render.threads)
     model, about = load(checkpoint)
@@ -127,6 +130,8 @@ def render(cfg: Config, track_file: Path, checkpoint: Path, out: Path) -> None:
 def original(cfg: Config, track_file: Path, out: Path) -> None:
     """Encode an unswapped scene as its crf 0 master, with sidecar."""
     encoded = _master_name(out)
+    if encoded.name.pair is not None:
+        raise DfdmError(f"{out} is the name of a swap; an original is called like id0_0003_real.mp4")
     track = _track(track_file, encoded.name.scene_key)
     inputs = {"video": track.record.sha256, "track": sha256(track_file)}
     planes = read_planes(_video_of(cfg, track.record), track.record)
@@ -144,7 +149,7 @@ def _write_master(
 ) -> None:
     from dfdm.dataset.sidecar import provenance, write_sidecar
 
-    facts = provenance(encoded, determined_by, inputs, track.record.reference)
+    facts = provenance(encoded, determined_by, inputs, track)
     frames = progress(planes, track.record.frames, f"render {encoded.name}", "frames")
     write_master(out, frames, track.record, _video_of(cfg, track.record), _encoder(cfg), provenance_tags(facts))
     write_sidecar(out, track, facts)
@@ -155,12 +160,14 @@ def encode(cfg: Config, master: Path, track_file: Path, out: Path) -> None:
     from dfdm.dataset.sidecar import provenance, read_sidecar, write_sidecar
 
     encoded, source_video = encoded_of(out), encoded_of(master)
-    if encoded.name != source_video.name or source_video.crf != 0:
-        raise DfdmError(f"{master} is not the crf 0 master of {encoded.name}; give the one of the same name")
+    if encoded.name != source_video.name or source_video.crf != 0 or encoded.crf == 0:
+        raise DfdmError(f"{master} at crf {source_video.crf} cannot give {out}; encode from the crf 0 of the same name")
     track = _track(track_file, encoded.name.scene_key)
     made_by = read_sidecar(master)
+    if not isinstance(made_by.get("inputs"), dict) or "origin" not in made_by:
+        raise DfdmError(f"{master.with_suffix('.json')} is no sidecar of a master; delete it and render again")
     inputs = {**made_by["inputs"], "master": sha256(master)}
-    facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, made_by["origin"])
+    facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, track)
     write_quality(out, master, encoded.crf, _encoder(cfg), provenance_tags(facts))
     write_sidecar(out, track, facts)
 
@@ -189,6 +196,7 @@ def attribution(cfg: Config, crf: int, manifest_file: Path, out: Path) -> None:
     from attribution.run import run
 
     layout = Layout(cfg.results)
+    weights = cfg.attribution.weights and sha256(cfg.attribution.weights)
     run(
         manifest=manifest_file,
         crops=Path(layout.crops_root),
@@ -196,7 +204,9 @@ def attribution(cfg: Config, crf: int, manifest_file: Path, out: Path) -> None:
         settings=cfg.attribution,
         seed=cfg.seed,
         device=cfg.device,
-        key=digest(keys.attribution_keys(cfg)),
+        key=digest(
+            {"version": __version__, "crops": keys.crops_keys(cfg), "weights": weights, **keys.attribution_keys(cfg)}
+        ),
         state_dir=Path(cfg.state_dir or Path(cfg.results) / "state"),
         out=out,
         crf=crf,
@@ -229,11 +239,10 @@ def _plain(record: VideoRecord) -> dict[str, Any]:
 
 
 def _record(path: Path) -> VideoRecord:
-    import json
-
     values = read_json(path)
-    values.pop("notes", None)
-    return VideoRecord.from_json(json.dumps(values))
+    if not isinstance(values, dict):
+        raise DfdmError(f"{path} is no record of a video; delete it and run the sources stage again")
+    return VideoRecord.from_dict({key: value for key, value in values.items() if key != "notes"})
 
 
 def _video_of(cfg: Config, record: VideoRecord) -> Path:

@@ -1,5 +1,6 @@
 """Real clips and model files from the cache (set-up fetches them by hash; the tests have no network)."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from dfdm import config, sources
 from dfdm.media.video import VideoRecord, probe, read_planes
 
 ROOT = Path(__file__).parent.parent
+os.environ["DFDM_OFFLINE"] = "1"  # for the commands that tests start; pytest-socket guards the tests themselves
 
 
 @pytest.fixture(scope="session")

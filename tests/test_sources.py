@@ -77,6 +77,11 @@ def test_scan_reads_one_folder_a_person(tmp_path: Path) -> None:
     assert config.sources.people["id0"].note == "Ann"
     assert config.scene("id0_0001").path == "Ann/b.mov"
     assert config.swaps == ["id0_id1", "id1_id0", "id2_id0", "id0_id2"]
+    split = config.splits.scene
+    assert split is not None
+    assert sorted([*split.train, *split.validation, *split.test]) == config.scene_keys
+    assert split.test
+    assert split.validation
 
 
 def test_scan_of_one_person_is_refused(tmp_path: Path) -> None:

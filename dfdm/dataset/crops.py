@@ -7,6 +7,7 @@ face. The metadata's one key `dfdm` is JSON.
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def boxes_along(track: FaceTrack, margin: float, smooth: float) -> tuple[np.ndar
         corner = np.minimum(corner, low[index] - free)
         corner = np.minimum(np.maximum(corner, upper[index] - size), lower[index])  # a jerk must not leave it
         corners[index] = np.clip(np.round(corner / 2) * 2, 0, limits)
-    return corners // 2 * 2, size
+    return corners, size
 
 
 def write_crops(path: Path, video: Path, track: FaceTrack, margin: float, smooth: float, about: dict[str, Any]) -> None:
@@ -63,7 +64,7 @@ def write_crops(path: Path, video: Path, track: FaceTrack, margin: float, smooth
     corners, size = boxes_along(track, margin, smooth)
     frames = np.empty((len(corners), size * 3 // 2, size), np.uint8)
     place = {int(frame): index for index, frame in enumerate(track.frame_index)}
-    for number, planes in enumerate(read_planes(video, record)):
+    for number, planes in enumerate(read_planes(video, record, whole=True)):
         index = place.get(number)
         if index is not None:
             x, y = (int(value) for value in corners[index])
@@ -144,13 +145,16 @@ def export_tree(crops: Sequence[Path], out: Path, classes: Sequence[str]) -> int
             continue
         counts[model] += 1
         folder = out / f"DF_class{list(classes).index(model) + 1}" / f"Video{counts[model]}"
-        partial = folder.with_name(f".{folder.name}.tmp")
-        partial.mkdir(parents=True, exist_ok=True)
-        for number in range(len(reader)):
-            rgb = reader.frames([number])[0]
-            cv2.imwrite(str(partial / f"Frame{number + 1}.png"), rgb[:, :, ::-1])
         if folder.exists():
             raise DfdmError(f"{folder} exists already; export into an empty folder")
+        partial = folder.with_name(f".{folder.name}.tmp")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for number in range(len(reader)):
+            rgb = reader.frames([number])[0]
+            file = partial / f"Frame{number + 1}.png"
+            if not cv2.imwrite(str(file), rgb[:, :, ::-1]):
+                raise DfdmError(f"{file} could not be written; is the disk full?")
         partial.rename(folder)
         written += 1
     return written

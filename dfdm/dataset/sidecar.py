@@ -16,19 +16,19 @@ from dfdm.media.tracks import FaceTrack
 from dfdm.names import REAL
 
 STATEMENT = "Synthetic: a neural network replaced the face in this video. Made for research on deepfake detection."
+FACELESS = "Meant as a synthetic video, but its scene shows no face: no frame was changed."
 ORIGINAL = "Not synthetic: the face in this video was not replaced; encoded like the synthetic videos beside it."
 
 
-def provenance(video: Encoded, keys: dict[str, Any], inputs: dict[str, str], origin: dict[str, str]) -> dict[str, Any]:
+def provenance(video: Encoded, keys: dict[str, Any], inputs: dict[str, str], track: FaceTrack) -> dict[str, Any]:
     """What a video file says of itself: synthetic or not, model, ids, version, and the hash of what made it.
 
-    `keys` are the config keys and `inputs` the sha256 of the files that determine this file; `origin` names the
-    original video as config does.
+    `keys` are the config keys and `inputs` the sha256 of the files that determine this file.
     """
     name = video.name
     return {
         "synthetic": name.model != REAL,
-        "statement": ORIGINAL if name.model == REAL else STATEMENT,
+        "statement": ORIGINAL if name.model == REAL else STATEMENT if len(track) else FACELESS,
         "name": str(name),
         "model": name.model,
         "video_id": name.video_id,
@@ -38,7 +38,7 @@ def provenance(video: Encoded, keys: dict[str, Any], inputs: dict[str, str], ori
         "version": __version__,
         "config_hash": digest({"keys": keys, "inputs": inputs, "crf": video.crf}),
         "inputs": inputs,
-        "origin": origin,
+        "origin": track.record.reference,
     }
 
 

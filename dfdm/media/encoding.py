@@ -69,7 +69,7 @@ def write_master(
         sent = _send(output, frames, record)
         if sent.count != record.frames:
             raise DfdmError(f"{path}: {sent.count} frames were rendered, the scene has {record.frames}")
-        decoded = planes_hash(read_planes(temporary, of_encoded(record)))
+        decoded = planes_hash(read_planes(temporary, of_encoded(record), whole=True))
         if decoded != sent.digest:
             raise DfdmError(f"{path}: crf 0 did not come back bit for bit from {ffmpeg_version()}; use another build")
 
@@ -89,7 +89,13 @@ def write_quality(path: Path, master: Path, crf: int, settings: EncodeSettings, 
             **_container(metadata),
             acodec="copy",
         )
-        _finish(_start(output), None)
+        started = _start(output)
+        try:
+            started[0].wait()
+        except BaseException:  # told to stop: ffmpeg must not run on alone
+            started[0].kill()
+            raise
+        _finish(started, None)
         expected, given = count_packets(master), count_packets(temporary)
         if expected != given:
             raise DfdmError(f"{path}: {given} frames were encoded, {master.name} has {expected}")
@@ -175,7 +181,9 @@ def _output(
 def _start(output: Any) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     """Start ffmpeg with its messages going to a file, so that a full pipe never blocks it."""
     log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _finish
-    command = ffmpeg.compile(output.global_args("-hide_banner", "-nostats", "-loglevel", "error"), cmd=ffmpeg_binary())
+    command = ffmpeg.compile(
+        output.global_args("-y", "-hide_banner", "-nostats", "-loglevel", "error"), cmd=ffmpeg_binary()
+    )
     command = [part.partition(":g:")[0] if part.startswith("-metadata:g:") else part for part in command]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
     return process, log

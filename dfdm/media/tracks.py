@@ -50,6 +50,10 @@ class FaceTrack:
     def __len__(self) -> int:
         return len(self.frame_index)
 
+    def trained_count(self, held_out: float) -> int:
+        """How many of the scene's faces, the first ones, a training with this `held_out` share may see."""
+        return len(self) - int(len(self) * held_out)
+
     def save(self, path: str | Path) -> None:
         """Write the track as .npz: the arrays under their names, `record` and `counts` as JSON text.
 

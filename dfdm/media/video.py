@@ -94,11 +94,17 @@ class VideoRecord:
     def from_json(text: str) -> "VideoRecord":
         """A record from `to_json`'s text; DfdmError when it is something else."""
         try:
-            values: dict[str, Any] = json.loads(text)
-            for key in ("rate", "time_base", "pts"):
-                values[key] = tuple(values[key]) if values[key] is not None else None
-            return VideoRecord(**values)
-        except (TypeError, KeyError, json.JSONDecodeError) as error:
+            return VideoRecord.from_dict(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise DfdmError(f"not a video record ({error}); run the sources stage again") from None
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> "VideoRecord":
+        """A record from its values; DfdmError when they are something else."""
+        try:
+            tuples = {key: tuple(values[key]) for key in ("rate", "time_base", "pts") if values[key] is not None}
+            return VideoRecord(**{**values, **tuples})
+        except (TypeError, KeyError) as error:
             raise DfdmError(f"not a video record ({error}); run the sources stage again") from None
 
 
@@ -153,14 +159,17 @@ def split_planes(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return planes[:height], flat[size : size * 5 // 4].reshape(half), flat[size * 5 // 4 :].reshape(half)
 
 
-def read_planes(path: Path, record: VideoRecord) -> Iterator[np.ndarray]:
+def read_planes(path: Path, record: VideoRecord, whole: bool = False) -> Iterator[np.ndarray]:
     """Decode a scene: I420 uint8 [height * 3 / 2, width], each of its frames once, in order of presentation.
 
-    Raises DfdmError when the file ends before the scene does or has another size than the record's.
+    `whole`: the scene is all of the file, so a frame after it is an error too. Raises DfdmError when the file ends
+    before the scene does or has another size than the record's.
     """
     given = 0
     for index, frame in enumerate(_decode(path)):
         if index >= record.stop:
+            if whole:
+                raise DfdmError(f"{path} has more than the {record.frames} frames of {record.scene_key}; make it again")
             break
         if index < record.start:
             continue
@@ -182,7 +191,7 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
     Raises DfdmError when the file is no video, is damaged or truncated, has fewer frames than the scene, changes
     its size, or its timestamps do not increase.
     """
-    pts: list[int] = []
+    pts: list[Any] = []
     shape: tuple[int, int] | None = None
     first: VideoFrame | None = None
     for frame in _decode(path):
@@ -190,7 +199,7 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         if shape not in (None, (frame.width, frame.height)):
             raise DfdmError(f"{path} changes its size at frame {len(pts)}; cut it there into two files")
         shape = (frame.width, frame.height)
-        pts.append(frame.pts if frame.pts is not None else -1)
+        pts.append(frame.pts)
     if first is None:
         raise DfdmError(f"{path} holds no frame; replace the file")
     with _open(path) as container:
@@ -199,12 +208,15 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         if stream.frames and len(pts) < 0.9 * stream.frames:
             raise DfdmError(f"{path} is truncated: {len(pts)} of {stream.frames} frames decode; replace the file")
         time_base, guessed = stream.time_base, stream.guessed_rate or stream.average_rate
+        origin = Fraction(container.start_time or 0, av.time_base)  # what ffmpeg's -ss counts from
         audio = container.streams.audio[0].codec_context.name if container.streams.audio else None
+    if None in pts:  # some containers (avi) keep no timestamps: the rate is all there is
+        pts, time_base, origin = list(range(len(pts))), 1 / guessed, Fraction(0)
     start, stop = frames or (0, len(pts))
     if stop > len(pts):
         raise DfdmError(f"scene {scene_key}: frames [{start}, {stop}) go beyond the {len(pts)} frames of {path}")
     if any(later <= earlier for earlier, later in pairwise(pts)):
-        raise DfdmError(f"{path} has timestamps that are missing or do not increase; remux it with ffmpeg")
+        raise DfdmError(f"{path} has timestamps that do not increase; remux it with ffmpeg")
     rate, constant = _rate(pts, time_base, guessed)
     scene_pts = [value - pts[start] for value in pts[start:stop]]
     end = pts[stop] if stop < len(pts) else pts[-1] + round(1 / rate / time_base)
@@ -227,7 +239,7 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         rotation=first.rotation % 360,
         rate=(rate.numerator, rate.denominator),
         time_base=(frame_base.numerator, frame_base.denominator),
-        start_seconds=float((pts[start] - pts[0]) * time_base),
+        start_seconds=float(pts[start] * time_base - origin),
         duration_seconds=float((end - pts[start]) * time_base),
         pts=None if constant else tuple(scene_pts),
         matrix=_tag(int(first.colorspace)),

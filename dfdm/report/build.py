@@ -1,6 +1,7 @@
 """The report: one self-contained HTML page of whatever a results folder holds."""
 
 import datetime
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from dfdm.config import Config
 from dfdm.dataset.splits import PARTS
 from dfdm.errors import DfdmError
 from dfdm.files import atomic
+from dfdm.layout import videos_of
 from dfdm.names import REAL
 from dfdm.report import figures, pictures
 from dfdm.report.clips import chosen_clips, clip_views
@@ -18,8 +20,6 @@ from dfdm.report.results import (
     EncodedVideo,
     Results,
     Score,
-    expected_names,
-    pairs,
     read_results,
     read_scores,
     versions,
@@ -71,7 +71,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
         verdict=verdict(scores),
         learning=_learning(scores),
         trainings=[_training(cfg, found, pair) for pair in _shown_pairs(cfg)],
-        pair_count=len(pairs(cfg)),
+        pair_count=len(cfg.pairs),
         tracks=found.tracks,
         parts=_parts(found),
         times=found.times,
@@ -85,13 +85,11 @@ def build(cfg: Config, results: Path, out: Path) -> None:
 
 def holdings(cfg: Config, found: Results) -> dict[tuple[str, int], Holding]:
     """Counts by (model, crf), `real` among the models."""
-    table = {}
-    for model in (REAL, *cfg.models):
-        names = expected_names(cfg, model)
-        for crf in cfg.qualities:
-            videos = [found.videos[str(name), crf] for name in names if (str(name), crf) in found.videos]
-            table[model, crf] = _holding(videos, len(names))
-    return table
+    expected = Counter((video.name.model, video.crf) for video in videos_of(cfg, "dataset"))
+    there: dict[tuple[str, int], list[EncodedVideo]] = defaultdict(list)
+    for video in found.videos.values():
+        there[video.name.model, video.crf].append(video)
+    return {where: _holding(there[where], count) for where, count in expected.items()}
 
 
 def _holding(videos: list[EncodedVideo], expected: int) -> Holding:
@@ -127,9 +125,8 @@ def _learning(scores: list[Score]) -> str | None:
 
 
 def _shown_pairs(cfg: Config) -> list[str]:
-    every = pairs(cfg)
-    step = max(1, -(-len(every) // MOST_PAIRS))
-    return every[::step]
+    step = max(1, -(-len(cfg.pairs) // MOST_PAIRS))
+    return cfg.pairs[::step]
 
 
 def _training(cfg: Config, found: Results, pair: str) -> Training:

@@ -68,12 +68,15 @@ def chosen_clips(cfg: Config, most: int = MOST_CLIPS) -> list[VideoName]:
     return [clips[round(position)] for position in np.linspace(0, len(clips) - 1, most)]
 
 
-def moment(track: FaceTrack, held_out: float) -> Moment:
-    """The frame of a scene that the page shows."""
-    face = pictures.chosen_face(track, held_out)
-    if face is None:
+def moment(cfg: Config, track: FaceTrack) -> Moment:
+    """The frame of a scene that the page shows: the middle face that no model was trained on, else of all."""
+    if not len(track):
         return Moment(track.record.frames // 2, None, "no face was found in this scene: the middle frame")
-    where = "the middle face of the frames that no training saw" if held_out else "the middle frame with a face"
+    start = max(track.trained_count(cfg.settings(model).held_out) for model in cfg.models)
+    where = "the middle face of the frames that no training saw"
+    if start == len(track):  # a model saw them all
+        start, where = 0, "the middle frame with a face"
+    face = (start + len(track)) // 2
     return Moment(int(track.frame_index[face]), track.landmarks[face], where)
 
 
@@ -84,7 +87,7 @@ def clip_views(cfg: Config, found: Results) -> Iterator[ClipView]:
         track = found.tracks.get(clip.scene_key)
         if track is None:
             continue
-        record, shown = of_encoded(track.record), moment(track, cfg.train.held_out)
+        record, shown = of_encoded(track.record), moment(cfg, track)
         rows = []
         for crf in cfg.qualities:
             cells = []

@@ -8,25 +8,11 @@ import numpy as np
 
 from dfdm.errors import DfdmError
 from dfdm.media.colour import yuv_to_rgb
-from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, read_planes
 
 STAMP_RGB = (155, 28, 28)
 STAMP_TEXT = "SYNTHETIC"
 BAR_RGB = (17, 17, 17)
-
-
-def chosen_face(track: FaceTrack, held_out: float) -> int | None:
-    """Which face of the track the page shows: the middle one of the held-out tail, else of all; None without faces.
-
-    The answer is a position in the track's arrays, not a frame number. `held_out` is the last share of the frames
-    with a face, which no training saw (docs/architectures.md, Training).
-    """
-    count = len(track.frame_index)
-    if not count:
-        return None
-    tail = max(1, round(count * held_out)) if held_out else count
-    return count - 1 - (tail - 1) // 2
 
 
 def read_frame(path: Path, record: VideoRecord, index: int) -> np.ndarray:

@@ -41,7 +41,7 @@ def _row(cfg: Config, layout: Layout, clip: str, models: list[str], crf: int) ->
     """One clip's close-ups, eyes covered, side by side."""
     swapped = parse_name(f"{clip}_{models[-1]}")
     track = FaceTrack.load(layout.track(swapped.scene_key))
-    shown = moment(track, cfg.train.held_out)
+    shown = moment(cfg, track)
     if shown.landmarks is None:
         raise DfdmError(f"{clip}: no face was found in {swapped.scene_key}; choose another clip for the picture")
     cells = []

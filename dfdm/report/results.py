@@ -3,7 +3,7 @@
 import os
 import platform
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -12,11 +12,11 @@ import pandas as pd
 from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.files import read_json
-from dfdm.layout import Layout, originals_of
+from dfdm.layout import Layout, originals_of, videos_of
 from dfdm.machine import cpu_model
 from dfdm.media.encoding import ffmpeg_version
 from dfdm.media.tracks import FaceTrack
-from dfdm.names import REAL, VideoName
+from dfdm.names import VideoName
 
 PACKAGES = ("dfdm-pipeline", "torch", "torchvision", "numpy", "opencv-python-headless", "av", "snakemake")
 
@@ -72,7 +72,7 @@ def read_results(cfg: Config, results: Path) -> Results:
             missing.append(f"face track of {scene.scene_key} (stage faces)")
     losses: dict[tuple[str, str], pd.DataFrame] = {}
     previews: dict[tuple[str, str], Path] = {}
-    for pair in pairs(cfg):
+    for pair in cfg.pairs:
         for model in cfg.models:
             log = Path(layout.training_file(pair, model, "loss.csv"))
             preview = Path(layout.training_file(pair, model, "preview.png"))
@@ -89,34 +89,20 @@ def read_results(cfg: Config, results: Path) -> Results:
     return Results(videos, tracks, losses, previews, manifest, _times(results / "benchmarks"), missing)
 
 
-def pairs(cfg: Config) -> list[str]:
-    """The unordered pairs of people that were trained, `id0_id1`, in the config's order."""
-    return list(dict.fromkeys("_".join(clip.pair) for clip in cfg.clips if clip.pair))
-
-
-def expected_names(cfg: Config, model: str) -> list[VideoName]:
-    """The videos of one model (`real`: the originals of the swapped scenes), as the config asks for them."""
-    if model == REAL:
-        return originals_of(cfg)
-    return [replace(clip, model=model) for clip in cfg.clips]
-
-
 def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, int], EncodedVideo]:
-    found = {}
-    for crf in cfg.qualities:
-        for model in (REAL, *cfg.models):
-            absent = []
-            for name in expected_names(cfg, model):
-                path = Path(layout.video(name.clip, model, crf))
-                if not path.exists():
-                    absent.append(str(name))
-                    continue
-                sidecar = Path(layout.sidecar(name.clip, model, crf))
-                frames = read_json(sidecar).get("frames") if sidecar.exists() else None
-                found[str(name), crf] = EncodedVideo(name, crf, path, path.stat().st_size, frames)
-            if absent:
-                shown = ", ".join(absent[:6]) + (f" and {len(absent) - 6} more" if len(absent) > 6 else "")
-                missing.append(f"videos of {model} at crf {crf} (stage dataset): {shown}")
+    found: dict[tuple[str, int], EncodedVideo] = {}
+    absent: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for name, crf in ((video.name, video.crf) for video in videos_of(cfg, "dataset")):
+        path = Path(layout.video(name.clip, name.model, crf))
+        if not path.exists():
+            absent[name.model, crf].append(str(name))
+            continue
+        sidecar = Path(layout.sidecar(name.clip, name.model, crf))
+        frames = read_json(sidecar).get("frames") if sidecar.exists() else None
+        found[str(name), crf] = EncodedVideo(name, crf, path, path.stat().st_size, frames)
+    for (model, crf), names in absent.items():
+        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        missing.append(f"videos of {model} at crf {crf} (stage dataset): {shown}")
     return found
 
 

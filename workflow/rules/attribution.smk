@@ -23,8 +23,8 @@ rule classify:
     message:
         "attribution: train and score on crf {wildcards.crf}"
     shell:
-        "dfdm attribution --crf {wildcards.crf} --manifest {input.manifest} "
-        "--out {params.out} 2>&1 | tee -i {log}"
+        "dfdm attribution --crf {wildcards.crf} --manifest {input.manifest:q} "
+        "--out {params.out:q} 2>&1 | tee -i {log:q}"
 
 
 for quality in cfg.qualities:

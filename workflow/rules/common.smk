@@ -1,18 +1,29 @@
 import json
 import sys
 from pathlib import Path
+from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
 from dfdm import config as dfdm_config
 from dfdm import keys
+from dfdm.dataset.splits import split_videos
 from dfdm.errors import DfdmError
 from dfdm.files import atomic, digest
-from dfdm.layout import Layout, originals_of, targets, videos_of
+from dfdm.layout import Layout, targets, videos_of
 from dfdm.names import ID, REAL, SCENE, pair_of
 
 try:
     cfg = dfdm_config.load(dict(config))
+    # A part of a split without a video is told now, not after the trainings.
+    for kind in ("scene", "identity"):
+        if getattr(cfg.splits, kind):
+            split_videos(
+                [video.name for video in videos_of(cfg, f"crf{cfg.qualities[0]}")],
+                kind,
+                cfg.splits,
+                cfg.seed,
+            )
 except DfdmError as error:
     raise WorkflowError(str(error)) from None
 
@@ -28,7 +39,7 @@ if not Path(CONFIG).exists():
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
 # has them on the PATH. Neither is a param: where the config lies changes no bytes.
 shell.prefix(
-    f"set -euo pipefail; export DFDM_CONFIG={CONFIG} PATH=$PATH:{Path(sys.executable).parent}; "
+    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} PATH=$PATH:{quote(str(Path(sys.executable).parent))}; "
 )
 
 
@@ -38,7 +49,7 @@ wildcard_constraints:
     pair=rf"{ID}_{ID}",
     model="|".join([*MODELS, REAL]),
     crf=r"\d+",
-    target="|".join(["dataset", *(f"crf{crf}" for crf in cfg.qualities)]),
+    target="|".join(targets(cfg)),
 
 
 def scene_file(wildcards):
@@ -99,11 +110,6 @@ def crops_of_crf(wildcards):
 def scores_files():
     """The scores of every quality."""
     return [layout.attribution(crf) for crf in cfg.qualities]
-
-
-def pairs():
-    """Every unordered pair of people that a swap needs."""
-    return sorted({"_".join(clip.pair) for clip in cfg.clips})
 
 
 def minutes(amount):

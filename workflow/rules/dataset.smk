@@ -23,8 +23,8 @@ rule render:
     message:
         "render: {wildcards.clip}_{wildcards.model}"
     shell:
-        "dfdm render --track {input.track} --checkpoint {input.checkpoint} "
-        "--out {output.video} >{log} 2>&1"
+        "dfdm render --track {input.track:q} --checkpoint {input.checkpoint:q} "
+        "--out {output.video:q} >{log:q} 2>&1"
 
 
 rule original:
@@ -50,7 +50,7 @@ rule original:
     message:
         "encode: original {wildcards.clip} at crf 0"
     shell:
-        "dfdm original --track {input.track} --out {output.video} >{log} 2>&1"
+        "dfdm original --track {input.track:q} --out {output.video:q} >{log:q} 2>&1"
 
 
 rule encode:
@@ -78,8 +78,8 @@ rule encode:
     message:
         "encode: {wildcards.clip}_{wildcards.model} at crf {wildcards.crf}"
     shell:
-        "dfdm encode --master {input.master} --track {input.track} "
-        "--out {output.video} >{log} 2>&1"
+        "dfdm encode --master {input.master:q} --track {input.track:q} "
+        "--out {output.video:q} >{log:q} 2>&1"
 
 
 rule crops:
@@ -103,7 +103,7 @@ rule crops:
     message:
         "crops: {wildcards.clip}_{wildcards.model} at crf {wildcards.crf}"
     shell:
-        "dfdm crops --video {input.video} --track {input.track} --out {output} >{log} 2>&1"
+        "dfdm crops --video {input.video:q} --track {input.track:q} --out {output:q} >{log:q} 2>&1"
 
 
 rule manifest:
@@ -127,7 +127,7 @@ rule manifest:
     message:
         "manifest: {wildcards.target}"
     shell:
-        "dfdm manifest --target {wildcards.target} --out {output.table} >{log} 2>&1"
+        "dfdm manifest --target {wildcards.target} --out {output.table:q} >{log:q} 2>&1"
 
 
 # Named targets: iae, crf23, iae_crf23 are videos, sidecars and crops of that model, quality or both.

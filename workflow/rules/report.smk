@@ -19,11 +19,11 @@ rule page:
         mem_mb=megabytes(2000),
         runtime=minutes(60),
     params:
-        settings=digest(cfg.model_dump(mode="json", exclude={"device", "state_dir"})),
+        settings=keys.report_keys(cfg),
     message:
         "report: {output}"
     shell:
-        "dfdm report --out {output} >{log} 2>&1"
+        "dfdm report --out {output:q} >{log:q} 2>&1"
 
 
 rule report:

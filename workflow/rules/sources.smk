@@ -16,7 +16,7 @@ rule source:
     message:
         "sources: probe {wildcards.scene}"
     shell:
-        "dfdm sources probe --scene {wildcards.scene} --out {output} >{log} 2>&1"
+        "dfdm sources probe --scene {wildcards.scene} --out {output:q} >{log:q} 2>&1"
 
 
 rule predictor:
@@ -33,7 +33,7 @@ rule predictor:
     message:
         "sources: landmark predictor"
     shell:
-        "dfdm sources predictor --out {output} >{log} 2>&1"
+        "dfdm sources predictor --out {output:q} >{log:q} 2>&1"
 
 
 rule track:
@@ -57,7 +57,7 @@ rule track:
     message:
         "faces: {wildcards.scene}"
     shell:
-        "dfdm faces --record {input.record} --out {output} >{log} 2>&1"
+        "dfdm faces --record {input.record:q} --out {output:q} >{log:q} 2>&1"
 
 
 rule faces:

@@ -31,5 +31,5 @@ for training_model in MODELS:
         message:
             f"train: {training_model} on {{wildcards.pair}}"
         shell:
-            "dfdm train --model {params.model} --pair {params.people} --tracks {input} "
-            "--out {output.weights} 2>&1 | tee -i {log}"
+            "dfdm train --model {params.model} --pair {params.people} --tracks {input:q} "
+            "--out {output.weights:q} 2>&1 | tee -i {log:q}"

@@ -1,0 +1,53 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dfdm import stages
+from dfdm.config import Config
+from dfdm.errors import DfdmError
+from dfdm.media.tracks import FaceTrack, TrackCounts
+from dfdm.media.video import probe
+
+
+def test_a_classifier_of_other_crops_is_another_training(demo: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: list[str] = []
+
+    def fake(**given: Any) -> None:
+        keys.append(given["key"])
+
+    monkeypatch.setattr("attribution.run.run", fake)
+    other = demo.model_copy(update={"crops": demo.crops.model_copy(update={"margin": 0.7})})
+    for cfg in (demo, demo, other):
+        stages.attribution(cfg, 23, Path("m.parquet"), Path("out"))
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.fixture
+def track(clips: Path, tmp_path: Path) -> Path:
+    record = probe(clips / "WolfgangLanger_Pexels.mp4", "id0_0000", {"path": "x"}, (0, 4))
+    empty = np.zeros(0, np.int32)
+    arrays = (empty, np.zeros((0, 68, 2), np.float32), np.zeros((0, 4), np.float32), np.zeros(0, np.float32), empty)
+    FaceTrack(record, *arrays, TrackCounts(4, 0, 0, 0)).save(tmp_path / "t.npz")
+    return tmp_path / "t.npz"
+
+
+def test_an_original_never_gets_the_name_of_a_swap_nor_a_swap_that_of_an_original(
+    demo: Config, track: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DfdmError, match="is the name of a swap"):
+        stages.original(demo, track, tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4")
+    with pytest.raises(DfdmError, match="is the name of an original"):
+        stages.render(demo, track, tmp_path / "w", tmp_path / "DFDM_crf0/real/id0_0000_real.mp4")
+    with pytest.raises(DfdmError, match="lies in a folder"):
+        stages.original(demo, track, tmp_path / "DFDM_crf0/iae/id0_0000_real.mp4")
+    with pytest.raises(DfdmError, match="only the crf 0 master is rendered"):
+        stages.original(demo, track, tmp_path / "DFDM_crf10/real/id0_0000_real.mp4")
+
+
+def test_a_quality_is_encoded_from_its_own_master_only(demo: Config, track: Path, tmp_path: Path) -> None:
+    master = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
+    for out in ("DFDM_crf0/iae/id0_id1_0000_iae.mp4", "DFDM_crf23/iae/id0_id1_0001_iae.mp4"):
+        with pytest.raises(DfdmError, match="cannot give"):
+            stages.encode(demo, master, track, tmp_path / out)
