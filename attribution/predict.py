@@ -11,9 +11,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from attribution import models
-from attribution.clips import Clips, Video, normalise
+from attribution.clips import Clips, normalise
 from dfdm.config import AttributionConfig
-from dfdm.dataset.crops import CropReader
 from dfdm.errors import DfdmError
 from dfdm.training import autocast
 
@@ -53,27 +52,19 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def load(path: Path, device: torch.device) -> Trained:
-    """Read `model.safetensors` as `attribution.train` wrote it, ready to classify."""
+    """Read `model.safetensors` as `attribution.train` wrote it, ready to classify; DfdmError for any other file."""
     try:
         with safetensors.safe_open(path, framework="np") as file:
             about = json.loads((file.metadata() or {})["dfdm"])
         tensors = load_file(path)
+        settings, classes = AttributionConfig.model_validate(about["settings"]), list(about["classes"])
+        model = models.build(settings.model, len(classes), settings.depth, settings.clip)
+        model.load_state_dict(tensors)
     except FileNotFoundError:
         raise DfdmError(f"{path} does not exist; train the classifier first") from None
-    except (safetensors.SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise DfdmError(f"{path} is no classifier of this pipeline ({error}); train it again") from None
-    settings = AttributionConfig.model_validate(about["settings"])
-    model = models.build(settings.model, len(about["classes"]), settings.depth, settings.clip)
-    model.load_state_dict(tensors)
+    except (safetensors.SafetensorError, KeyError, ImportError, RuntimeError, TypeError, ValueError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise DfdmError(f"{path} is no classifier of this pipeline ({told}); train it again") from None
     if settings.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    return Trained(model.to(device).eval(), about["classes"], settings, about)
-
-
-def predict(trained: Trained, crops: Path, device: torch.device) -> dict[str, float]:
-    """Probability of every class for one video of unknown origin, from its crop file."""
-    frames = len(CropReader(crops))
-    if frames < trained.settings.clip:
-        raise DfdmError(f"{crops} has {frames} frames with a face, fewer than the clip ({trained.settings.clip})")
-    clips = Clips([Video(crops.stem, 0, crops, frames)], trained.settings)
-    return dict(zip(trained.classes, softmax(video_logits(trained.model, clips, device))[0].tolist()))
+    return Trained(model.to(device).eval(), classes, settings, about)

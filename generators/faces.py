@@ -85,7 +85,7 @@ def load_faces(person: str, tracks: list[tuple[Path, FaceTrack]], settings: Trai
 
 def _kept(track: FaceTrack, settings: TrainConfig) -> int:
     """How many of a scene's faces, the first ones, training may see."""
-    return len(track) - int(len(track) * settings.held_out)
+    return track.trained_count(settings.held_out)
 
 
 def _evenly(items: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:

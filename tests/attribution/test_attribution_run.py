@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import safetensors
 import torch
+from safetensors.torch import load_file, save_file
 
 from attribution import predict, run, train
 from attribution.clips import Clips, find_videos
@@ -83,20 +84,41 @@ def test_a_finished_training_is_not_trained_again_and_another_one_starts_afresh(
     assert started == [1]
 
 
-def test_the_model_file_says_what_it_is_and_classifies_a_crop_file(whole, crops, tmp_path, classes):
+def test_the_model_file_says_what_it_is_and_classifies_as_it_did(whole, crops, classes):
     folder, settings, _ = whole
     with safetensors.safe_open(folder / "out" / "model.safetensors", "np") as file:
         assert list(file.metadata()) == ["dfdm"]
     trained = predict.load(folder / "out" / "model.safetensors", torch.device("cpu"))
     assert (trained.classes, trained.settings, trained.about["crf"]) == (classes, settings, 23)
-    expected = pd.read_parquet(folder / "out" / "predictions.parquet").iloc[0]
-    found = predict.predict(trained, crops / f"{expected['name']}.safetensors", torch.device("cpu"))
-    assert found == pytest.approx({name: expected[f"p_{name}"] for name in classes}, abs=1e-5)
-    with pytest.raises(DfdmError, match="does not exist"):
-        predict.load(tmp_path / "none.safetensors", torch.device("cpu"))
-    (tmp_path / "broken.safetensors").write_bytes(b"12345678")
-    with pytest.raises(DfdmError, match="no classifier of this pipeline"):
-        predict.load(tmp_path / "broken.safetensors", torch.device("cpu"))
+    rows = pd.read_parquet(crops / "manifest.parquet")
+    videos = find_videos(rows[rows["split_scene"] == "test"], crops, classes, 2)[0]
+    again = run.test(trained, videos, "cpu", 3)[1]
+    pd.testing.assert_frame_equal(again, pd.read_parquet(folder / "out" / "predictions.parquet"), check_exact=False)
+
+
+def test_a_missing_or_foreign_model_file_is_one_sentence_that_names_it(whole, tmp_path, classes):
+    path = tmp_path / "foreign.safetensors"
+    with pytest.raises(DfdmError, match=r"foreign\.safetensors does not exist"):
+        predict.load(path, torch.device("cpu"))
+    path.write_bytes(b"12345678")
+    settings = whole[1].model_dump()
+    tensors = load_file(whole[0] / "out" / "model.safetensors")
+    foreign = [
+        (tensors, None),
+        (tensors, {"dfdm": "no JSON"}),
+        (tensors, {"dfdm": "[]"}),
+        (tensors, {"dfdm": json.dumps({"settings": settings})}),
+        (tensors, {"dfdm": json.dumps({"settings": {"wings": 2}, "classes": classes})}),
+        (tensors, {"dfdm": json.dumps({"settings": settings, "classes": classes[:2]})}),  # a head of another size
+        (tensors, {"dfdm": json.dumps({"settings": {**settings, "model": "none"}, "classes": classes})}),
+        ({"weight": torch.zeros(2)}, {"dfdm": json.dumps({"settings": settings, "classes": classes})}),
+    ]
+    for case in [None, *foreign]:
+        if case is not None:
+            save_file(case[0], str(path), metadata=case[1])
+        with pytest.raises(DfdmError, match=r"foreign\.safetensors is no classifier of this pipeline") as told:
+            predict.load(path, torch.device("cpu"))
+        assert "\n" not in str(told.value)
 
 
 def test_one_batch_of_clips_is_learned_by_heart(crops, classes, settings):

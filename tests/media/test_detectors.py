@@ -4,9 +4,11 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numba
 import numpy as np
 import pytest
 import torch
+from facenet_pytorch import MTCNN
 
 from dfdm.errors import DfdmError
 from dfdm.media import alignment, detectors
@@ -90,7 +92,7 @@ def test_a_higher_confidence_finds_fewer_faces(dlib, clips, predictor):
 @pytest.mark.parametrize(("name", "step"), [("WolfgangLanger_Pexels.mp4", 6), ("single_face.mp4", 3)])
 def test_landmarks_agree_with_an_independent_finder(dlib, clips, name, step):
     """MTCNN finds five points of its own; per point the median distance is at most 7 % of the eye distance."""
-    mtcnn = pytest.importorskip("facenet_pytorch").MTCNN(keep_all=False, min_face_size=60)
+    mtcnn = MTCNN(keep_all=False, min_face_size=60)
     video = cv2.VideoCapture(str(clips / name))
     distances = []
     for index in range(int(video.get(cv2.CAP_PROP_FRAME_COUNT))):
@@ -130,8 +132,7 @@ def test_missing_weights_of_face_alignment_are_named(tmp_path):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """Weight files of the right names and shapes: S3FD tells of one face in its coarsest cell, FAN is random."""
-    pytest.importorskip("numba").config.DISABLE_JIT = True  # compiling takes half a minute, two faces no time
-    pytest.importorskip("face_alignment")
+    numba.config.DISABLE_JIT = True  # compiling takes half a minute, two faces no time
     from face_alignment.detection.sfd.net_s3fd import s3fd
     from face_alignment.models import FAN
 

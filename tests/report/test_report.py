@@ -16,15 +16,15 @@ import pytest
 from dfdm import config
 from dfdm.config import Config
 from dfdm.errors import DfdmError
-from dfdm.layout import Layout
+from dfdm.layout import Layout, originals_of, videos_of
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import probe
 from dfdm.names import VideoName
 from dfdm.report import pictures
 from dfdm.report.build import build, duration, size_text, verdict
-from dfdm.report.clips import chosen_clips
+from dfdm.report.clips import chosen_clips, moment
 from dfdm.report.readme import SIZE, readme_picture
-from dfdm.report.results import expected_names, read_scores
+from dfdm.report.results import read_scores
 
 MODELS = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
 FRAMES, WIDTH, HEIGHT = 12, 192, 128
@@ -46,6 +46,7 @@ def cfg() -> Config:
         {
             "sources": {"people": {"id0": person(), "id1": person("a <note>")}},
             "swaps": ["id0_id1_0001", "id1_id0_0002"],
+            "faces": {"predictor": {"path": "landmarks.dat"}},
             "crf": [0, 23],
             "models": dict.fromkeys(MODELS),
             "train": {"held_out": 0.5},
@@ -86,14 +87,12 @@ def write_video(path: Path, level: int) -> None:
 @pytest.fixture(scope="module")
 def results(cfg: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("results")
-    for crf in cfg.qualities:
-        for place, model in enumerate(["real", *MODELS]):
-            for name in expected_names(cfg, model):
-                path = video_path(root, name, crf)
-                write_video(path, 60 + 20 * place)
-                path.with_suffix(".json").write_text(json.dumps({"frames": FRAMES}))
+    for video in videos_of(cfg, "dataset"):
+        path = video_path(root, video.name, video.crf)
+        write_video(path, 60 + 20 * ["real", *MODELS].index(video.name.model))
+        path.with_suffix(".json").write_text(json.dumps({"frames": FRAMES}))
     for key in ("id0_0001", "id1_0002"):
-        source = video_path(root, expected_names(cfg, "real")[0], 0)
+        source = video_path(root, originals_of(cfg)[0], 0)
         index = np.arange(2, FRAMES, dtype=np.int32)
         points = np.stack([face_points()] * len(index))
         boxes = np.concatenate([points.min(1), points.max(1)], 1)
@@ -246,9 +245,8 @@ def test_a_partial_run_gives_a_page_that_lists_what_is_missing(cfg: Config, resu
     for folder in ("faces", "dataset"):
         (partial / folder).parent.mkdir(exist_ok=True)
         (partial / folder).symlink_to(results / folder)
-    names = expected_names(cfg, "iae")
     (tmp_path / "hidden").mkdir()
-    path = video_path(results, names[0], 23)
+    path = video_path(results, VideoName("id0", "id1", "0001", "iae"), 23)
     hidden = path.rename(tmp_path / "hidden" / path.name)
     try:
         build(cfg, partial, tmp_path / "page.html")
@@ -283,6 +281,18 @@ def test_an_interval_that_holds_chance_is_said_to_show_no_skill(cfg: Config, res
     weak = dataclasses.replace(score, accuracy=0.25, interval=(0.1, 0.4), videos=400)
     assert verdict([weak]) == ["At crf 0 the interval includes chance (20 %): no skill is shown there."]
     assert verdict([dataclasses.replace(score, videos=400)]) == []
+
+
+def test_the_frame_shown_is_one_that_no_model_was_trained_on(cfg: Config, results: Path) -> None:
+    track = FaceTrack.load(Layout(str(results)).track("id0_0001"))  # 10 faces, from frame 2 on
+    shown = moment(cfg, track)
+    assert (shown.frame, shown.note) == (2 + 7, "the middle face of the frames that no training saw")
+    values = cfg.model_dump(exclude_unset=True)
+    own = config.load({**values, "models": {**dict.fromkeys(MODELS), "iae": {"held_out": 0.19}}})
+    assert track.trained_count(0.19) == 9  # a share of a face is trained on
+    assert moment(own, track).frame == 2 + 9
+    none = config.load({**values, "models": {**dict.fromkeys(MODELS), "iae": {"held_out": 0}}})
+    assert (moment(none, track).frame, moment(none, track).note) == (2 + 5, "the middle frame with a face")
 
 
 def test_many_clips_are_shown_by_an_even_choice(cfg: Config) -> None:

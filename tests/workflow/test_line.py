@@ -24,10 +24,13 @@ Small = Callable[..., Path]
 
 
 def jobs(done: subprocess.CompletedProcess[str]) -> Counter[str]:
-    """The job counts that a dry run prints."""
+    """The job counts that a dry run prints; none only where it says that there is nothing to do."""
     assert done.returncode == 0, done.stderr[-4000:]
-    text = (done.stdout + done.stderr).partition("job  ")[2].partition("total")[0]
-    return Counter({name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", text, re.MULTILINE)})
+    printed = done.stdout + done.stderr
+    text = printed.partition("job  ")[2].partition("total")[0]
+    counts = Counter({name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", text, re.MULTILINE)})
+    assert counts or "Nothing to be done" in printed, printed[-4000:]
+    return counts
 
 
 def dry_run(snakemake: Snakemake, config: Path, *targets: str) -> Counter[str]:
@@ -72,12 +75,13 @@ def test_outside_the_mask_the_master_is_the_original_bit_for_bit(line: Path, cli
     original = list(read_planes(clips / "WolfgangLanger_Pexels.mp4", track.record))
     for model in ("faceswap", "dfaker"):
         video = line / f"dataset/DFDM_crf0/{model}/id0_id1_0000_{model}.mp4"
-        for index, (before, after) in enumerate(zip(original, read_planes(video, of_encoded(track.record)))):
+        rendered = read_planes(video, of_encoded(track.record))
+        for index, (before, after) in enumerate(zip(original, rendered, strict=True)):
             outline = extended_polygon(track.smoothed(1.0).landmarks[index])
             size = np.ptp(outline, axis=0).max()
             x0, y0 = np.floor(outline.min(0) - 0.15 * size).astype(int) // 2 * 2
             x1, y1 = np.ceil(outline.max(0) + 0.15 * size).astype(int) // 2 * 2 + 2
-            for plane, (old, new) in enumerate(zip(split_planes(before), split_planes(after))):
+            for plane, (old, new) in enumerate(zip(split_planes(before), split_planes(after), strict=True)):
                 half = 1 if plane == 0 else 2
                 changed = old != new
                 assert changed.any()
@@ -165,6 +169,32 @@ def test_a_new_quality_costs_nothing_upstream(line: Path, snakemake: Snakemake, 
         (
             "iae",
             Counter(predictor=1, source=6, track=6, train_iae=1, render=6, encode=12, crops=18, iae=1),
+        ),
+        (
+            "dfaker_crf10",
+            Counter(predictor=1, source=6, track=6, train_dfaker=1, render=6, encode=6, crops=6, dfaker_crf10=1),
+        ),
+        (
+            "crf0",
+            Counter(
+                predictor=1, source=6, track=6, train_faceswap=1, train_lightweight=1, train_iae=1, train_dfaker=1,
+                train_dfl_h128=1, render=30, original=6, crops=36, crf0=1,
+            ),
+        ),
+        (
+            "dataset",
+            Counter(
+                predictor=1, source=6, track=6, train_faceswap=1, train_lightweight=1, train_iae=1, train_dfaker=1,
+                train_dfl_h128=1, render=30, original=6, encode=72, crops=108, manifest=1, dataset=1,
+            ),
+        ),
+        (
+            "attribution",
+            Counter(
+                predictor=1, source=6, track=6, train_faceswap=1, train_lightweight=1, train_iae=1, train_dfaker=1,
+                train_dfl_h128=1, render=30, original=6, encode=72, crops=90, manifest=3, classify=3,
+                attribution=1,
+            ),
         ),
         (
             "crf23",
