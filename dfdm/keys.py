@@ -2,7 +2,7 @@
 
 The workflow's rules carry these as params (a change reruns the stage and what follows), the training state is
 kept under their hash, and the hash in each video's metadata is made of them and of the input files. What is not
-here (device, where files lie, how often a preview is made, log levels) changes no bytes and reruns nothing.
+here (device, where files lie, how often a preview is made) changes no bytes and reruns nothing.
 """
 
 from typing import Any
