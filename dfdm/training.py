@@ -70,7 +70,7 @@ def check_finite(values: Iterable[float], where: str) -> None:
     """Stop a training whose loss is no number any more; `where` names training and step."""
     if not all(math.isfinite(value) for value in values):
         raise DfdmError(
-            f"{where}: the loss is no longer a number, training stopped and the last good state was kept; "
+            f"{where}: the loss or a weight is no longer a number, training stopped and the last good state was kept; "
             "try a lower lr, or amp: false"
         )
 

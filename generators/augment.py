@@ -38,6 +38,8 @@ class Augmenter:
         self.size = face_size(settings, max(input_size, output_size))
         self.whole = settings.augment_size == "384"  # as of 2021
         self.square = square_size(settings.coverage) if self.whole else self.size
+        given = settings.warp_sigma  # by default 5 px at 384, and 5/256 of a model's size
+        self.sigma = given if given is not None else 5 / (FULL if self.whole else 256)
         # the warp's map: 5x5 points enlarged to 1.25 times the size, a tenth cut off each side
         warped = input_size if self.whole else self.size
         spread = torch.from_numpy(linear_weights(GRID, int(1.25 * warped)))
@@ -103,7 +105,7 @@ class Augmenter:
         edge = (self.size - self.square) / 2
         points = np.linspace(edge, self.size - edge, GRID)
         grid = np.stack([*np.meshgrid(points, points)])  # [2, 5, 5]: x, y
-        grid = grid + rng.normal(0, self.settings.warp_sigma * self.size, (len(x), 2, GRID, GRID))
+        grid = grid + rng.normal(0, self.sigma * self.size, (len(x), 2, GRID, GRID))
         grid = grid * (2 / (self.size - 1)) - 1
         coarse = torch.from_numpy(grid).float().to(self.device)
         maps = self.spread @ coarse @ self.spread.T  # [N, 2, warped, warped]

@@ -114,6 +114,8 @@ def _masks(landmarks: np.ndarray, shape: tuple[int, ...], settings: TrainConfig,
     stored = masks.draw_mask(landmarks, settings.mask, (shape[1], shape[0]))
     face = masks.cut_mask(masks.training_mask(stored), size, coverage, settings.centering, landmarks)
     points = alignment.transform(landmarks, alignment.aligned_matrix(landmarks, size, settings.centering, coverage))
+    if not whole:  # the face was resized by area: pixel centres, not corners, lie on each other
+        points += 0.5 * (size / square_size(coverage) - 1)
     dilate = size // 32 if whole else round(0.025 * size)
     eyes = masks.region_mask(masks.eye_regions(points), size, dilate, size // 16)
     mouth = masks.region_mask(masks.mouth_region(points), size, dilate, size // 16)

@@ -60,6 +60,7 @@ class Swapper:
         self._device = torch.device(device)
         self._input_size = model.input_size
         self._output_size = model.output_size
+        self._fade = edge_fade(self._output_size, settings.edge)
 
     def render(self, frames: Iterator[np.ndarray], track: FaceTrack) -> Iterator[np.ndarray]:
         """Swap the tracked face in a scene's frames (I420 uint8 [H * 3 / 2, W], all of them, in order).
@@ -94,6 +95,8 @@ class Swapper:
         mask = masks.draw_mask(landmarks, settings.mask, frame_size)
         mask = masks.render_mask(mask, settings.mask_threshold, settings.mask_blur, settings.erosion)
         mask = masks.cut_mask(mask, size, self._coverage, self._centering, landmarks)
+        if self._fade is not None:
+            mask = np.minimum(mask, self._fade)
         if region is None or not mask.any():
             return None
         rgb = colour.yuv_to_rgb(planes, record.matrix, record.full_range, region)
@@ -157,6 +160,20 @@ def match_mean(new: Tensor, old: Tensor, mask: Tensor) -> Tensor:
         shift = ((old - new) * mask).sum((2, 3), keepdim=True) / weight  # [B, 3, 1, 1]
         new = torch.where(weight > 0, new + shift, new)
     return new
+
+
+def edge_fade(size: int, edge: float) -> np.ndarray | None:
+    """The most that the mask may be near the crop's edges, [size, size] uint8; None where `edge` is 0.
+
+    The 2021 original's box mask, which it took the minimum with: zeros over `edge` of the size on each side, then
+    a Gaussian (kernel 7 at 64 px, 13 at 128 px for 0.055). Source: docs/architectures.md, Conversion 2.
+    """
+    if edge == 0:
+        return None
+    width = max(1, round(edge * size))
+    box = np.zeros((size, size), np.uint8)
+    box[width:-width, width:-width] = 255
+    return cv2.GaussianBlur(box, (2 * width - 1, 2 * width - 1), 0)
 
 
 def _region(matrix: np.ndarray, size: int, frame_size: tuple[int, int]) -> colour.Region | None:

@@ -109,8 +109,14 @@ class Trainer:
                 )
         return newest
 
+    def check_weights(self) -> None:
+        """Stop where the last update, which no loss has seen yet, left a weight that is no number."""
+        norms = torch.stack(torch._foreach_norm([weight.detach() for weight in self.model.parameters()]))
+        training.check_finite([float(norms.sum())], f"{self.job.title}, iteration {self.step}")
+
     def state(self) -> dict[str, Any]:
-        """What resuming needs."""
+        """What resuming needs; weights that are no numbers stop the training, so no state ever holds them."""
+        self.check_weights()
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -126,6 +132,11 @@ class Trainer:
             self.scaler.load_state_dict(state["scaler"])
             losses = state["losses"]
             self.step = len(losses)
+            if self.step > self.settings.iterations:
+                raise DfdmError(
+                    f"{self.job.title} is trained for {self.step} iterations in {path}, the config asks for "
+                    f"{self.settings.iterations}; raise train.iterations or give another state_dir"
+                )
             self.losses[: self.step] = losses
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]

@@ -2,8 +2,8 @@
 
 A crop file is a safetensors file: `frames` uint8 [n, size * 3 / 2, size] (I420 as decoded: lossless), `boxes`
 int32 [n, 2] (x, y of the box's corner in the frame), `landmarks` float32 [n, 68, 2] and `polygon` float32
-[n, 27, 2] (the outline of the mask `extended`), both in crop pixels, `frame_index` int32 [n]; n is the number of frames with a
-face. The metadata's one key `dfdm` is JSON.
+[n, 27, 2] (the outline of the mask `extended`), both in crop pixels, `frame_index` int32 [n]; n is the number of
+frames with a face. The metadata's one key `dfdm` is JSON.
 """
 
 import json

@@ -11,7 +11,7 @@ from dfdm.media import alignment, colour, detectors, masks
 from dfdm.media.tracks import FaceTrack, TrackCounts, track_faces
 from dfdm.media.video import VideoRecord, probe, read_planes, split_planes
 from generators import models
-from generators.swap import Swapper, match_mean
+from generators.swap import Swapper, edge_fade, match_mean
 
 CLIPS = {"woman": ("WolfgangLanger_Pexels.mp4", (320, 326)), "man": ("single_face.mp4", (30, 36))}
 
@@ -267,3 +267,16 @@ def test_other_centerings_cover_the_same_part_of_the_frame(scenes, centering):
         for kind in ("face", centering)
     ]
     assert np.logical_xor(*changed).sum() < 0.1 * changed[0].sum()
+
+
+@pytest.mark.parametrize(("size", "kernel"), [(64, 7), (128, 13)])
+def test_the_mask_fades_out_at_the_edges_of_the_crop_as_in_2021(size: int, kernel: int) -> None:
+    fade = edge_fade(size, 0.055)
+    assert fade is not None
+    margin = round(0.055 * size)
+    box = np.zeros((size, size), np.uint8)
+    box[margin:-margin, margin:-margin] = 255
+    assert np.array_equal(fade, cv2.GaussianBlur(box, (kernel, kernel), 0))
+    assert max(fade[0].max(), fade[-1].max(), fade[:, 0].max(), fade[:, -1].max()) <= 3
+    assert fade[2 * margin : -2 * margin, 2 * margin : -2 * margin].min() == 255
+    assert edge_fade(size, 0) is None
