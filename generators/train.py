@@ -23,6 +23,7 @@ from dfdm import training
 from dfdm.config import TrainConfig
 from dfdm.errors import DfdmError
 from dfdm.files import atomic
+from dfdm.machine import keep_freed_memory
 from dfdm.media.tracks import FaceTrack
 from generators import checkpoint, preview
 from generators.augment import Augmenter, Batch
@@ -31,6 +32,7 @@ from generators.faces import load_faces
 from generators.losses import face_loss
 from generators.models import build
 from generators.models.blocks import Autoencoder
+from generators.optimizer import Adam
 
 CHECK = 16  # iterations between two looks at the losses
 TREND = 64  # iterations whose mean loss tells an explosion
@@ -61,7 +63,7 @@ class Trainer:
         self.model: Autoencoder = build(job.model, settings.width).to(device)
         if settings.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.Adam(
+        self.optimizer = Adam(
             self.model.parameters(),
             settings.lr,
             (settings.beta1, settings.beta2),
@@ -164,6 +166,7 @@ def train(
     where = training.resolve_device(device)
     training.set_deterministic(seed, settings.threads)
     cv2.setNumThreads(settings.threads)
+    keep_freed_memory()
     job = Job(model, pair, settings, key)
     with training.StateFolder(state_dir / key, key, settings.keep) as folder:
         trainer = Trainer(job, where)
