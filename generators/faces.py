@@ -109,7 +109,8 @@ def load_faces(person: str, tracks: Scenes, settings: TrainConfig, model_size: i
     """Decode a person's scenes once and keep the faces that training needs.
 
     `model_size`: the larger of the model's input and output. The last `held_out` share of each scene's faces is not
-    trained on; of more than `max_faces`, as many evenly spread ones are. Faces that cannot be aligned are left out, and told.
+    trained on; of more than `max_faces`, as many evenly spread ones are. Faces that cannot be aligned are left out,
+    and told.
     Memory: the result, and one frame. Raises DfdmError for too few faces and for a track that does not fit its video.
     """
     rows, held, lost = _rows(tracks, settings)

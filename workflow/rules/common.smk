@@ -72,7 +72,9 @@ def start_of(model):
     """The file that a model's trainings start from, where config names one: a newer file trains again."""
 
     def start(wildcards):
-        file = cfg.settings(model).start_file(model, pair_of(*wildcards.pair.split("_")))
+        file = cfg.settings(model).start_file(
+            model, pair_of(*wildcards.pair.split("_"))
+        )
         return [str(file)] if file else []
 
     return start
