@@ -5,11 +5,13 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from dfdm import __version__
 from dfdm.errors import DfdmError
+from dfdm.files import FULL
 
 Run = Callable[[argparse.Namespace], object]
 
@@ -237,17 +239,30 @@ def _check(a: argparse.Namespace) -> None:
     print(f"{a.config}: {swaps} swapped videos and {len(videos) - swaps} originals, {len(cfg.models)} models")
 
 
+def _terminated(number: int, frame: object) -> None:
+    """Leave by an exception, so that `finally` removes half-written files."""
+    print("dfdm: stopped by SIGTERM", file=sys.stderr)
+    sys.exit(128 + number)
+
+
+def _in_thread(fault: threading.ExceptHookArgs) -> None:
+    """A full disk met by TensorBoard's thread is raised again where the training writes, and told there."""
+    if getattr(fault.exc_value, "errno", None) not in FULL:
+        threading.__excepthook__(fault)
+
+
 def main() -> None:
     """Run one command; bad input is one line on stderr and status 2."""
     arguments = _parser().parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` removes half-written files
+    signal.signal(signal.SIGTERM, _terminated)
+    threading.excepthook = _in_thread
     try:
         arguments.run(arguments)
     except DfdmError as error:
         print(f"dfdm: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EISDIR):
+        if error.errno not in (*FULL, errno.EROFS, errno.EACCES, errno.EISDIR):
             raise
         print(f"dfdm: {error.filename or 'writing'}: {error.strerror}; free or name another place", file=sys.stderr)
         sys.exit(2)

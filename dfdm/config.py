@@ -128,7 +128,7 @@ class TrainConfig(Section):
     clahe_chance: Share = 0.5
     warp_sigma: Share | None = None  # spread of the warp grid, a share of the face; None: 5/256, at 384 5/384
     held_out: BelowOne = 0.1  # last share of a scene's frames with a face, never trained on
-    max_faces: Count = 20_000  # a person; more are sampled evenly over the scenes
+    max_faces: Count = 10_000  # a person; of more, evenly spread ones; what they need in memory: docs/training.md
     threads: Count = 1  # changes the bytes, so it is a config value
     channels_last: Switch = True
     amp: Switch = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
@@ -136,6 +136,15 @@ class TrainConfig(Section):
     save_every: Count = 250
     preview_every: Count = 1000
     keep: Count = 2  # states kept
+    keep_finished: Switch = True  # the newest state after the model is written; raising iterations goes on from it
+    on_nan: Literal["stop", "rollback"] = "stop"  # at a loss that is no number or explodes; docs/training.md
+    start_from: str | None = None  # model.safetensors or state_*.pt to begin with; {pair} and {model} are filled in
+
+    def start_file(self, model: str, pair: tuple[str, str]) -> Path | None:
+        """The file whose weights this training begins with, None where it begins from the seed."""
+        if self.start_from is None:
+            return None
+        return Path(self.start_from.replace("{model}", model).replace("{pair}", "_".join(pair))).expanduser()
 
 
 class RenderConfig(Section):

@@ -5,6 +5,32 @@ import platform
 from pathlib import Path
 
 
+def available_memory() -> int | None:
+    """Bytes that a process may still take: of the machine, or of its control group where that has less.
+
+    None where the kernel does not say.
+    """
+    found = []
+    try:
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        found.append(int(lines["MemAvailable"].split()[0]) * 1024)
+    except (OSError, KeyError):
+        pass
+    for limit, used in _GROUP_FILES:
+        try:
+            found.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return max(min(found), 0) if found else None
+
+
+_GROUPS = Path("/sys/fs/cgroup")
+_GROUP_FILES = [
+    (_GROUPS / "memory.max", _GROUPS / "memory.current"),
+    (_GROUPS / "memory/memory.limit_in_bytes", _GROUPS / "memory/memory.usage_in_bytes"),
+]
+
+
 def cpu_model() -> str:
     """The CPU's name, as the kernel tells it."""
     try:

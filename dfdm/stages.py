@@ -86,8 +86,12 @@ def train(cfg: Config, model: str, pair: tuple[str, str], tracks: list[Path], ou
         if person not in by_person:
             raise DfdmError(f"the track of {track.record.scene_key} shows none of {' and '.join(pair)}; leave it out")
         by_person[person].append((_video_of(cfg, track.record), track))
+    start = cfg.settings(model).start_file(model, pair)
+    if start and not start.is_file():
+        raise DfdmError(f"train.start_from: {start} is no file; mend the path or remove the key")
     made_of = {"version": __version__, "keys": keys.state_keys(cfg, model), "pair": pair}
-    key = digest({**made_of, "tracks": [sha256(path) for path in tracks]})
+    read = {"tracks": [sha256(path) for path in tracks], "start_from": sha256(start) if start else None}
+    key = digest({**made_of, **read})
     state_dir = Path(cfg.state_dir or Path(cfg.results) / "state")
     train_autoencoder(
         model=model,

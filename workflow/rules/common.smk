@@ -68,6 +68,18 @@ def scenes_of_pair(wildcards):
     return [layout.track(key) for key in cfg.scene_keys if key.split("_")[0] in people]
 
 
+def start_of(model):
+    """The file that a model's trainings start from, where config names one: a newer file trains again."""
+
+    def start(wildcards):
+        file = cfg.settings(model).start_file(
+            model, pair_of(*wildcards.pair.split("_"))
+        )
+        return [str(file)] if file else []
+
+    return start
+
+
 def scene_of_clip(wildcards):
     """The track of the scene whose frames a clip shows."""
     parts = wildcards.clip.split("_")

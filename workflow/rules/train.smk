@@ -7,7 +7,8 @@ for training_model in MODELS:
         name:
             f"train_{training_model}"
         input:
-            scenes_of_pair,
+            tracks=scenes_of_pair,
+            start=start_of(training_model),
         output:
             weights=layout.checkpoint("{pair}", training_model),
             loss=layout.training_file("{pair}", training_model, "loss.csv"),
@@ -31,5 +32,5 @@ for training_model in MODELS:
         message:
             f"train: {training_model} on {{wildcards.pair}}"
         shell:
-            "dfdm train --model {params.model} --pair {params.people} --tracks {input:q} "
+            "dfdm train --model {params.model} --pair {params.people} --tracks {input.tracks:q} "
             "--out {output.weights:q} 2>&1 | tee -i {log:q}"
