@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     with_config(command, "the picture (.jpg)")
     command.add_argument("--crf", type=int, help="the quality; default: the config's best")
     command.add_argument("clips", nargs="+", help="clips, such as id0_id1_0000")
+    _weights_commands(stages, add)
     with_config(add("check", _check, "Check a config and print how many videos it makes."))
     return parser
 
@@ -100,6 +101,26 @@ def _sources(stages: object, add: Callable[..., argparse.ArgumentParser], with_c
     command.add_argument("--licence", required=True, help="the licence of the videos")
     command.add_argument("--consent", required=True, help="the basis on which the people shown agreed")
     command.add_argument("--out", type=Path, help="the config to write; default: print it")
+
+
+def _weights_commands(stages: object, add: Callable[..., argparse.ArgumentParser]) -> None:
+    text = "Exchange weights with the original program (docs/architectures.md, Weight exchange)."
+    group = stages.add_parser("weights", help=text, description=text).add_subparsers(  # type: ignore[attr-defined]
+        metavar="WHAT", required=True
+    )
+    command = add("import", _weights_import, "Make a finished model out of the original's weights.", group)
+    command.add_argument("weights", type=Path, help="the arrays (.npz), keys <part>/<number> such as decoder_a/0")
+    command.add_argument("--model", required=True, help="the autoencoder's name")
+    command.add_argument("--pair", nargs=2, required=True, metavar=("A", "B"), help="the people of its sides A and B")
+    command.add_argument("--out", type=Path, required=True, help="the model (.safetensors)")
+    command.add_argument("--width", type=float, help="factor on the channel counts; default: 1, the real thing")
+    command.add_argument("--centering", help="that it was trained with: legacy, face or head; default: face")
+    command.add_argument("--coverage", type=float, help="that it was trained with; default: 0.875")
+    command.add_argument("--mask", help="that it was trained with: components or extended; default: extended")
+    command.add_argument("--iterations", type=int, default=0, help="of its training; default: 0, not known")
+    command = add("export", _weights_export, "Write a finished model's weights for the original.", group)
+    command.add_argument("model", type=Path, help="the model (.safetensors)")
+    command.add_argument("--out", type=Path, required=True, help="the arrays (.npz), keys <part>/<number>")
 
 
 def _load(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
@@ -228,6 +249,25 @@ def _picture(a: argparse.Namespace) -> None:
 
     cfg = _load(a)
     readme_picture(cfg, Path(cfg.results), a.out, a.clips, a.crf)
+
+
+def _weights_import(a: argparse.Namespace) -> None:
+    from dfdm.config import train_settings
+    from generators.exchange import import_file
+
+    given = {key: getattr(a, key) for key in ("width", "centering", "coverage", "mask")}
+    settings = train_settings({key: value for key, value in given.items() if value is not None})
+    if a.iterations < 0:
+        raise DfdmError(f"--iterations is {a.iterations}; give the count, or 0 where it is not known")
+    meta = import_file(a.weights, a.model, tuple(a.pair), settings, a.iterations, a.out)
+    print(f"{a.out}: {meta.model} at width {meta.width:g}, side a {meta.pair[0]}, side b {meta.pair[1]}")
+
+
+def _weights_export(a: argparse.Namespace) -> None:
+    from generators.exchange import export_file
+
+    meta = export_file(a.model, a.out)
+    print(f"{a.out}: {meta.model} at width {meta.width:g}, side a {meta.pair[0]}, side b {meta.pair[1]}")
 
 
 def _check(a: argparse.Namespace) -> None:

@@ -369,6 +369,14 @@ def _sentence(error: ValidationError) -> str:
     return f"{key}: {message[:1].lower()}{message[1:]}{given}"
 
 
+def train_settings(values: dict[str, Any]) -> TrainConfig:
+    """Training settings from plain values over the defaults; the first fault is one sentence naming its key."""
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise DfdmError(_sentence(error)) from None
+
+
 def load(source: str | Path | dict[str, Any]) -> Config:
     """Check a config given as a file's path or as a plain dict; the first fault is one sentence naming its key."""
     if isinstance(source, dict):
