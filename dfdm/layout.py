@@ -82,6 +82,11 @@ class Layout:
         return f"{self.results}/benchmarks/{'/'.join(parts)}.tsv"
 
 
+def stage_of(benchmark: str | None) -> str | None:
+    """The stage that a rule belongs to: the folder of its benchmarks; None without one."""
+    return None if benchmark is None else str(benchmark).rpartition("benchmarks/")[2].partition("/")[0]
+
+
 @dataclass(frozen=True)
 class Encoded:
     """One encoded video: its name and quality."""

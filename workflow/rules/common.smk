@@ -4,13 +4,14 @@ from pathlib import Path
 from shlex import quote
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from dfdm import config as dfdm_config
 from dfdm import keys
 from dfdm.dataset.splits import split_videos
 from dfdm.errors import DfdmError
 from dfdm.files import atomic, digest
-from dfdm.layout import Layout, targets, videos_of
+from dfdm.layout import Layout, stage_of, targets, videos_of
 from dfdm.names import ID, REAL, SCENE, pair_of
 
 try:
