@@ -60,7 +60,7 @@ class Board:
     failures: dict[int, Failure] = field(default_factory=dict)  # of jobs that did not succeed afterwards
     done: Counter[str] = field(default_factory=Counter)
     started: float | None = None
-    last_done: float | None = None
+    stopped: bool = False  # by the user: jobs that end now did not fail
     _seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # finished jobs', by rule
     _attempts: Counter[int] = field(default_factory=Counter)
 
@@ -82,12 +82,11 @@ class Board:
             return
         self.done[job.rule] += 1
         self._seconds[job.rule] += now - job.started
-        self.last_done = now
 
     def fail(self, job: Job, environment: str | None, hint: str, now: float) -> Failure | None:
-        """Count a job's attempt as failed; None where this attempt was counted already."""
+        """Count a job's attempt as failed; None where it was counted already, or the user stopped the run."""
         known = self.running.pop(job.id, None)
-        if known is None and job.id in self.failures:
+        if self.stopped or (known is None and job.id in self.failures):
             return None
         job = replace(job, name=known.name, started=known.started) if known else job
         failure = Failure(job, now - job.started, max(1, self._attempts[job.id]), environment, hint)

@@ -7,6 +7,7 @@ stages, its targets and where its config lies by a log record with the attribute
 
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -26,6 +27,8 @@ LOCKED = (
     "Another snakemake works on this folder, or one was killed in it. If none runs any more: "
     "'snakemake --unlock' (with the same --configfile), then the same command again."
 )
+# Ctrl-C reaches the jobs' commands as well as Snakemake, and either may speak of it first.
+STOPPED = re.compile(r"^Terminating processes on user|^Will exit after finishing|exit status 130\.|<Signals\.SIGINT")
 
 
 @dataclass
@@ -85,6 +88,11 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.JOB_ERROR and not self.common_settings.dryrun:
             self._failed(record, shown)
             return
+        plain = text.plainly(getattr(record, "exception", ""), record.getMessage()) if event == LogEvent.ERROR else None
+        if plain is not None:
+            if shown:
+                self._print(plain, logging.ERROR)
+            return
         if shown and not _told_otherwise(record, live=self.live is not None):
             self.messages.emit(record)
         if self.common_settings.dryrun:
@@ -95,6 +103,8 @@ class LogHandler(LogHandlerBase):
                 self._begin()
             elif event == LogEvent.JOB_INFO:
                 self.board.start(_job(record))
+            elif STOPPED.search(record.getMessage()):
+                self.board.stopped = True
             elif event == LogEvent.JOB_FINISHED:
                 self.board.finish(record.job_id, record.created)  # type: ignore[attr-defined]
         if event == LogEvent.ERROR and not self.silent:
@@ -109,10 +119,9 @@ class LogHandler(LogHandlerBase):
             self._print(text.failure(failed, self.config), logging.ERROR)
 
     def _explain(self, record: logging.LogRecord) -> None:
-        kind = getattr(record, "exception", "")
-        if kind == "LockException":
+        if getattr(record, "exception", "") == "LockException":
             self._print(LOCKED, logging.ERROR)
-        elif kind == "MissingRuleException":
+        else:
             near = text.meant(record.getMessage(), self.targets)
             if near:
                 self._print(near, logging.ERROR)
@@ -163,11 +172,13 @@ class LogHandler(LogHandlerBase):
 
 
 def _told_otherwise(record: logging.LogRecord, live: bool) -> bool:
-    """The count of steps where the block shows it, and a command's exit status, which its job's failure tells better."""
+    """What the block shows anyway, and a command's exit status, which its job's failure tells better."""
     event = getattr(record, "event", None)
     if event == LogEvent.ERROR:
-        return "CalledProcessError" in record.getMessage() and "returned non-zero exit status" in record.getMessage()
-    return live and event == LogEvent.PROGRESS
+        return (
+            re.search(r"CalledProcessError.*(returned non-zero exit|died with)", record.getMessage(), re.S) is not None
+        )
+    return live and event in (LogEvent.PROGRESS, LogEvent.JOB_STARTED)
 
 
 def _job(record: logging.LogRecord) -> Job:

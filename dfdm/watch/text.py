@@ -11,6 +11,7 @@ from dfdm.watch.board import Board, Failure, Job
 
 TAIL = 12  # lines of a failed job's log
 MOST_FAILURES = 20  # told in full at the end
+ROOM = 1_000_000  # bytes free, below which a disk is called full
 GO_ON = "Run the same command again to go on: finished jobs stay, trainings resume from their last saved state."
 
 
@@ -89,11 +90,20 @@ def failure(failed: Failure, config: str | None, lines: int = TAIL) -> str:
         told.append(f"    {failed.hint}")
     if job.log:
         told.append(f"    log: {', '.join(map(str, job.log))}" + ("" if said else " (empty)"))
+    told += [f"    {note}" for note in _full(job)]
     if failed.environment:
         told.append(f"    in the conda environment {failed.environment}")
     if job.command:
         told += ["    to run it alone:", f"      {alone(job, config)}"]
     return "\n".join(told)
+
+
+def _full(job: Job) -> list[str]:
+    """Whether the disk that holds a job's log is full, which the log itself could not say then."""
+    for folder in (path.parent for path in job.log if path.parent.exists()):
+        if shutil.disk_usage(folder).free < ROOM:
+            return [f"the disk that holds {folder} is full: free some space"]
+    return []
 
 
 def alone(job: Job, config: str | None) -> str:
@@ -127,17 +137,31 @@ def ending(board: Board, config: str | None, now: float) -> str:
         after = f" Jobs that did not run because of it: {waiting}." if waiting > 0 else ""
         told.append(f"Mend what failed.{after} {GO_ON}")
     elif left:
-        told.append(f"Stopped with {left} of the jobs left. {GO_ON}")
+        told.append(f"{'Stopped before the end' if board.stopped else 'Some jobs did not run'}. {GO_ON}")
     return "\n".join(told)
 
 
 def meant(said: str, targets: list[str]) -> str | None:
-    """Of Snakemake's complaint about a target that no rule makes: the targets that come near it."""
+    """What to add where a target is none: the targets that come near it; None for any other complaint."""
     found = re.search(r"No rule to produce (\S+)", said)
-    if found is None or not targets:
+    if not targets or (found is None and "Target rules may not contain wildcards" not in said):
         return None
+    shown = f"Named targets are {', '.join(targets[:12])}{' ...' if len(targets) > 12 else ''}."
+    if found is None:
+        return f"This is a rule of many jobs, no target. {shown}"
     near = get_close_matches(found[1], targets, n=4, cutoff=0.6)
-    if near:
-        return f"'{found[1]}' is no target of this config. Did you mean {' or '.join(near)}?"
-    shown = ", ".join(targets[:12]) + (" ..." if len(targets) > 12 else "")
-    return f"'{found[1]}' is no target of this config. Named targets are: {shown}."
+    return f"'{found[1]}' is no target of this config. " + (f"Did you mean {' or '.join(near)}?" if near else shown)
+
+
+def plainly(kind: str, said: str) -> str | None:
+    """Our own sentence without the place in the rules, or one for a --configfile that is missing; None for all else."""
+    ours = re.fullmatch(r'WorkflowError in file "[^"]*common\.smk", line \d+:\n(.*?)(\n +File "[^\n]*)*\s*', said, re.S)
+    if kind == "WorkflowError" and ours:
+        return ours[1]
+    missing = re.search(r"in load_configfile.*FileNotFoundError: .*: '([^']*)'\s*$", said, re.S)
+    if kind != "FileNotFoundError" or missing is None:
+        return None
+    return (
+        f"config '{missing[1]}' does not exist; mend the path after --configfile "
+        "(it takes every word that follows it, so name targets before it)"
+    )

@@ -35,8 +35,13 @@ MODELS = list(cfg.models)
 CONFIG_TEXT = json.dumps(config, indent=1)
 CONFIG = f"{cfg.results}/config/{digest(CONFIG_TEXT)[:12]}.json"
 if not Path(CONFIG).exists():
-    with atomic(CONFIG) as temporary:
-        temporary.write_text(CONFIG_TEXT)
+    try:
+        with atomic(CONFIG) as temporary:
+            temporary.write_text(CONFIG_TEXT)
+    except OSError as error:
+        raise WorkflowError(
+            f"results '{cfg.results}': {error.strerror}; free or name another place"
+        ) from None
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
 # has them on the PATH. Neither is a param: where the config lies changes no bytes.
 shell.prefix(
