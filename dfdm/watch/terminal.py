@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from dfdm.progress import duration
 from dfdm.watch import text
 from dfdm.watch.board import Board
 
@@ -37,7 +38,7 @@ def table(board: Board, now: float, most_running: int) -> RenderableType:
             str(row.total - row.done) if not done else "",
             str(row.running) if row.running else "",
             Text(str(row.failed), "bold red") if row.failed else "",
-            text.duration(row.mean) if row.mean is not None else "",
+            duration(row.mean) if row.mean is not None else "",
         )
     lines: list[RenderableType] = [Text("─" * 60, "dim"), rows]
     for said in text.running(list(board.running.values()), now, most_running):

@@ -7,22 +7,13 @@ import sys
 from difflib import get_close_matches
 from pathlib import Path
 
+from dfdm.progress import duration
 from dfdm.watch.board import Board, Failure, Job
 
 TAIL = 12  # lines of a failed job's log
 MOST_FAILURES = 20  # told in full at the end
 ROOM = 1_000_000  # bytes free, below which a disk is called full
 GO_ON = "Run the same command again to go on: finished jobs stay, trainings resume from their last saved state."
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: `48 s`, `2 min 13 s`, `3 h 02 min`."""
-    total = round(seconds)
-    if total < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{total} s"
-    if total < 3600:
-        return f"{total // 60} min {total % 60:02d} s"
-    return f"{total // 3600} h {total % 3600 // 60:02d} min"
 
 
 def totals(board: Board, now: float, ended: bool = False) -> str:
