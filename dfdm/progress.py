@@ -62,3 +62,13 @@ def progress(items: Iterable[Item], total: int, what: str, unit: str = "step") -
         for item in items:
             yield item
             shown.update()
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: `48 s`, `2 min 13 s`, `3 h 02 min`."""
+    total = round(seconds)
+    if total < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60:02d} s"
+    return f"{total // 3600} h {total % 3600 // 60:02d} min"

@@ -24,7 +24,7 @@ rule classify:
         "attribution: train and score on crf {wildcards.crf}"
     shell:
         "dfdm attribution --crf {wildcards.crf} --manifest {input.manifest:q} "
-        "--out {params.out:q} 2>&1 | tee -i {log:q}"
+        "--out {params.out:q} >{log:q} 2>&1"
 
 
 for quality in cfg.qualities:
@@ -35,8 +35,12 @@ for quality in cfg.qualities:
         input:
             layout.attribution(quality),
         localrule: True
+        message:
+            f"attribution_crf{quality}: done"
 
 
 rule attribution:
     input:
         scores_files(),
+    message:
+        "attribution: done"

@@ -4,13 +4,14 @@ from pathlib import Path
 from shlex import quote
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from dfdm import config as dfdm_config
 from dfdm import keys
 from dfdm.dataset.splits import split_videos
 from dfdm.errors import DfdmError
 from dfdm.files import atomic, digest
-from dfdm.layout import Layout, targets, videos_of
+from dfdm.layout import Layout, stage_of, targets, videos_of
 from dfdm.names import ID, REAL, SCENE, pair_of
 
 try:
@@ -34,8 +35,13 @@ MODELS = list(cfg.models)
 CONFIG_TEXT = json.dumps(config, indent=1)
 CONFIG = f"{cfg.results}/config/{digest(CONFIG_TEXT)[:12]}.json"
 if not Path(CONFIG).exists():
-    with atomic(CONFIG) as temporary:
-        temporary.write_text(CONFIG_TEXT)
+    try:
+        with atomic(CONFIG) as temporary:
+            temporary.write_text(CONFIG_TEXT)
+    except OSError as error:
+        raise WorkflowError(
+            f"results '{cfg.results}': {error.strerror}; free or name another place"
+        ) from None
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
 # has them on the PATH. Neither is a param: where the config lies changes no bytes.
 shell.prefix(

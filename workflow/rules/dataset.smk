@@ -141,9 +141,13 @@ for target_name in targets(cfg):
         input:
             dataset_files(target_name),
         localrule: True
+        message:
+            f"{target_name}: done"
 
 
 rule dataset:
     input:
         dataset_files("dataset"),
         layout.manifest("dataset"),
+    message:
+        "dataset: done"

@@ -29,3 +29,5 @@ rule page:
 rule report:
     input:
         layout.report,
+    message:
+        "report: done"

@@ -63,3 +63,5 @@ rule track:
 rule faces:
     input:
         [layout.track(key) for key in cfg.scene_keys],
+    message:
+        "faces: done"

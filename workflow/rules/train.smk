@@ -33,4 +33,4 @@ for training_model in MODELS:
             f"train: {training_model} on {{wildcards.pair}}"
         shell:
             "dfdm train --model {params.model} --pair {params.people} --tracks {input.tracks:q} "
-            "--out {output.weights:q} 2>&1 | tee -i {log:q}"
+            "--out {output.weights:q} >{log:q} 2>&1"
