@@ -1,3 +1,4 @@
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -98,12 +99,13 @@ def checkpoint_of_clip(wildcards):
     return layout.checkpoint("_".join(pair_of(video_id, face_id)), wildcards.model)
 
 
+# Long lists of inputs are functions, so that a run pays for those of its own target alone.
 def dataset_files(target):
-    """Videos, sidecars and crops of a target."""
-    files = []
-    for video in videos_of(cfg, target):
-        where = (video.name.clip, video.name.model, video.crf)
-        files += [layout.video(*where), layout.sidecar(*where), layout.crops(*where)]
+    """An input function: videos, sidecars and crops of a target."""
+
+    def files(wildcards):
+        return [path for v in videos_of(cfg, target) for path in layout.encoded(v)]
+
     return files
 
 
@@ -112,6 +114,14 @@ def sidecars(wildcards):
     return [
         layout.sidecar(v.name.clip, v.name.model, v.crf)
         for v in videos_of(cfg, wildcards.target)
+    ]
+
+
+def all_videos(wildcards):
+    """Every encoded video."""
+    return [
+        layout.video(v.name.clip, v.name.model, v.crf)
+        for v in videos_of(cfg, "dataset")
     ]
 
 
@@ -130,13 +140,19 @@ def scores_files():
     return [layout.attribution(crf) for crf in cfg.qualities]
 
 
+def signed(function):
+    """Keep a function's signature with it: Snakemake asks for it several times a job, 16,000 jobs at full size."""
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
 def minutes(amount):
     """A job's time limit, doubled at each new attempt."""
 
     def runtime(wildcards, attempt):
         return amount * 2 ** (attempt - 1)
 
-    return runtime
+    return signed(runtime)
 
 
 def megabytes(amount):
@@ -145,4 +161,4 @@ def megabytes(amount):
     def memory(wildcards, attempt):
         return int(amount * (1 + 0.5 * (attempt - 1)))
 
-    return memory
+    return signed(memory)

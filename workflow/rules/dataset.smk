@@ -1,3 +1,4 @@
+# Short jobs carry a group: a cluster submits several as one (group-components of its profile); locally it means nothing.
 rule render:
     input:
         track=scene_of_clip,
@@ -12,6 +13,8 @@ rule render:
     wildcard_constraints:
         clip=rf"{ID}_{ID}_{SCENE}",
         model="|".join(MODELS),
+    group:
+        "render"
     conda:
         "../../envs/torch.yaml"
     threads: max(cfg.render.threads, cfg.encode.threads)
@@ -39,6 +42,8 @@ rule original:
         layout.benchmark("original", "{clip}")
     wildcard_constraints:
         clip=rf"{ID}_{SCENE}",
+    group:
+        "encode"
     conda:
         "../../envs/media.yaml"
     threads: cfg.encode.threads
@@ -67,6 +72,8 @@ rule encode:
         layout.benchmark("encode", "crf{crf}_{clip}_{model}")
     wildcard_constraints:
         crf=r"[1-9]\d*",
+    group:
+        "encode"
     conda:
         "../../envs/media.yaml"
     threads: cfg.encode.threads
@@ -92,6 +99,8 @@ rule crops:
         layout.log("crops", "crf{crf}", "{clip}_{model}"),
     benchmark:
         layout.benchmark("crops", "crf{crf}_{clip}_{model}")
+    group:
+        "encode"
     conda:
         "../../envs/media.yaml"
     threads: 1

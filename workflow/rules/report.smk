@@ -1,10 +1,7 @@
 rule page:
     input:
         manifest=layout.manifest("dataset"),
-        videos=[
-            layout.video(v.name.clip, v.name.model, v.crf)
-            for v in videos_of(cfg, "dataset")
-        ],
+        videos=all_videos,
         scores=scores_files(),
     output:
         layout.report,
