@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from dfdm import __version__
+from dfdm import __version__, attempts
 from dfdm.errors import DfdmError
 from dfdm.files import FULL
 
@@ -66,11 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     command = add("manifest", _manifest, "Merge the sidecars of a target's videos.")
     with_config(command, "the table (.parquet; the .csv is written beside)")
     command.add_argument("--target", default="dataset", help="dataset, crf23, iae, iae_crf23 ...; default: dataset")
+    command.add_argument("--results", type=Path, help=_RESULTS_HELP)
     command = add("attribution", _attribution, "Train and score the classifier of one quality.")
     with_config(command, "the folder for weights, log, scores and predictions")
     command.add_argument("--crf", type=int, required=True, help="the quality")
     command.add_argument("--manifest", type=Path, required=True, help="the manifest of that quality")
-    with_config(add("report", _report, "Build the report from what the results folder holds."), "the page (.html)")
+    command.add_argument("--results", type=Path, help=_RESULTS_HELP)
+    command = add("report", _report, "Build the report from what the results folder holds.")
+    with_config(command, "the page (.html)").add_argument("--results", type=Path, help=_RESULTS_HELP)
     with_config(add("scores", _scores, "Print the score table and where the report lies."))
     command = add("picture", _picture, "Make the README's picture: five swaps side by side, eyes covered.")
     with_config(command, "the picture (.jpg)")
@@ -82,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _CONFIG_HELP = "default: the file that DFDM_CONFIG names, else config.yaml"
+_RESULTS_HELP = "the folder that holds the results; default: the config's"
 _VIDEO_HELP = "the video, as DFDM_crf<n>/<model>/<name>.mp4; its sidecar is written beside"
 
 
@@ -219,19 +223,19 @@ def _export(a: argparse.Namespace) -> None:
 def _manifest(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.manifest(_load(a), a.target, a.out)
+    stages.manifest(_load(a), a.target, a.out, a.results)
 
 
 def _attribution(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.attribution(_load(a), a.crf, a.manifest, a.out)
+    stages.attribution(_load(a), a.crf, a.manifest, a.out, a.results)
 
 
 def _report(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.report(_load(a), a.out)
+    stages.report(_load(a), a.out, a.results)
 
 
 def _scores(a: argparse.Namespace) -> None:
@@ -297,8 +301,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminated)
     threading.excepthook = _in_thread
     try:
+        attempts.refuse_again(sys.argv[1:])
         arguments.run(arguments)
     except DfdmError as error:
+        attempts.note_refusal(sys.argv[1:], str(error))
         print(f"dfdm: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:

@@ -1,6 +1,7 @@
 """What is known of the machine that a job runs on."""
 
 import ctypes
+import os
 import platform
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def available_memory() -> int | None:
         pass
     for limit, used in _GROUP_FILES:
         try:
-            found.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
+            found.append(int(limit.read_text()) - int(used.read_text()))
         except (OSError, ValueError):  # no such group, or "max"
             continue
     return max(min(found), 0) if found else None
@@ -53,3 +54,14 @@ def keep_freed_memory() -> None:
     library = ctypes.CDLL(None)
     library.mallopt(mmap_max, 0)
     library.mallopt(trim_threshold, -1)
+
+
+def memory_mb() -> int:
+    """The memory that jobs on this machine may use together, in MB: what there is, or the control group's limit."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for limit, _ in _GROUP_FILES:
+        try:
+            limits.append(int(limit.read_text()))
+        except (OSError, ValueError):
+            continue  # no such version of control groups, or "max": no limit
+    return min(limits) // 1_000_000

@@ -8,11 +8,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from dfdm import config as dfdm_config
-from dfdm import keys
+from dfdm import devices, keys
 from dfdm.dataset.splits import split_videos
 from dfdm.errors import DfdmError
 from dfdm.files import atomic, digest
-from dfdm.layout import Layout, stage_of, targets, videos_of
+from dfdm.layout import Layout, originals_of, stage_of, targets, videos_of
+from dfdm.machine import memory_mb
 from dfdm.names import ID, REAL, SCENE, pair_of
 
 try:
@@ -44,10 +45,23 @@ if not Path(CONFIG).exists():
             f"results '{cfg.results}': {error.strerror}; free or name another place"
         ) from None
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
-# has them on the PATH. Neither is a param: where the config lies changes no bytes.
+# has them on the PATH. Neither is a param: where the config lies changes no bytes. A job that an engine submitted
+# also knows which attempt it is, so that bad input is not tried again (dfdm/attempts.py).
+ATTEMPT = f"DFDM_ATTEMPT={workflow.attempt} " if workflow.remote_exec else ""
 shell.prefix(
-    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} PATH=$PATH:{quote(str(Path(sys.executable).parent))}; "
+    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} {ATTEMPT}"
+    f"PATH=$PATH:{quote(str(Path(sys.executable).parent))}; "
 )
+
+# GPUs that a job of torch asks for: as the config says, else one where this machine has any.
+GPUS = cfg.gpu if cfg.gpu is not None else min(1, len(devices.usable()))
+GPUS = 0 if cfg.device == "cpu" else GPUS
+# Jobs on this machine together ask for no more memory than it has, and for no more GPUs; --resources goes before
+# this. Jobs that an engine places elsewhere (--jobs) are not bounded by it.
+if workflow.is_main_process and workflow.resource_settings.nodes is None:
+    for resource, most in (("mem_mb", memory_mb()), ("gpu", len(devices.usable()))):
+        if resource not in workflow.global_resources:
+            workflow.register_resource(resource, most)
 
 
 wildcard_constraints:
@@ -65,7 +79,7 @@ def scene_file(wildcards):
     return (
         []
         if scene.path is None
-        else [str(Path(cfg.sources.root).expanduser() / scene.path)]
+        else [local(str(Path(cfg.sources.root).expanduser() / scene.path))]
     )
 
 
@@ -153,6 +167,16 @@ def minutes(amount):
         return amount * 2 ** (attempt - 1)
 
     return signed(runtime)
+
+
+def training_files():
+    """The loss log and the preview of every training."""
+    return [
+        layout.training_file(pair, model, name)
+        for pair in cfg.pairs
+        for model in MODELS
+        for name in ("loss.csv", "preview.png")
+    ]
 
 
 def megabytes(amount):

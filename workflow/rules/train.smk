@@ -25,6 +25,7 @@ for training_model in MODELS:
         resources:
             mem_mb=megabytes(6000 if trained.width > 0.5 else 2000),
             runtime=minutes(24 * 60),
+            gpu=GPUS,
         params:
             settings=keys.train_keys(cfg, training_model),
             model=training_model,
