@@ -188,8 +188,10 @@ def _masks(landmarks: np.ndarray, shape: tuple[int, ...], settings: TrainConfig,
     """Face, eyes and mouth of one face, [size, size, 3] uint8."""
     whole = size == FULL
     coverage = 1.0 if whole else settings.coverage
-    stored = masks.draw_mask(landmarks, settings.mask, (shape[1], shape[0]))
-    face = masks.cut_mask(masks.training_mask(stored), size, coverage, settings.centering, landmarks)
+    stored = masks.training_mask(masks.draw_mask(landmarks, settings.mask, (shape[1], shape[0])))
+    face = masks.cut_mask(stored, FULL, 1.0, settings.centering, landmarks)  # [384, 384]
+    if not whole:
+        face = cut(face, settings.coverage, size)  # as the face itself
     points = alignment.transform(landmarks, alignment.aligned_matrix(landmarks, size, settings.centering, coverage))
     if not whole:  # the face was resized by area: pixel centres, not corners, lie on each other
         points += 0.5 * (size / square_size(coverage) - 1)

@@ -95,6 +95,7 @@ class Trainer:
         """One optimizer step on both sides."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(self.step)
+            group["eps"] = adam_epsilon(self.settings, self.step)
         half = len(batch.inputs) // 2
         with self.autocast:
             predicted = torch.cat(self.forward(batch.inputs[:half], batch.inputs[half:]))
@@ -318,6 +319,15 @@ def write_losses(path: Path, trainer: Trainer) -> None:
             last = start + len(part)
             means = [f"{value:.6f}" for value in part.mean(0).tolist()]
             table.writerow([last, *means, f"{trainer.rate(last - 1):.6g}"])
+
+
+def adam_epsilon(settings: TrainConfig, iteration: int) -> float:
+    """What torch's Adam must add in an iteration (from 0) so that it steps as the original's.
+
+    Keras adds epsilon to the square root of the second moment as it is, torch after dividing it by its bias
+    correction, which is 0.1 at the first step (docs/architectures.md, Training).
+    """
+    return settings.epsilon / math.sqrt(1 - settings.beta2 ** (iteration + 1))
 
 
 def compiled(model: Autoencoder) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
