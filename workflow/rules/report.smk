@@ -7,7 +7,12 @@ rule page:
         ],
         scores=scores_files(),
     output:
-        layout.report,
+        report(
+            layout.report,
+            caption="../report/page.rst",
+            category="Report",
+            labels={"page": "scores, clips, trainings, times"},
+        ),
     log:
         layout.log("report"),
     benchmark:
