@@ -106,8 +106,8 @@ def alone(job: Job, config: str | None) -> str:
     beside = Path(sys.executable).with_name("dfdm")
     if command.startswith("dfdm ") and shutil.which("dfdm") is None and beside.exists():
         command = shlex.quote(str(beside)) + command.removeprefix("dfdm")
-    environment = f"DFDM_CONFIG={shlex.quote(config)} " if config else ""
-    return f"cd {shlex.quote(str(Path.cwd()))} && {environment}{command}"
+    environment = f"export DFDM_CONFIG={shlex.quote(config)} && " if config else ""
+    return f"(cd {shlex.quote(str(Path.cwd()))} && {environment}{command})"
 
 
 def ending(board: Board, config: str | None, now: float) -> str:
