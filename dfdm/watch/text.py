@@ -133,7 +133,11 @@ def ending(board: Board, config: str | None, now: float) -> str:
 
 
 def meant(said: str, targets: list[str]) -> str | None:
-    """What to add where a target is none: the targets that come near it; None for any other complaint."""
+    """What to add where a target is none: those that come near it; where a source is gone: which. Else None."""
+    absent = re.search(r"MissingInputException in rule source .*affected files:\s*(.+?)\s*$", said, re.S)
+    if absent:
+        lost = ", ".join(part.strip() for part in absent[1].splitlines())
+        return f"{lost} does not exist; put the video back, or mend the scene's path or sources.root in the config"
     found = re.search(r"No rule to produce (\S+)", said)
     if not targets or (found is None and "Target rules may not contain wildcards" not in said):
         return None
