@@ -1,3 +1,4 @@
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -7,11 +8,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from dfdm import config as dfdm_config
-from dfdm import keys
+from dfdm import devices, keys
 from dfdm.dataset.splits import split_videos
 from dfdm.errors import DfdmError
 from dfdm.files import atomic, digest
-from dfdm.layout import Layout, stage_of, targets, videos_of
+from dfdm.layout import Layout, originals_of, stage_of, targets, videos_of
+from dfdm.machine import memory_mb
 from dfdm.names import ID, REAL, SCENE, pair_of
 
 try:
@@ -43,10 +45,23 @@ if not Path(CONFIG).exists():
             f"results '{cfg.results}': {error.strerror}; free or name another place"
         ) from None
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
-# has them on the PATH. Neither is a param: where the config lies changes no bytes.
+# has them on the PATH. Neither is a param: where the config lies changes no bytes. A job that an engine submitted
+# also knows which attempt it is, so that bad input is not tried again (dfdm/attempts.py).
+ATTEMPT = f"DFDM_ATTEMPT={workflow.attempt} " if workflow.remote_exec else ""
 shell.prefix(
-    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} PATH=$PATH:{quote(str(Path(sys.executable).parent))}; "
+    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} {ATTEMPT}"
+    f"PATH=$PATH:{quote(str(Path(sys.executable).parent))}; "
 )
+
+# GPUs that a job of torch asks for: as the config says, else one where this machine has any.
+GPUS = cfg.gpu if cfg.gpu is not None else min(1, len(devices.usable()))
+GPUS = 0 if cfg.device == "cpu" else GPUS
+# Jobs on this machine together ask for no more memory than it has, and for no more GPUs; --resources goes before
+# this. Jobs that an engine places elsewhere (--jobs) are not bounded by it.
+if workflow.is_main_process and workflow.resource_settings.nodes is None:
+    for resource, most in (("mem_mb", memory_mb()), ("gpu", len(devices.usable()))):
+        if resource not in workflow.global_resources:
+            workflow.register_resource(resource, most)
 
 
 wildcard_constraints:
@@ -64,7 +79,7 @@ def scene_file(wildcards):
     return (
         []
         if scene.path is None
-        else [str(Path(cfg.sources.root).expanduser() / scene.path)]
+        else [local(str(Path(cfg.sources.root).expanduser() / scene.path))]
     )
 
 
@@ -72,6 +87,18 @@ def scenes_of_pair(wildcards):
     """The tracks of every scene of two people."""
     people = wildcards.pair.split("_")
     return [layout.track(key) for key in cfg.scene_keys if key.split("_")[0] in people]
+
+
+def start_of(model):
+    """The file that a model's trainings start from, where config names one: a newer file trains again."""
+
+    def start(wildcards):
+        file = cfg.settings(model).start_file(
+            model, pair_of(*wildcards.pair.split("_"))
+        )
+        return [str(file)] if file else []
+
+    return start
 
 
 def scene_of_clip(wildcards):
@@ -86,12 +113,13 @@ def checkpoint_of_clip(wildcards):
     return layout.checkpoint("_".join(pair_of(video_id, face_id)), wildcards.model)
 
 
+# Long lists of inputs are functions, so that a run pays for those of its own target alone.
 def dataset_files(target):
-    """Videos, sidecars and crops of a target."""
-    files = []
-    for video in videos_of(cfg, target):
-        where = (video.name.clip, video.name.model, video.crf)
-        files += [layout.video(*where), layout.sidecar(*where), layout.crops(*where)]
+    """An input function: videos, sidecars and crops of a target."""
+
+    def files(wildcards):
+        return [path for v in videos_of(cfg, target) for path in layout.encoded(v)]
+
     return files
 
 
@@ -100,6 +128,14 @@ def sidecars(wildcards):
     return [
         layout.sidecar(v.name.clip, v.name.model, v.crf)
         for v in videos_of(cfg, wildcards.target)
+    ]
+
+
+def all_videos(wildcards):
+    """Every encoded video."""
+    return [
+        layout.video(v.name.clip, v.name.model, v.crf)
+        for v in videos_of(cfg, "dataset")
     ]
 
 
@@ -118,13 +154,29 @@ def scores_files():
     return [layout.attribution(crf) for crf in cfg.qualities]
 
 
+def signed(function):
+    """Keep a function's signature with it: Snakemake asks for it several times a job, 16,000 jobs at full size."""
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
 def minutes(amount):
     """A job's time limit, doubled at each new attempt."""
 
     def runtime(wildcards, attempt):
         return amount * 2 ** (attempt - 1)
 
-    return runtime
+    return signed(runtime)
+
+
+def training_files():
+    """The loss log and the preview of every training."""
+    return [
+        layout.training_file(pair, model, name)
+        for pair in cfg.pairs
+        for model in MODELS
+        for name in ("loss.csv", "preview.png")
+    ]
 
 
 def megabytes(amount):
@@ -133,4 +185,4 @@ def megabytes(amount):
     def memory(wildcards, attempt):
         return int(amount * (1 + 0.5 * (attempt - 1)))
 
-    return memory
+    return signed(memory)

@@ -26,6 +26,7 @@ rule predictor:
         layout.log("sources", "predictor"),
     benchmark:
         layout.benchmark("predictor", "predictor")
+    retries: 0
     conda:
         "../../envs/media.yaml"
     params:
