@@ -1,5 +1,6 @@
 """The logger plugin, fed with the events of real small runs."""
 
+import io
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ import pytest
 from dfdm.progress import duration
 from dfdm.watch import text
 from dfdm.watch.board import Board, Failure, Job, Left
+from dfdm.watch.terminal import block
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TOY = """
@@ -195,11 +197,20 @@ def test_a_terminal_shows_one_block_that_is_drawn_anew(toy: Path) -> None:
     assert process.wait() == 0
     words = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())
     assert re.search(r"stage +done +left +running +failed +each", words)
-    assert re.search(r"cut +━+ +0 of 2 +2 +1", words)
+    assert re.search(r"cut +[━╸╺ ]+ (0 of 2 +2|1 of 2 +1) +1", words)
     assert "cut: first, " in words
     assert b"\x1b[1A" in seen  # back up over the block
     assert "4 of 4 jobs done" in words.splitlines()[-1]
     assert "cut: first" in words
+
+
+def test_a_long_command_is_not_broken_on_a_narrow_terminal() -> None:
+    shown = io.StringIO()
+    live, above = block(lambda: "block", shown, plain=True)
+    live.console.width = 40
+    above.write("\x1b[31mto run it alone:\n  dfdm " + "word " * 30)
+    above.write("end\x1b[0m\n")
+    assert "  dfdm " + "word " * 30 + "end\n" in re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue())
 
 
 def job(number: int, rule: str, started: float, **more: object) -> Job:

@@ -235,6 +235,18 @@ def test_both_reports_are_made_without_a_network(line: Path, project: Path, smal
     assert "SYNTHETIC" in (project / "again.html").read_text()
 
 
+def test_a_run_ends_with_its_summary_by_stage(line: Path, snakemake: Snakemake, small: Small) -> None:
+    done = snakemake("report", "--cores", 1, "--forcerun", "page", "--configfile", small())
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.search(r"^summary: 1 of 1 jobs done, .* \| report 1/1$", done.stderr, re.MULTILINE)
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm", "kubernetes"])
+def test_every_shipped_profile_chooses_the_summary(profile: str) -> None:
+    settings = yaml.safe_load((ROOT / "workflow/profiles" / profile / "config.yaml").read_text())
+    assert settings["logger"] == "dfdm"
+
+
 def test_the_page_counts_the_bytes_of_every_output(line: Path) -> None:
     written = bytes_written(Layout(str(line)))
     others = ("logs", "benchmarks", "config", "state")
