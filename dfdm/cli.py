@@ -24,29 +24,36 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dfdm",
         description="Make face-swap videos with five autoencoders and name the autoencoder that made a video.",
-        epilog="The workflow (snakemake --cores all) calls these commands in order.",
+        epilog=_FIRST_STEPS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"dfdm {__version__}")
     stages = parser.add_subparsers(metavar="STAGE", required=True)
 
     def add(name: str, run: Run, text: str, parent: object = None) -> argparse.ArgumentParser:
         group = parent if parent is not None else stages
-        command: argparse.ArgumentParser = group.add_parser(name, help=text, description=text)  # type: ignore[attr-defined]
+        command: argparse.ArgumentParser = group.add_parser(  # type: ignore[attr-defined]
+            name,
+            help=text,
+            description=text,
+            epilog=f"example:\n  dfdm {_EXAMPLES[name]}" if name in _EXAMPLES else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.set_defaults(run=run)
         return command
 
     def with_config(command: argparse.ArgumentParser, out: str = "") -> argparse.ArgumentParser:
-        command.add_argument("--config", type=Path, default=_default_config(), help=_CONFIG_HELP)
+        command.add_argument("--config", type=Path, metavar="FILE", default=_default_config(), help=_CONFIG_HELP)
         if out:
-            command.add_argument("--out", type=Path, required=True, help=out)
+            command.add_argument("--out", type=Path, metavar="PATH", required=True, help=out)
         return command
 
     _sources(stages, add, with_config)
     command = with_config(add("faces", _faces, "Find and follow the face of a scene."), "the track (.npz)")
     command.add_argument("--record", type=Path, required=True, help="the scene's record, from 'dfdm sources probe'")
     command = with_config(add("train", _train, "Train one autoencoder on two people."), "the weights (.safetensors)")
-    command.add_argument("--model", required=True, help="the autoencoder's name")
-    command.add_argument("--pair", nargs=2, required=True, metavar="ID", help="the two people")
+    command.add_argument("--model", required=True, help="the autoencoder's name, as config lists it under models")
+    command.add_argument("--pair", nargs=2, required=True, metavar="ID", help="the two people, in any order")
     command.add_argument("--tracks", type=Path, nargs="+", required=True, help="the tracks of their scenes")
     command = with_config(add("render", _render, "Render a swap as its crf 0 master."), _VIDEO_HELP)
     command.add_argument("--track", type=Path, required=True, help="the track of the scene")
@@ -84,6 +91,42 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_FIRST_STEPS = """\
+The workflow calls these commands in order; each works alone too.
+
+first steps:
+  dfdm check                                            is the config right, and how many videos does it make
+  snakemake --cores all --dry-run                       what would run
+  snakemake --cores all                                 all of it
+  dfdm scores                                           the score table
+  dfdm sources scan DIR --licence TEXT --consent TEXT   a config for your own videos
+  dfdm STAGE --help                                     what a stage takes, with an example
+"""
+_VIDEO = "dataset/DFDM_crf{crf}/iae/id0_id1_0000_iae.mp4"
+_EXAMPLES = {
+    "fetch": "sources fetch --config config.yaml",
+    "probe": "sources probe --scene id0_0000 --out results/sources/id0_0000.json",
+    "predictor": "sources predictor --out results/sources/predictor.json",
+    "placeholders": "sources placeholders --config workflow/configs/dfdm.yaml",
+    "scan": "sources scan videos --licence 'CC BY 4.0' --consent 'signed release' --out mine.yaml",
+    "faces": "faces --record results/sources/id0_0000.json --out results/faces/id0_0000.npz",
+    "train": "train --model iae --pair id0 id1 --tracks results/faces/id0_*.npz results/faces/id1_*.npz "
+    "--out results/train/id0_id1/iae/model.safetensors",
+    "render": "render --track results/faces/id0_0000.npz --checkpoint results/train/id0_id1/iae/model.safetensors "
+    f"--out results/{_VIDEO.format(crf=0)}",
+    "original": "original --track results/faces/id0_0000.npz --out results/dataset/DFDM_crf0/real/id0_0000_real.mp4",
+    "encode": f"encode --master results/{_VIDEO.format(crf=0)} --track results/faces/id0_0000.npz "
+    f"--out results/{_VIDEO.format(crf=23)}",
+    "crops": f"crops --video results/{_VIDEO.format(crf=23)} --track results/faces/id0_0000.npz "
+    "--out results/crops/crf23/iae/id0_id1_0000_iae.safetensors",
+    "export": "export results/crops/crf23/*/*.safetensors --out exported",
+    "manifest": "manifest --target crf23 --out results/manifests/crf23.parquet",
+    "attribution": "attribution --crf 23 --manifest results/manifests/crf23.parquet --out results/attribution/crf23",
+    "report": "report --out results/report.html",
+    "scores": "scores --config config.yaml",
+    "picture": "picture id0_id1_0000 id1_id0_0001 --out swaps.jpg",
+    "check": "check --config mine.yaml",
+}
 _CONFIG_HELP = "default: the file that DFDM_CONFIG names, else config.yaml"
 _RESULTS_HELP = "the folder that holds the results; default: the config's"
 _VIDEO_HELP = "the video, as DFDM_crf<n>/<model>/<name>.mp4; its sidecar is written beside"

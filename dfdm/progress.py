@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
-from tqdm import tqdm
-
 Item = TypeVar("Item")
 EVERY = 15.0  # seconds between two lines where stderr is no terminal
 FIRST = 2.0  # seconds until the first one
@@ -24,6 +22,8 @@ class Progress:
         self.total, self.what, self.unit, self.done = total, what, unit, initial
         self._initial, self._start = initial, time.monotonic()
         self._shown, self._note = self._start - EVERY + FIRST, ""
+        from tqdm import tqdm
+
         terminal = sys.stderr.isatty()
         self._bar = tqdm(total=total, desc=what, unit=unit, initial=initial, mininterval=0.5) if terminal else None
 
@@ -39,6 +39,8 @@ class Progress:
             self._line()
 
     def _line(self) -> None:
+        from tqdm import tqdm
+
         self._shown = time.monotonic()
         elapsed = self._shown - self._start
         rate = (self.done - self._initial) / max(elapsed, 1e-9)

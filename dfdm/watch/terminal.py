@@ -1,10 +1,11 @@
 """The live block on a terminal (rich): a row a stage, the running jobs, the totals; messages scroll above it."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
+from rich.ansi import AnsiDecoder
 from rich.console import Console, Group, RenderableType
-from rich.file_proxy import FileProxy
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -15,11 +16,30 @@ from dfdm.watch import text
 from dfdm.watch.board import Board
 
 
-def block(render: Callable[[], RenderableType], stream: Any, plain: bool) -> tuple[Live, FileProxy]:
+class Above(io.TextIOBase):
+    """A stream whose lines come out above the block, unwrapped, so that a command can be copied."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._ansi, self._begun = console, AnsiDecoder(), ""
+
+    def isatty(self) -> bool:
+        """It is a terminal: Snakemake colours what it writes there."""
+        return True
+
+    def write(self, words: str) -> int:
+        """Keep the words until their line ends."""
+        *lines, self._begun = (self._begun + words).split("\n")
+        if lines:
+            told = Text("\n").join(self._ansi.decode_line(said) for said in lines)
+            self._console.print(told, soft_wrap=True)
+        return len(words)
+
+
+def block(render: Callable[[], RenderableType], stream: Any, plain: bool) -> tuple[Live, Above]:
     """A block that draws what `render` gives, and the stream through which messages come out above it."""
     console = Console(file=stream, no_color=plain, highlight=False)
     live = Live(console=console, get_renderable=render, refresh_per_second=2, transient=True)
-    return live, FileProxy(console, stream)
+    return live, Above(console)
 
 
 def table(board: Board, now: float, most_running: int) -> RenderableType:

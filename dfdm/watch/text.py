@@ -106,8 +106,8 @@ def alone(job: Job, config: str | None) -> str:
     beside = Path(sys.executable).with_name("dfdm")
     if command.startswith("dfdm ") and shutil.which("dfdm") is None and beside.exists():
         command = shlex.quote(str(beside)) + command.removeprefix("dfdm")
-    environment = f"DFDM_CONFIG={shlex.quote(config)} " if config else ""
-    return f"cd {shlex.quote(str(Path.cwd()))} && {environment}{command}"
+    environment = f"export DFDM_CONFIG={shlex.quote(config)} && " if config else ""
+    return f"(cd {shlex.quote(str(Path.cwd()))} && {environment}{command})"
 
 
 def ending(board: Board, config: str | None, now: float) -> str:
@@ -133,7 +133,11 @@ def ending(board: Board, config: str | None, now: float) -> str:
 
 
 def meant(said: str, targets: list[str]) -> str | None:
-    """What to add where a target is none: the targets that come near it; None for any other complaint."""
+    """What to add where a target is none: those that come near it; where a source is gone: which. Else None."""
+    absent = re.search(r"MissingInputException in rule source .*affected files:\s*(.+?)\s*$", said, re.S)
+    if absent:
+        lost = ", ".join(part.strip() for part in absent[1].splitlines())
+        return f"{lost} does not exist; put the video back, or mend the scene's path or sources.root in the config"
     found = re.search(r"No rule to produce (\S+)", said)
     if not targets or (found is None and "Target rules may not contain wildcards" not in said):
         return None

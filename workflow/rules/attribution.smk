@@ -3,7 +3,12 @@ rule classify:
         manifest=layout.manifest("crf{crf}"),
         crops=crops_of_crf,
     output:
-        scores=layout.attribution("{crf}"),
+        scores=report(
+            layout.attribution("{crf}"),
+            caption="../report/scores.rst",
+            category="Attribution",
+            labels={"quality": "crf {crf}"},
+        ),
         weights=layout.attribution("{crf}", "model.safetensors"),
         log=layout.attribution("{crf}", "log.csv"),
         predictions=layout.attribution("{crf}", "predictions.parquet"),

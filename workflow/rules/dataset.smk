@@ -121,7 +121,12 @@ rule manifest:
         sidecars,
     output:
         table=layout.manifest("{target}"),
-        csv=layout.manifest("{target}").replace(".parquet", ".csv"),
+        csv=report(
+            layout.manifest("{target}").replace(".parquet", ".csv"),
+            caption="../report/manifest.rst",
+            category="Dataset",
+            labels={"target": "{target}"},
+        ),
     log:
         layout.log("manifest", "{target}"),
     benchmark:

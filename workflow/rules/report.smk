@@ -12,7 +12,12 @@ rule page:
         trainings=training_files(),
         curves=[layout.attribution(crf, "log.csv") for crf in cfg.qualities],
     output:
-        layout.report,
+        report(
+            layout.report,
+            caption="../report/page.rst",
+            category="Report",
+            labels={"page": "scores, clips, trainings, times"},
+        ),
     log:
         layout.log("report"),
     benchmark:

@@ -12,7 +12,12 @@ for training_model in MODELS:
         output:
             weights=layout.checkpoint("{pair}", training_model),
             loss=layout.training_file("{pair}", training_model, "loss.csv"),
-            preview=layout.training_file("{pair}", training_model, "preview.png"),
+            preview=report(
+                layout.training_file("{pair}", training_model, "preview.png"),
+                caption="../report/preview.rst",
+                category="Training previews (SYNTHETIC)",
+                labels={"pair": "{pair}", "model": training_model},
+            ),
         log:
             layout.log("train", "{pair}", training_model),
         benchmark:
