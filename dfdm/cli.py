@@ -238,23 +238,27 @@ def _plan_command(command: argparse.ArgumentParser) -> None:
     command.add_argument("--rates", type=Path, help="a table of rates from --measure; default: the shipped one")
     command.add_argument("--json", action="store_true", help="print the plan as JSON")
     command.add_argument("--measure", type=Path, metavar="OUT", help="write the rates of this config's finished run")
+    command.add_argument("--compare", action="store_true", help="set the rates' forecast beside this finished run")
 
 
 def _plan(a: argparse.Namespace) -> None:
     import json
 
-    from dfdm import plan, rates
+    from dfdm import measured, plan, plan_text, rates
     from dfdm.files import atomic
 
     cfg, table = _load(a), rates.load(a.rates)
     if a.measure:
-        text = rates.dump(plan.measure(cfg, table))
+        text = rates.dump(measured.measure(cfg, table))
         with atomic(a.measure) as temporary:
             temporary.write_text(text + "\n")
         return
+    if a.compare:
+        print(measured.compare(cfg, table))
+        return
     assumed = plan.Assumed(a.frames or plan.FRAMES, tuple(a.size or plan.SIZE))
     made = plan.make(cfg, a.target, table, assumed)
-    print(json.dumps(plan.to_json(made), indent=1) if a.json else plan.to_text(made))
+    print(json.dumps(plan.to_json(made), indent=1) if a.json else plan_text.to_text(made))
 
 
 def _check(a: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_line import Small, Snakemake, dry_run
 
-from dfdm import plan, rates
+from dfdm import measured, plan, plan_text, rates
 from dfdm.config import MODELS, load
 from dfdm.errors import DfdmError
 from dfdm.jobs import Job, jobs_of, left_to_do
@@ -61,7 +61,7 @@ def test_the_full_size_plan_is_the_datasets_6450_videos_and_stands_beside_its_si
             stage = "render" if crf == 0 else "encode"
             assert made.total(stage, model, crf).videos == 430
     assert made.published
-    assert "82.4 GB" in plan.to_text(made)
+    assert "82.4 GB" in plan_text.to_text(made)
     assert made.peak_bytes > made.total().bytes + made.state_bytes
 
 
@@ -96,7 +96,7 @@ def test_measured_rates_give_back_the_run_that_they_were_measured_on(
 ) -> None:
     monkeypatch.chdir(project)
     cfg = load(small())
-    table = plan.measure(cfg, rates.load(None))
+    table = measured.measure(cfg, rates.load(None))
     (tmp_path / "rates.json").write_text(rates.dump(table))
     assert rates.load(tmp_path / "rates.json") == table
     made = plan.make(cfg, rates=table)
