@@ -72,8 +72,7 @@ def measure(cfg: Config, base: Rates) -> Rates:
         )
     seconds = dict(base.seconds)
     for stage, rows in done.items():
-        start = base.seconds.get(stage, {}).get("job", 0.0)
-        seconds[stage] = costs.fit([work for work, _ in rows], [took for _, took in rows], start)
+        seconds[stage] = costs.fit([work for work, _ in rows], [took for _, took in rows], base.seconds.get(stage, {}))
     return costs.with_measured(
         base,
         f"measured on {cfg.results}",
@@ -85,7 +84,8 @@ def measure(cfg: Config, base: Rates) -> Rates:
 
 def compare(cfg: Config, rates: Rates) -> str:
     """A finished run beside what these rates foretell of its jobs: core seconds and bytes by stage."""
-    sizes, at = Sizes(cfg, Assumed()), defaultdict(lambda: [0.0, 0.0, 0.0, 0.0])
+    sizes = Sizes(cfg, Assumed())
+    at: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0, 0.0])
     for job in jobs_of(cfg)[:-1]:
         took, made = measured_seconds(cfg, job), Path(job.makes[0])
         row = at[stage_of(job)]
@@ -101,7 +101,7 @@ def compare(cfg: Config, rates: Rates) -> str:
     def off(told: float, found: float) -> str:
         return f"{100 * (told / found - 1):+.0f} %" if found else ""
 
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (stage, f"{a:.1f}", f"{b:.1f}", off(a, b), amount(c), amount(d), off(c, d))
         for stage, (a, b, c, d) in at.items()
     ]

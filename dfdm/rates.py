@@ -83,25 +83,15 @@ def load(path: Path | None) -> Rates:
         raise DfdmError(f"{path} is no table of rates ({error}); 'dfdm plan --measure OUT' writes one") from None
 
 
-def fit(rows: list[dict[str, float]], seconds: list[float], start: float) -> dict[str, float]:
-    """Rates of a stage, none negative, that give the jobs' seconds best (relatively).
+def fit(rows: list[dict[str, float]], seconds: list[float], base: dict[str, float]) -> dict[str, float]:
+    """Rates of a stage from jobs' work and core seconds: those of `base` times the one factor that gives their sum.
 
-    `start` is what a job of nothing costs elsewhere; it is kept where the jobs are too alike to tell it apart.
+    One factor, since a few like jobs cannot tell a start, a pixel and a multiply-add apart: fitted freely, tiny
+    trainings gave a multiply-add the price 0, and a full-size forecast with it.
     """
-    import numpy as np
-    from scipy.optimize import nnls
-
-    names = [name for name in rows[0] if name != "job"]
-    work = np.array([[row[name] for name in names] for row in rows])
-    spread = (work.max(0) >= 3 * work.min(0)).all() if len(names) == 1 else False
-    took = np.array(seconds)
-    if spread:
-        matrix, names, wanted = np.c_[np.ones(len(rows)), work], ["job", *names], took
-    else:
-        matrix, wanted = work, np.maximum(took - start, 0.1 * took)
-    rates, _ = nnls(matrix / took[:, None], wanted / took)
-    found = {name: float(f"{rate:.4g}") for name, rate in zip(names, rates)}
-    return {"job": start, **found}
+    told = sum(base.get(name, 0.0) * amount for row in rows for name, amount in row.items())
+    factor = sum(seconds) / told if told else 0.0
+    return {name: float(f"{rate * factor:.4g}") for name, rate in base.items()}
 
 
 def with_measured(rates: Rates, source: str, **parts: Any) -> Rates:
