@@ -1,6 +1,6 @@
 """What the workflow's own bookkeeping costs at full size, on empty placeholder files: nothing is trained or rendered.
 
-    python benchmarks/full_size.py FOLDER [--people-times 10] [--skip-second]
+    python benchmarks/full_size.py FOLDER [--people-times 10] [--swaps 30] [--skip-second]
 
 Prints wall seconds and peak memory of the full dry run, of `iae_crf23`, and of a second run that finds nothing to
 do (every output an empty file, recorded by `snakemake --touch`; that run's seconds a job are the scheduling cost).
@@ -72,6 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--people-times", type=int, default=1)
+    parser.add_argument("--swaps", type=int, help="the first so many of the 430 swaps, for a short look")
     parser.add_argument("--skip-second", action="store_true")
     a = parser.parse_args()
     a.folder.mkdir(parents=True)
@@ -79,6 +80,7 @@ def main() -> None:
         shutil.copytree(ROOT / name, a.folder / name)
     values = enlarged(yaml.safe_load((ROOT / "workflow/configs/dfdm.yaml").read_text()), a.people_times)
     values["sources"]["root"] = "celeb"
+    values["swaps"] = values["swaps"][: a.swaps]
     (a.folder / "plan.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     os.chdir(a.folder)
     cfg = load(Path("plan.yaml"))
