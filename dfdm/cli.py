@@ -5,11 +5,13 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from dfdm import __version__
+from dfdm import __version__, attempts
 from dfdm.errors import DfdmError
+from dfdm.files import FULL
 
 Run = Callable[[argparse.Namespace], object]
 
@@ -64,22 +66,27 @@ def _parser() -> argparse.ArgumentParser:
     command = add("manifest", _manifest, "Merge the sidecars of a target's videos.")
     with_config(command, "the table (.parquet; the .csv is written beside)")
     command.add_argument("--target", default="dataset", help="dataset, crf23, iae, iae_crf23 ...; default: dataset")
+    command.add_argument("--results", type=Path, help=_RESULTS_HELP)
     command = add("attribution", _attribution, "Train and score the classifier of one quality.")
     with_config(command, "the folder for weights, log, scores and predictions")
     command.add_argument("--crf", type=int, required=True, help="the quality")
     command.add_argument("--manifest", type=Path, required=True, help="the manifest of that quality")
-    with_config(add("report", _report, "Build the report from what the results folder holds."), "the page (.html)")
+    command.add_argument("--results", type=Path, help=_RESULTS_HELP)
+    command = add("report", _report, "Build the report from what the results folder holds.")
+    with_config(command, "the page (.html)").add_argument("--results", type=Path, help=_RESULTS_HELP)
     with_config(add("scores", _scores, "Print the score table and where the report lies."))
     command = add("picture", _picture, "Make the README's picture: five swaps side by side, eyes covered.")
     with_config(command, "the picture (.jpg)")
     command.add_argument("--crf", type=int, help="the quality; default: the config's best")
     command.add_argument("clips", nargs="+", help="clips, such as id0_id1_0000")
     _plan_command(with_config(add("plan", _plan, "Estimate jobs, disk and hours of a config; nothing is run.")))
+    _weights_commands(stages, add)
     with_config(add("check", _check, "Check a config and print how many videos it makes."))
     return parser
 
 
 _CONFIG_HELP = "default: the file that DFDM_CONFIG names, else config.yaml"
+_RESULTS_HELP = "the folder that holds the results; default: the config's"
 _VIDEO_HELP = "the video, as DFDM_crf<n>/<model>/<name>.mp4; its sidecar is written beside"
 
 
@@ -101,6 +108,26 @@ def _sources(stages: object, add: Callable[..., argparse.ArgumentParser], with_c
     command.add_argument("--licence", required=True, help="the licence of the videos")
     command.add_argument("--consent", required=True, help="the basis on which the people shown agreed")
     command.add_argument("--out", type=Path, help="the config to write; default: print it")
+
+
+def _weights_commands(stages: object, add: Callable[..., argparse.ArgumentParser]) -> None:
+    text = "Exchange weights with the original program (docs/architectures.md, Weight exchange)."
+    group = stages.add_parser("weights", help=text, description=text).add_subparsers(  # type: ignore[attr-defined]
+        metavar="WHAT", required=True
+    )
+    command = add("import", _weights_import, "Make a finished model out of the original's weights.", group)
+    command.add_argument("weights", type=Path, help="the arrays (.npz), keys <part>/<number> such as decoder_a/0")
+    command.add_argument("--model", required=True, help="the autoencoder's name")
+    command.add_argument("--pair", nargs=2, required=True, metavar=("A", "B"), help="the people of its sides A and B")
+    command.add_argument("--out", type=Path, required=True, help="the model (.safetensors)")
+    command.add_argument("--width", type=float, help="factor on the channel counts; default: 1, the real thing")
+    command.add_argument("--centering", help="that it was trained with: legacy, face or head; default: face")
+    command.add_argument("--coverage", type=float, help="that it was trained with; default: 0.875")
+    command.add_argument("--mask", help="that it was trained with: components or extended; default: extended")
+    command.add_argument("--iterations", type=int, default=0, help="of its training; default: 0, not known")
+    command = add("export", _weights_export, "Write a finished model's weights for the original.", group)
+    command.add_argument("model", type=Path, help="the model (.safetensors)")
+    command.add_argument("--out", type=Path, required=True, help="the arrays (.npz), keys <part>/<number>")
 
 
 def _load(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
@@ -199,19 +226,19 @@ def _export(a: argparse.Namespace) -> None:
 def _manifest(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.manifest(_load(a), a.target, a.out)
+    stages.manifest(_load(a), a.target, a.out, a.results)
 
 
 def _attribution(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.attribution(_load(a), a.crf, a.manifest, a.out)
+    stages.attribution(_load(a), a.crf, a.manifest, a.out, a.results)
 
 
 def _report(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.report(_load(a), a.out)
+    stages.report(_load(a), a.out, a.results)
 
 
 def _scores(a: argparse.Namespace) -> None:
@@ -261,6 +288,25 @@ def _plan(a: argparse.Namespace) -> None:
     print(json.dumps(plan.to_json(made), indent=1) if a.json else plan_text.to_text(made))
 
 
+def _weights_import(a: argparse.Namespace) -> None:
+    from dfdm.config import train_settings
+    from generators.exchange import import_file
+
+    given = {key: getattr(a, key) for key in ("width", "centering", "coverage", "mask")}
+    settings = train_settings({key: value for key, value in given.items() if value is not None})
+    if a.iterations < 0:
+        raise DfdmError(f"--iterations is {a.iterations}; give the count, or 0 where it is not known")
+    meta = import_file(a.weights, a.model, tuple(a.pair), settings, a.iterations, a.out)
+    print(f"{a.out}: {meta.model} at width {meta.width:g}, side a {meta.pair[0]}, side b {meta.pair[1]}")
+
+
+def _weights_export(a: argparse.Namespace) -> None:
+    from generators.exchange import export_file
+
+    meta = export_file(a.model, a.out)
+    print(f"{a.out}: {meta.model} at width {meta.width:g}, side a {meta.pair[0]}, side b {meta.pair[1]}")
+
+
 def _check(a: argparse.Namespace) -> None:
     from dfdm.layout import videos_of
 
@@ -270,17 +316,32 @@ def _check(a: argparse.Namespace) -> None:
     print(f"{a.config}: {swaps} swapped videos and {len(videos) - swaps} originals, {len(cfg.models)} models")
 
 
+def _terminated(number: int, frame: object) -> None:
+    """Leave by an exception, so that `finally` removes half-written files."""
+    print("dfdm: stopped by SIGTERM", file=sys.stderr)
+    sys.exit(128 + number)
+
+
+def _in_thread(fault: threading.ExceptHookArgs) -> None:
+    """A full disk met by TensorBoard's thread is raised again where the training writes, and told there."""
+    if getattr(fault.exc_value, "errno", None) not in FULL:
+        threading.__excepthook__(fault)
+
+
 def main() -> None:
     """Run one command; bad input is one line on stderr and status 2."""
     arguments = _parser().parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` removes half-written files
+    signal.signal(signal.SIGTERM, _terminated)
+    threading.excepthook = _in_thread
     try:
+        attempts.refuse_again(sys.argv[1:])
         arguments.run(arguments)
     except DfdmError as error:
+        attempts.note_refusal(sys.argv[1:], str(error))
         print(f"dfdm: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EISDIR):
+        if error.errno not in (*FULL, errno.EROFS, errno.EACCES, errno.EISDIR):
             raise
         print(f"dfdm: {error.filename or 'writing'}: {error.strerror}; free or name another place", file=sys.stderr)
         sys.exit(2)

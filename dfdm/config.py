@@ -128,7 +128,7 @@ class TrainConfig(Section):
     clahe_chance: Share = 0.5
     warp_sigma: Share | None = None  # spread of the warp grid, a share of the face; None: 5/256, at 384 5/384
     held_out: BelowOne = 0.1  # last share of a scene's frames with a face, never trained on
-    max_faces: Count = 20_000  # a person; more are sampled evenly over the scenes
+    max_faces: Count = 10_000  # a person; of more, evenly spread ones; what they need in memory: docs/training.md
     threads: Count = 1  # changes the bytes, so it is a config value
     channels_last: Switch = True
     amp: Switch = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
@@ -136,6 +136,15 @@ class TrainConfig(Section):
     save_every: Count = 250
     preview_every: Count = 1000
     keep: Count = 2  # states kept
+    keep_finished: Switch = True  # the newest state after the model is written; raising iterations goes on from it
+    on_nan: Literal["stop", "rollback"] = "stop"  # at a loss that is no number or explodes; docs/training.md
+    start_from: str | None = None  # model.safetensors or state_*.pt to begin with; {pair} and {model} are filled in
+
+    def start_file(self, model: str, pair: tuple[str, str]) -> Path | None:
+        """The file whose weights this training begins with, None where it begins from the seed."""
+        if self.start_from is None:
+            return None
+        return Path(self.start_from.replace("{model}", model).replace("{pair}", "_".join(pair))).expanduser()
 
 
 class RenderConfig(Section):
@@ -228,6 +237,7 @@ class Config(Section):
 
     seed: Annotated[int, Field(ge=0, strict=True)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    gpu: Literal[0, 1] | None = None  # GPUs a job of torch asks the engine for; None: 1 where snakemake runs on one
     results: str = "results"
     state_dir: str | None = None  # resumable training state; None: <results>/state
     sources: SourcesConfig
@@ -358,6 +368,14 @@ def _sentence(error: ValidationError) -> str:
         return message
     given = f" (got {first['input']!r})" if not isinstance(first["input"], dict) else ""
     return f"{key}: {message[:1].lower()}{message[1:]}{given}"
+
+
+def train_settings(values: dict[str, Any]) -> TrainConfig:
+    """Training settings from plain values over the defaults; the first fault is one sentence naming its key."""
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise DfdmError(_sentence(error)) from None
 
 
 def load(source: str | Path | dict[str, Any]) -> Config:

@@ -84,7 +84,17 @@ class Layout:
 
     def benchmark(self, *parts: str) -> str:
         """Snakemake's time and memory figures of a job."""
-        return f"{self.results}/benchmarks/{'/'.join(parts)}.tsv"
+        return f"{self.benchmarks}/{'/'.join(parts)}.tsv"
+
+    @property
+    def benchmarks(self) -> str:
+        """The folder of the benchmarks, a folder a stage."""
+        return f"{self.results}/benchmarks"
+
+
+def stage_of(benchmark: str | None) -> str | None:
+    """The stage that a rule belongs to: the folder of its benchmarks; None without one."""
+    return None if benchmark is None else str(benchmark).rpartition("benchmarks/")[2].partition("/")[0]
 
 
 @dataclass(frozen=True)

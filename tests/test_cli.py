@@ -8,7 +8,7 @@ ROOT = Path(__file__).parent.parent
 COMMANDS = [
     *("sources fetch", "sources probe", "sources predictor", "sources placeholders", "sources scan", "faces", "train"),
     *("render", "original", "encode", "crops", "export", "manifest", "attribution", "report", "scores", "picture"),
-    "check",
+    *("check", "weights import", "weights export"),
 ]
 
 

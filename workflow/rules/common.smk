@@ -5,13 +5,15 @@ from pathlib import Path
 from shlex import quote
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from dfdm import config as dfdm_config
-from dfdm import keys
+from dfdm import devices, keys
 from dfdm.dataset.splits import split_videos
 from dfdm.errors import DfdmError
 from dfdm.files import atomic, digest
-from dfdm.layout import Layout, targets, videos_of
+from dfdm.layout import Layout, originals_of, stage_of, targets, videos_of
+from dfdm.machine import memory_mb
 from dfdm.names import ID, REAL, SCENE, pair_of
 
 try:
@@ -35,13 +37,31 @@ MODELS = list(cfg.models)
 CONFIG_TEXT = json.dumps(config, indent=1)
 CONFIG = f"{cfg.results}/config/{digest(CONFIG_TEXT)[:12]}.json"
 if not Path(CONFIG).exists():
-    with atomic(CONFIG) as temporary:
-        temporary.write_text(CONFIG_TEXT)
+    try:
+        with atomic(CONFIG) as temporary:
+            temporary.write_text(CONFIG_TEXT)
+    except OSError as error:
+        raise WorkflowError(
+            f"results '{cfg.results}': {error.strerror}; free or name another place"
+        ) from None
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
-# has them on the PATH. Neither is a param: where the config lies changes no bytes.
+# has them on the PATH. Neither is a param: where the config lies changes no bytes. A job that an engine submitted
+# also knows which attempt it is, so that bad input is not tried again (dfdm/attempts.py).
+ATTEMPT = f"DFDM_ATTEMPT={workflow.attempt} " if workflow.remote_exec else ""
 shell.prefix(
-    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} PATH=$PATH:{quote(str(Path(sys.executable).parent))}; "
+    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} {ATTEMPT}"
+    f"PATH=$PATH:{quote(str(Path(sys.executable).parent))}; "
 )
+
+# GPUs that a job of torch asks for: as the config says, else one where this machine has any.
+GPUS = cfg.gpu if cfg.gpu is not None else min(1, len(devices.usable()))
+GPUS = 0 if cfg.device == "cpu" else GPUS
+# Jobs on this machine together ask for no more memory than it has, and for no more GPUs; --resources goes before
+# this. Jobs that an engine places elsewhere (--jobs) are not bounded by it.
+if workflow.is_main_process and workflow.resource_settings.nodes is None:
+    for resource, most in (("mem_mb", memory_mb()), ("gpu", len(devices.usable()))):
+        if resource not in workflow.global_resources:
+            workflow.register_resource(resource, most)
 
 
 wildcard_constraints:
@@ -59,7 +79,7 @@ def scene_file(wildcards):
     return (
         []
         if scene.path is None
-        else [str(Path(cfg.sources.root).expanduser() / scene.path)]
+        else [local(str(Path(cfg.sources.root).expanduser() / scene.path))]
     )
 
 
@@ -67,6 +87,18 @@ def scenes_of_pair(wildcards):
     """The tracks of every scene of two people."""
     people = wildcards.pair.split("_")
     return [layout.track(key) for key in cfg.scene_keys if key.split("_")[0] in people]
+
+
+def start_of(model):
+    """The file that a model's trainings start from, where config names one: a newer file trains again."""
+
+    def start(wildcards):
+        file = cfg.settings(model).start_file(
+            model, pair_of(*wildcards.pair.split("_"))
+        )
+        return [str(file)] if file else []
+
+    return start
 
 
 def scene_of_clip(wildcards):
@@ -135,6 +167,16 @@ def minutes(amount):
         return amount * 2 ** (attempt - 1)
 
     return signed(runtime)
+
+
+def training_files():
+    """The loss log and the preview of every training."""
+    return [
+        layout.training_file(pair, model, name)
+        for pair in cfg.pairs
+        for model in MODELS
+        for name in ("loss.csv", "preview.png")
+    ]
 
 
 def megabytes(amount):

@@ -21,6 +21,7 @@ rule render:
     resources:
         mem_mb=megabytes(2500),
         runtime=minutes(60),
+        gpu=GPUS,
     params:
         settings=keys.render_keys(cfg),
     message:
@@ -136,7 +137,8 @@ rule manifest:
     message:
         "manifest: {wildcards.target}"
     shell:
-        "dfdm manifest --target {wildcards.target} --out {output.table:q} >{log:q} 2>&1"
+        "dfdm manifest --target {wildcards.target} "
+        '--results "$(dirname "$(dirname {output.table:q})")" --out {output.table:q} >{log:q} 2>&1'
 
 
 # Named targets: iae, crf23, iae_crf23 are videos, sidecars and crops of that model, quality or both.
@@ -150,9 +152,13 @@ for target_name in targets(cfg):
         input:
             dataset_files(target_name),
         localrule: True
+        message:
+            f"{target_name}: done"
 
 
 rule dataset:
     input:
         dataset_files("dataset"),
         layout.manifest("dataset"),
+    message:
+        "dataset: done"

@@ -3,6 +3,14 @@ rule page:
         manifest=layout.manifest("dataset"),
         videos=all_videos,
         scores=scores_files(),
+        # read where they lie, beside the manifest: named so that a storage brings them
+        sidecars=[
+            layout.sidecar(v.name.clip, v.name.model, v.crf)
+            for v in videos_of(cfg, "dataset")
+        ],
+        tracks=[layout.track(scene.scene_key) for scene in originals_of(cfg)],
+        trainings=training_files(),
+        curves=[layout.attribution(crf, "log.csv") for crf in cfg.qualities],
     output:
         layout.report,
     log:
@@ -20,9 +28,12 @@ rule page:
     message:
         "report: {output}"
     shell:
-        "dfdm report --out {output:q} >{log:q} 2>&1"
+        'dfdm report --results "$(dirname "$(dirname {input.manifest:q})")" '
+        "--out {output:q} >{log:q} 2>&1"
 
 
 rule report:
     input:
         layout.report,
+    message:
+        "report: done"

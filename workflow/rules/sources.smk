@@ -26,6 +26,7 @@ rule predictor:
         layout.log("sources", "predictor"),
     benchmark:
         layout.benchmark("predictor", "predictor")
+    retries: 0
     conda:
         "../../envs/media.yaml"
     params:
@@ -63,3 +64,5 @@ rule track:
 rule faces:
     input:
         [layout.track(key) for key in cfg.scene_keys],
+    message:
+        "faces: done"
