@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     with_config(command, "the picture (.jpg)")
     command.add_argument("--crf", type=int, help="the quality; default: the config's best")
     command.add_argument("clips", nargs="+", help="clips, such as id0_id1_0000")
+    _plan_command(with_config(add("plan", _plan, "Estimate jobs, disk and hours of a config; nothing is run.")))
     _weights_commands(stages, add)
     with_config(add("check", _check, "Check a config and print how many videos it makes."))
     return parser
@@ -142,7 +143,9 @@ def _sources(stages: object, add: Callable[..., argparse.ArgumentParser], with_c
     with_config(command, "the record (.json)")
     command.add_argument("--scene", required=True, help="the scene, such as id0_0003")
     with_config(add("predictor", _predictor, "Fetch the landmark predictor and write its hash.", group), "a .json")
-    with_config(add("placeholders", _placeholders, "Write empty files for absent videos, for dry runs.", group))
+    command = add("placeholders", _placeholders, "Write empty files for absent videos, for dry runs.", group)
+    with_config(command)
+    command.add_argument("config", type=Path, nargs="?", default=argparse.SUPPRESS, help="the config, or --config")
     command = add("scan", _scan, "Write a config for a folder: id0_0000.mp4 files, or one folder a person.", group)
     command.add_argument("dir", type=Path, help="the folder")
     command.add_argument("--licence", required=True, help="the licence of the videos")
@@ -296,6 +299,36 @@ def _picture(a: argparse.Namespace) -> None:
 
     cfg = _load(a)
     readme_picture(cfg, Path(cfg.results), a.out, a.clips, a.crf)
+
+
+def _plan_command(command: argparse.ArgumentParser) -> None:
+    command.add_argument("target", nargs="?", default="all", help="a named target, such as iae_crf23; default: all")
+    command.add_argument("--frames", type=int, help="frames of a scene that is not probed yet; default: 390")
+    command.add_argument("--size", type=int, nargs=2, metavar=("W", "H"), help="its size; default: 944 500")
+    command.add_argument("--rates", type=Path, help="a table of rates from --measure; default: the shipped one")
+    command.add_argument("--json", action="store_true", help="print the plan as JSON")
+    command.add_argument("--measure", type=Path, metavar="OUT", help="write the rates of this config's finished run")
+    command.add_argument("--compare", action="store_true", help="set the rates' forecast beside this finished run")
+
+
+def _plan(a: argparse.Namespace) -> None:
+    import json
+
+    from dfdm import measured, plan, plan_text, rates
+    from dfdm.files import atomic
+
+    cfg, table = _load(a), rates.load(a.rates)
+    if a.measure:
+        text = rates.dump(measured.measure(cfg, table))
+        with atomic(a.measure) as temporary:
+            temporary.write_text(text + "\n")
+        return
+    if a.compare:
+        print(measured.compare(cfg, table))
+        return
+    assumed = plan.Assumed(a.frames or plan.FRAMES, tuple(a.size or plan.SIZE))
+    made = plan.make(cfg, a.target, table, assumed)
+    print(json.dumps(plan.to_json(made), indent=1) if a.json else plan_text.to_text(made))
 
 
 def _weights_import(a: argparse.Namespace) -> None:

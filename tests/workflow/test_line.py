@@ -273,3 +273,27 @@ def test_the_full_size_plan_can_be_dry_run_with_placeholders(snakemake: Snakemak
     subprocess.run(["dfdm", "sources", "placeholders", "--config", config], check=True, capture_output=True)
     found = dry_run(snakemake, config, "iae_crf23")
     assert (found["render"], found["encode"], found["crops"], found["train_iae"]) == (430, 430, 430, 43)
+
+
+def test_a_new_classifier_costs_nothing_upstream(line: Path, snakemake: Snakemake, small: Small) -> None:
+    values = {"depth": 34, "resize": 40, "size": 32, "clip": 4, "test_clips": 2, "batch": 4, "epochs": 2}
+    found = dry_run(snakemake, small("another", attribution=values), "attribution")
+    assert found == Counter(classify=2, attribution=1)
+
+
+def test_a_finished_training_survives_harmless_edits(
+    line: Path, project: Path, snakemake: Snakemake, small: Small
+) -> None:
+    """A rule's text, thread and memory figures of other stages, where states lie: no training runs for them."""
+    rules = project / "workflow/rules/train.smk"
+    text = rules.read_text()
+    rules.write_text(text.replace('"dfdm train --model', '"dfdm  train --model').replace("24 * 60", "48 * 60"))
+    try:
+        assert rules.read_text() != text
+        assert dry_run(snakemake, small()) == Counter()
+    finally:
+        rules.write_text(text)
+    edited = {"train__save_every": 1, "train__keep": 9, "state_dir": "elsewhere", "encode__preset": "fast"}
+    found = dry_run(snakemake, small("edited", **edited))
+    assert found["render"] == 6
+    assert not any(rule.startswith(("train", "track", "source")) for rule in found)
