@@ -43,12 +43,14 @@ if not Path(CONFIG).exists():
 ATTEMPT = f"DFDM_ATTEMPT={workflow.attempt} " if workflow.remote_exec else ""
 shell.prefix(
     f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} {ATTEMPT}"
+    f"DFDM_PROJECT={quote(str(Path(workflow.basedir).parent))} "  # for envs/*.post-deploy.sh
     f"PATH=$PATH:{quote(str(Path(sys.executable).parent))}; "
 )
 
 # GPUs that a job of torch asks for: as the config says, else one where this machine has any.
 GPUS = cfg.gpu if cfg.gpu is not None else min(1, len(devices.usable()))
 GPUS = 0 if cfg.device == "cpu" else GPUS
+FACES_BY_TORCH = cfg.faces.detector == "face_alignment"
 # Jobs on this machine together ask for no more memory than it has, and for no more GPUs; --resources goes before
 # this. Jobs that an engine places elsewhere (--jobs) are not bounded by it.
 if workflow.is_main_process and workflow.resource_settings.nodes is None:
