@@ -51,7 +51,8 @@ shell.prefix(
 HERE = workflow.is_main_process and workflow.resource_settings.nodes is None
 DEVICES = len(devices.usable()) if HERE and cfg.device != "cpu" else 0
 # GPUs that a job of torch asks for: as the config says, else one where this machine has any.
-GPUS = min(1, DEVICES) if cfg.gpu is None else cfg.gpu if cfg.device != "cpu" else 0
+GPUS = min(1, DEVICES) if cfg.gpu is None else cfg.gpu
+GPUS = 0 if cfg.device == "cpu" else GPUS
 FACES_BY_TORCH = cfg.faces.detector == "face_alignment"
 # Jobs on this machine together ask for no more memory and GPUs than it has; --resources goes before this.
 if HERE:
