@@ -20,7 +20,7 @@ demo: $(READY) ## two people, five models, three qualities: 90 videos, scores an
 test: $(READY) lint types ## lint, types and every test that needs no root; 10 minutes at most
 	DFDM_OFFLINE=1 pytest -q
 
-test-all: $(READY) lint types ## also the tests that are slow
+test-all: $(READY) lint types ## also the slow tests; DFDM_TEST_SLURM=1: on a real Slurm too (root)
 	DFDM_OFFLINE=1 pytest -q -m "slow or not slow"
 
 lint: $(READY) ## ruff, snakefmt, snakemake --lint

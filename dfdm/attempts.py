@@ -1,8 +1,8 @@
 """An engine repeats a job that failed, whatever the reason; bad input is not tried a second time.
 
 Snakemake tells a job that it submitted which attempt it is, and the rules put that into DFDM_ATTEMPT. A command that
-ends for bad input leaves a note beside the workflow's config file; a later attempt of the same command finds it, repeats
-its sentence and ends at once. The first attempt of the next run removes the note.
+ends for bad input leaves a note beside the workflow's config file; a later attempt of the same command finds it,
+repeats its sentence and ends at once. The first attempt of the next run removes the note.
 """
 
 import os

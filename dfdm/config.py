@@ -237,7 +237,7 @@ class Config(Section):
 
     seed: Annotated[int, Field(ge=0, strict=True)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    gpu: Literal[0, 1] | None = None  # GPUs a job of torch asks the engine for; None: 1 where snakemake runs on one
+    gpu: Literal[0, 1] | None = None  # GPUs a job of torch asks for; None: 1 if snakemake's machine runs it and has one
     results: str = "results"
     state_dir: str | None = None  # resumable training state; None: <results>/state
     sources: SourcesConfig

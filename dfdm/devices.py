@@ -48,7 +48,7 @@ def usable() -> list[str]:
         return there
     found = []
     for name in (part.strip() for part in given.split(",")):
-        known = name.isdigit() and int(name) < len(there) or name.startswith(("GPU-", "MIG-"))
+        known = (name.isdigit() and int(name) < len(there)) or name.startswith(("GPU-", "MIG-"))
         if not known:
             break
         found.append(name)
@@ -90,7 +90,7 @@ def _lock_one(names: Sequence[str]) -> str:
             _held.append(file)
             return name
         if not told:
-            print(f"waiting for a GPU: {len(names)} of {len(names)} are held by other jobs", file=sys.stderr, flush=True)
+            print(f"waiting for a GPU: other jobs hold all {len(names)} of them", file=sys.stderr, flush=True)
             told = True
         time.sleep(0.5)
 

@@ -40,8 +40,9 @@ COLUMNS = [
 
 
 def build_manifest(cfg: Config, target: str, results: Path) -> pd.DataFrame:
-    """The rows of a target's videos below a results folder; `path` is relative to the dataset folder, `crops` to the crops folder.
+    """The rows of a target's videos below a results folder.
 
+    `path` is relative to the dataset folder, `crops` to the crops folder.
     Raises DfdmError when a sidecar is missing or is another video's, or when a part of a split is empty.
     """
     layout = Layout(str(results))

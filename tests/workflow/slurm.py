@@ -83,7 +83,12 @@ def install() -> None:
 def cluster(folder: Path) -> Iterator[dict[str, str]]:
     """Run a cluster of one node, this machine; gives the environment in which Slurm's commands talk to it."""
     folder.chmod(0o755)
-    environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+    # The plugin's job step drops SLURM_CONF, so its srun is told again by a script that goes before the real one.
+    (folder / "bin").mkdir()
+    (folder / "bin/srun").write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
+    (folder / "bin/srun").chmod(0o755)
+    path = f"{folder}/bin:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "SLURM_CONF": str(folder / "slurm.conf")}
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     for name in ("slurmctld", "slurmd"):
         (folder / name).mkdir()

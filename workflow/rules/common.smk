@@ -50,16 +50,20 @@ if not Path(CONFIG).exists():
 ATTEMPT = f"DFDM_ATTEMPT={workflow.attempt} " if workflow.remote_exec else ""
 shell.prefix(
     f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} {ATTEMPT}"
+    f"DFDM_PROJECT={quote(str(Path(workflow.basedir).parent))} "  # for envs/*.post-deploy.sh
     f"PATH=$PATH:{quote(str(Path(sys.executable).parent))}; "
 )
 
+# Whether this process starts the jobs on this machine, rather than give them to an engine (--jobs) or be such a job.
+HERE = workflow.is_main_process and workflow.resource_settings.nodes is None
+DEVICES = len(devices.usable()) if HERE and cfg.device != "cpu" else 0
 # GPUs that a job of torch asks for: as the config says, else one where this machine has any.
-GPUS = cfg.gpu if cfg.gpu is not None else min(1, len(devices.usable()))
+GPUS = min(1, DEVICES) if cfg.gpu is None else cfg.gpu
 GPUS = 0 if cfg.device == "cpu" else GPUS
-# Jobs on this machine together ask for no more memory than it has, and for no more GPUs; --resources goes before
-# this. Jobs that an engine places elsewhere (--jobs) are not bounded by it.
-if workflow.is_main_process and workflow.resource_settings.nodes is None:
-    for resource, most in (("mem_mb", memory_mb()), ("gpu", len(devices.usable()))):
+FACES_BY_TORCH = cfg.faces.detector == "face_alignment"
+# Jobs on this machine together ask for no more memory and GPUs than it has; --resources goes before this.
+if HERE:
+    for resource, most in (("mem_mb", memory_mb()), ("gpu", DEVICES)):
         if resource not in workflow.global_resources:
             workflow.register_resource(resource, most)
 

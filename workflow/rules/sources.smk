@@ -48,11 +48,12 @@ rule track:
     benchmark:
         layout.benchmark("faces", "{scene}")
     conda:
-        "../../envs/media.yaml"
+        "../../envs/torch.yaml" if FACES_BY_TORCH else "../../envs/media.yaml"
     threads: 1
     resources:
         mem_mb=megabytes(1500),
         runtime=minutes(60),
+        gpu=GPUS if FACES_BY_TORCH else 0,
     params:
         settings=keys.faces_keys(cfg),
     message:
