@@ -5,6 +5,7 @@ import fcntl
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -25,9 +26,10 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["dfdm.cli", "dfdm.stages", "generators.train"])
 
 
-def dfdm(arguments: list[str], errors: Path) -> None:
-    """The command in a process of its own, its stderr added to a file."""
+def dfdm(arguments: list[str], errors: Path, largest: int = -1) -> None:
+    """The command in a process of its own, its stderr added to a file; it may write no file beyond `largest` bytes."""
     sys.argv = ["dfdm", *arguments]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     from dfdm import cli
 
@@ -50,7 +52,7 @@ class Project:
             "swaps": ["id0_id1"],
             "faces": {"predictor": {"path": str(predictor)}},
             "models": {"faceswap": {}},
-            "train": {"width": 1 / 32, "batch": 2, "iterations": 120, "lr": 1e-3, "decay": 0.5, **train},
+            "train": {"width": 1 / 32, "batch": 2, "iterations": 70, "lr": 1e-3, "decay": 0.5, **train},
         }
         self.tracks = []
         cfg = config.load(self.values)
@@ -69,8 +71,8 @@ class Project:
         start = ["train", "--config", str(path), "--model", "faceswap", "--pair", "id0", "id1", "--tracks"]
         return [*start, *self.tracks, "--out", out]
 
-    def fork(self, run: Path) -> multiprocessing.context.ForkServerProcess:
-        process = FORKS.Process(target=dfdm, args=(self.command(run), run / "errors"))
+    def fork(self, run: Path, largest: int = -1) -> multiprocessing.context.ForkServerProcess:
+        process = FORKS.Process(target=dfdm, args=(self.command(run), run / "errors", largest))
         process.start()
         return process
 
@@ -152,9 +154,10 @@ def test_killed_twenty_times_at_random_moments_it_ends_with_the_same_bytes(proje
     kill_at_random(project, whole[0], tmp_path, 20, project.start, 8 + whole[1])
 
 
-@pytest.mark.parametrize(
-    ("folder", "name"), [("results/state/*", ".state_*14.{}.tmp.pt"), ("out", ".model.{}.tmp.safetensors")]
-)
+WRITES = {"state": ("results/state/*", ".state_000000014.{}.tmp.pt"), "model": ("out", ".model.{}.tmp.safetensors")}
+
+
+@pytest.mark.parametrize(("folder", "name"), WRITES.values(), ids=WRITES)
 def test_killed_within_a_write_it_ends_with_the_same_bytes(project, whole, tmp_path, folder, name):
     """The file it writes to is a pipe, so that it surely stands within the write when it is killed."""
     process = project.fork(tmp_path)
@@ -199,3 +202,17 @@ def test_a_second_process_on_the_same_state_is_refused(project, whole, tmp_path)
     assert process.exitcode == 2
     message = (tmp_path / "errors").read_text().splitlines()[-1]
     assert message == f"dfdm: another process is training in {lock.parent}; wait for it or stop it"
+
+
+def test_a_state_that_cannot_be_written_is_one_sentence(project, whole, tmp_path):
+    process = project.fork(tmp_path, largest=40_000)
+    process.join()
+    assert process.exitcode == 2
+    told = (tmp_path / "errors").read_text()
+    assert "Traceback" not in told
+    assert told.splitlines()[-1].endswith(
+        "/state_000000007.pt could not be written (File too large); what was there before is whole: free some space "
+        "and run again"
+    )
+    assert not list(tmp_path.rglob(".*.tmp*"))
+    assert project.finish(tmp_path) == whole[0]

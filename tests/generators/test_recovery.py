@@ -1,5 +1,6 @@
 """What happens to a training when its loss is lost, the disk is full, or another file is to begin with."""
 
+import errno
 import functools
 import os
 import random
@@ -183,6 +184,15 @@ def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path, plant, 
     assert states(tmp_path)[0] == ("state_000000010.pt" if name.startswith("state") else "state_000000030.pt")
     plant(lambda trainer: None)
     assert train(tmp_path) == train(tmp_path / "whole")
+
+
+def test_a_full_disk_met_by_the_live_view_is_told_too(tmp_path, monkeypatch):
+    def full(self, *arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.SummaryWriter, "add_scalar", full)
+    with pytest.raises(DfdmError, match=r"k/tensorboard could not be written \(No space left on device\)"):
+        train(tmp_path)
 
 
 @pytest.fixture(scope="module")
