@@ -92,6 +92,7 @@ def test_before_the_first_state_a_rollback_begins_anew_from_the_seed(tmp_path, p
     plant(spoiled(spoil_loss, 5, times=2))
     outputs = train(tmp_path / "a", on_nan="rollback", decay=0)
     assert training.load_state(next((tmp_path / "a").glob(STATES)))["rollbacks"] == [0, 0]
+    plant(lambda trainer: None)
     assert outputs["model.safetensors"] == train(tmp_path / "b", lr=0.25e-3, decay=0)["model.safetensors"]
 
 
