@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: every speed and memory figure of the project, measured here in one run (about six minutes)."""
+"""`python -m benchmarks`: the speed and memory figures of the project, measured here in one run of some six minutes."""
 
 import argparse
 import json
@@ -123,7 +123,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--width", type=float, help="in the place of full width, 1")
     parser.add_argument("--batch", type=int, help="in the place of full size's 16 faces a side")
     parser.add_argument("--json", type=Path, help="write the results here too; parts not run stay as they are")
-    parser.add_argument("--profile", metavar="MODEL", choices=config.MODELS, help="show where a step's time goes instead")
+    parser.add_argument(
+        "--profile", metavar="MODEL", choices=config.MODELS, help="show where a step's time goes instead"
+    )
     parser.add_argument("--demo", action="store_true", help="with --profile: the config's settings, not full size")
     args = parser.parse_args(words)
     if unknown := sorted(set(args.parts) - set(PARTS)):

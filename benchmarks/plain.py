@@ -1,11 +1,12 @@
 """The same training written the plain way, as the measure of ours: what a good programmer writes first.
 
-Layers of `torch.nn` in their default layout, each side through the encoder by itself, pixel shuffle and loss by torch's own
-functions, torch's default Adam of one weight at a time, faces augmented one by one with OpenCV in the training loop.
+Layers of `torch.nn` in their default layout, each side through the encoder by itself, pixel shuffle and loss by
+torch's own functions, torch's Adam of one weight at a time, faces augmented one by one with OpenCV inside the loop.
 The mathematics is ours exactly: tests/benchmarks holds loss, gradients and batches against each other.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -66,7 +67,7 @@ class PlainAutoencoder(nn.Module):
             return max(1, round(count * width))
 
         counts = [3, *map(scaled, downs)]
-        encoder = [down(inputs, outputs) for inputs, outputs in zip(counts, counts[1:])]
+        encoder = [down(inputs, outputs) for inputs, outputs in pairwise(counts)]
         code = scaled(channels)
 
         def between() -> list[nn.Module]:
@@ -130,12 +131,13 @@ def channels_first(value: Tensor, kind: str, plain: PlainAutoencoder) -> Tensor:
     """A weight or bias with the order of channels that PixelShuffle, Flatten and Unflatten have."""
     if kind == "U":  # (block, channel, ...) -> (channel, block, ...)
         return value.unflatten(0, (4, -1)).transpose(0, 1)
-    last, size = next((m for m in plain.modules() if isinstance(m, nn.Unflatten))), 0
-    size = last.unflattened_size[1]  # type: ignore[assignment, index]
+    size = next(m for m in plain.modules() if isinstance(m, nn.Unflatten)).unflattened_size[1]  # type: ignore[index]
     if kind == "D2":  # (row, column, channel, ...) -> (channel, row, column, ...)
         return value.unflatten(0, (size, size, -1)).movedim(2, 0)
     if kind == "D" and value.dim() == 2:
-        before = [m for m in plain.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (5, 5) and m.stride == (2, 2)]
+        before = [
+            m for m in plain.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (5, 5) and m.stride == (2, 2)
+        ]
         channels = before[-1].out_channels
         edge = round((value.shape[1] / channels) ** 0.5)
         return value.unflatten(1, (edge, edge, channels)).movedim(3, 1)

@@ -13,7 +13,9 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(runs: dict[str, Callable[[], object]], budget: float, least: int = 1, most: int = 9) -> dict[str, list[float]]:
+def in_turn(
+    runs: dict[str, Callable[[], object]], budget: float, least: int = 1, most: int = 9
+) -> dict[str, list[float]]:
     """Seconds of each contender, called in turn, as many rounds as fit into `budget` seconds, at least `least`."""
     found: dict[str, list[float]] = {name: [] for name in runs}
     start = time.perf_counter()

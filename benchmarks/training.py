@@ -3,6 +3,7 @@
 import multiprocessing
 import statistics
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -82,10 +83,14 @@ def _serve(pipe: Connection, kind: str) -> None:
             name, settings = values
             torch.set_num_threads(settings.threads)
             cv2.setNumThreads(settings.threads)
-            run = our_steps(name, settings) if kind == "ours" else plain.plain_steps(name, settings, batches_of(name, settings))
+            run = (
+                our_steps(name, settings)
+                if kind == "ours"
+                else plain.plain_steps(name, settings, batches_of(name, settings))
+            )
             pipe.send(None)
         else:
-            pipe.send(seconds(lambda: run(values[0])))
+            pipe.send(seconds(partial(run, values[0])))
 
 
 class Contender:
@@ -144,7 +149,10 @@ def step_row(
         "rounds": len(taken["ours"]),
     }
     if "plain" in taken:
-        row |= {"plain_ms": 1e3 * statistics.median(taken["plain"]), "times_plain": ratio(taken["plain"], taken["ours"])}
+        row |= {
+            "plain_ms": 1e3 * statistics.median(taken["plain"]),
+            "times_plain": ratio(taken["plain"], taken["ours"]),
+        }
     return row
 
 

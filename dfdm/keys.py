@@ -9,7 +9,7 @@ from typing import Any
 
 from dfdm.config import Config, FileRef
 
-_NOT_BYTES_TRAIN = {"save_every", "preview_every", "keep"}
+_NOT_BYTES_TRAIN = {"save_every", "preview_every", "keep", "workers"}
 
 
 def reference(cfg: Config, file: FileRef) -> dict[str, str]:
