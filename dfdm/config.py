@@ -130,6 +130,7 @@ class TrainConfig(Section):
     held_out: BelowOne = 0.1  # last share of a scene's frames with a face, never trained on
     max_faces: Count = 10_000  # a person; of more, evenly spread ones; what they need in memory: docs/training.md
     threads: Count = 1  # changes the bytes, so it is a config value
+    workers: Count = 1  # threads that prepare batches ahead; changes no bytes. More where a GPU waits for them
     channels_last: Switch = True
     amp: Switch = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
     compile: Switch = False

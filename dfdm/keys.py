@@ -11,7 +11,7 @@ from dfdm.config import Config, FileRef
 
 # on_nan and save_every decide where a training that went astray goes on, so they change the bytes of such a one
 # alone; they stay out, so that setting on_nan after a failure goes on from the state at hand.
-_NOT_BYTES_TRAIN = {"save_every", "preview_every", "keep", "keep_finished", "on_nan"}
+_NOT_BYTES_TRAIN = {"save_every", "preview_every", "keep", "keep_finished", "on_nan", "workers"}
 
 
 def reference(cfg: Config, file: FileRef) -> dict[str, str]:

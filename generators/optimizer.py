@@ -17,7 +17,10 @@ class Adam(torch.optim.Adam):
         has_complex = super()._init_group(group, *lists)
         weights, gradients, means, squares, *_ = lists
         for index, weight in enumerate(weights):
-            if weight.dim() == 4 and not weight.is_contiguous():
-                for tensors in (weights, gradients, means, squares):
-                    tensors[index] = tensors[index].permute(0, 2, 3, 1).contiguous()
+            last = weight.dim() == 4 and not weight.is_contiguous()
+            for tensors in (means, squares):
+                if tensors[index].stride() != weight.stride():  # of a state that was saved in another layout
+                    tensors[index].data = torch.empty_like(weight).copy_(tensors[index])
+            for tensors in (weights, gradients, means, squares):
+                tensors[index] = (tensors[index].permute(0, 2, 3, 1) if last else tensors[index]).contiguous()
         return has_complex
