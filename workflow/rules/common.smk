@@ -112,6 +112,11 @@ def scores_files():
     return [layout.attribution(crf) for crf in cfg.qualities]
 
 
+def evaluation_files():
+    """How good the swaps of every pair and model are."""
+    return [layout.evaluation(pair, model) for pair in cfg.pairs for model in MODELS]
+
+
 def minutes(amount):
     """A job's time limit, doubled at each new attempt."""
 

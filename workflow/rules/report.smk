@@ -6,6 +6,7 @@ rule page:
             for v in videos_of(cfg, "dataset")
         ],
         scores=scores_files(),
+        evaluation=evaluation_files(),
     output:
         layout.report,
     log:
