@@ -58,6 +58,14 @@ def _parser() -> argparse.ArgumentParser:
     command = with_config(add("render", _render, "Render a swap as its crf 0 master."), _VIDEO_HELP)
     command.add_argument("--track", type=Path, required=True, help="the track of the scene")
     command.add_argument("--checkpoint", type=Path, required=True, help="the weights")
+    command = add("evaluate", _evaluate, "Measure how good swaps are; without --model, print the table of all.")
+    with_config(command)
+    command.add_argument("--model", help="the autoencoder's name")
+    command.add_argument("--pair", nargs=2, metavar="ID", help="the two people")
+    command.add_argument("--tracks", type=Path, nargs="+", help="the tracks of their scenes")
+    command.add_argument("--masters", type=Path, nargs="+", help="the crf 0 masters of the model's swaps of them")
+    command.add_argument("--checkpoint", type=Path, help="the weights")
+    command.add_argument("--out", type=Path, help="the figures (.json)")
     command = with_config(add("original", _original, "Encode an unswapped scene as its crf 0 master."), _VIDEO_HELP)
     command.add_argument("--track", type=Path, required=True, help="the track of the scene")
     command = with_config(add("encode", _encode, "Encode a master at another crf."), _VIDEO_HELP)
@@ -143,6 +151,8 @@ def _sources(stages: object, add: Callable[..., argparse.ArgumentParser], with_c
     with_config(command, "the record (.json)")
     command.add_argument("--scene", required=True, help="the scene, such as id0_0003")
     with_config(add("predictor", _predictor, "Fetch the landmark predictor and write its hash.", group), "a .json")
+    command = add("identity", _identity, "Fetch the face recognition network and write its hash.", group)
+    with_config(command, "a .json")
     command = add("placeholders", _placeholders, "Write empty files for absent videos, for dry runs.", group)
     with_config(command)
     command.add_argument("config", type=Path, nargs="?", default=argparse.SUPPRESS, help="the config, or --config")
@@ -204,6 +214,12 @@ def _predictor(a: argparse.Namespace) -> None:
     stages.predictor(_load(a), a.out)
 
 
+def _identity(a: argparse.Namespace) -> None:
+    from dfdm import stages
+
+    stages.identity(_load(a), a.out)
+
+
 def _scan(a: argparse.Namespace) -> None:
     import yaml
 
@@ -240,6 +256,20 @@ def _render(a: argparse.Namespace) -> None:
     from dfdm import stages
 
     stages.render(_load(a), a.track, a.checkpoint, a.out)
+
+
+def _evaluate(a: argparse.Namespace) -> None:
+    from dfdm import stages
+    from dfdm.names import pair_of
+
+    needed = {name: getattr(a, name) for name in ("model", "pair", "tracks", "masters", "checkpoint", "out")}
+    absent = [f"--{name}" for name, value in needed.items() if value is None]
+    if len(absent) == len(needed):
+        print(stages.evaluation(_load(a)))
+        return
+    if absent:
+        raise DfdmError(f"{', '.join(absent)} must be given too to measure; without any of them the table is printed")
+    stages.evaluate(_load(a), a.model, pair_of(*a.pair), a.tracks, a.masters, a.checkpoint, a.out)
 
 
 def _original(a: argparse.Namespace) -> None:

@@ -157,10 +157,19 @@ class RenderConfig(Section):
     mask_threshold: Annotated[float, Field(ge=0, lt=50)] = 4.0  # per cent
     erosion: Annotated[float, Field(ge=-50, le=50)] = 0.0  # per cent of the mask's size
     edge: Annotated[float, Field(ge=0, lt=0.25)] = 0.0  # share of the crop over which the mask fades out at its edges
-    color: Literal["avg", "none"] = "avg"
+    color: Literal["avg", "reinhard", "histogram", "none"] = "avg"  # what of the old face's colours the new one takes
+    blend: Literal["alpha", "seamless"] = "alpha"  # seamless: Poisson, then alpha
     smooth: Annotated[float, Field(ge=0, le=10)] = 0.0  # Gaussian over time on the landmarks, sigma in frames
     batch: Count = 16
     threads: Count = 1
+
+
+class EvaluateConfig(Section):
+    """How good the swaps are, on frames that no training saw (docs/architectures.md, Evaluation)."""
+
+    identity: FileRef | None = None  # dlib's face recognition network; None: identity is not measured
+    frames: Count = 32  # a clip at most: the first of its held-out ones
+    references: Count = 16  # a person's trained faces whose mean embedding stands for the person
 
 
 class EncodeConfig(Section):
@@ -248,6 +257,7 @@ class Config(Section):
     models: dict[str, dict[str, Any] | None] = Field(default=dict.fromkeys(MODELS), min_length=1)
     train: TrainConfig = TrainConfig()
     render: RenderConfig = RenderConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
     encode: EncodeConfig = EncodeConfig()
     crops: CropsConfig = CropsConfig()
     splits: SplitsConfig = SplitsConfig()
@@ -311,7 +321,8 @@ class Config(Section):
                 self.settings(model)
             except ValidationError as error:
                 raise ValueError(f"models.{model}.{_sentence(error)}") from None
-        references = [("faces.predictor", self.faces.predictor)] if self.faces.predictor else []
+        model_files = [("faces.predictor", self.faces.predictor), ("evaluate.identity", self.evaluate.identity)]
+        references = [(where, file) for where, file in model_files if file is not None]
         references += [(f"scene {key}", self.scene(key)) for key in self.scene_keys]
         for where, reference in references:
             if reference.package is not None and reference.package not in self.sources.packages:

@@ -63,6 +63,22 @@ def render_keys(cfg: Config) -> dict[str, Any]:
     return {**cfg.render.model_dump(), "encode": encode_keys(cfg)}
 
 
+def identity_keys(cfg: Config) -> dict[str, str] | None:
+    """The face recognition network, where there is one."""
+    return reference(cfg, cfg.evaluate.identity) if cfg.evaluate.identity else None
+
+
+def evaluate_keys(cfg: Config, model: str) -> dict[str, Any]:
+    """Measuring one model's swaps: the frames, the detector that looks at them, the mask they were rendered with."""
+    return {
+        **cfg.evaluate.model_dump(exclude={"identity"}),
+        "identity": identity_keys(cfg),
+        "held_out": cfg.settings(model).held_out,
+        "faces": faces_keys(cfg),
+        "render": cfg.render.model_dump(),
+    }
+
+
 def crops_keys(cfg: Config) -> dict[str, Any]:
     """Face crops."""
     return cfg.crops.model_dump()

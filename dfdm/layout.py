@@ -26,6 +26,11 @@ class Layout:
         """The record of the landmark predictor's file."""
         return f"{self.results}/sources/predictor.json"
 
+    @property
+    def identity(self) -> str:
+        """The record of the face recognition network's file."""
+        return f"{self.results}/sources/identity.json"
+
     def track(self, scene_key: str) -> str:
         """The face track of a scene."""
         return f"{self.results}/faces/{scene_key}.npz"
@@ -72,6 +77,10 @@ class Layout:
     def attribution(self, crf: int | str, name: str = "scores.json") -> str:
         """A file of the classifier of one quality."""
         return f"{self.results}/attribution/crf{crf}/{name}"
+
+    def evaluation(self, pair: str, model: str) -> str:
+        """How good one training's swaps are."""
+        return f"{self.results}/evaluation/{pair}/{model}.json"
 
     @property
     def report(self) -> str:

@@ -17,6 +17,7 @@ from dfdm.names import REAL
 from dfdm.progress import duration
 from dfdm.report import figures, pictures
 from dfdm.report.clips import chosen_clips, clip_views
+from dfdm.report.evaluation import FIGURES, read_evaluations, table, warnings
 from dfdm.report.results import (
     EncodedVideo,
     Results,
@@ -58,6 +59,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
     found = read_results(cfg, results)
     missing = list(found.missing)
     scores = read_scores(cfg, results, missing)
+    evaluations = read_evaluations(cfg, results, missing)
     clips = list(clip_views(cfg, found))
     page = _template().render(
         cfg=cfg,
@@ -71,6 +73,9 @@ def build(cfg: Config, results: Path, out: Path) -> None:
         scores=scores,
         verdict=verdict(scores),
         learning=_learning(scores),
+        quality=table(evaluations),
+        quality_warnings=warnings(evaluations),
+        figures=FIGURES,
         trainings=[_training(cfg, found, pair) for pair in _shown_pairs(cfg)],
         pair_count=len(cfg.pairs),
         tracks=found.tracks,

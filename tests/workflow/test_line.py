@@ -116,6 +116,23 @@ def test_scores_name_their_interval_and_the_report_exists(line: Path) -> None:
     assert "SYNTHETIC" in (line / "report.html").read_text()
 
 
+def test_each_training_is_measured_on_frames_it_never_saw(line: Path, project: Path, small: Small) -> None:
+    for model in ("faceswap", "dfaker"):
+        found = read_json(line / f"evaluation/id0_id1/{model}.json")
+        assert (found["reconstruction"]["id0"]["frames"], found["reconstruction"]["id1"]["frames"]) == (9, 4)
+        (swap,) = found["swaps"]  # one direction is rendered
+        assert (swap["video_id"], swap["face_id"], len(swap["clips"]), swap["frames"]) == ("id0", "id1", 3, 9)
+        assert swap["identity"]["to_video"] > 0
+        assert swap["flicker"] > 0
+        assert set(found["computed_on"]["masters"]) == {f"{clip}_{model}.mp4" for clip in swap["clips"]}
+    table = subprocess.run(
+        ["dfdm", "evaluate", "--config", small()], cwd=project, capture_output=True, text=True, check=True
+    )
+    assert re.search(r"^dfaker +mean +9 ", table.stdout, re.MULTILINE)
+    assert "faceswap" in table.stdout
+    assert "undertrained" in table.stdout  # six iterations
+
+
 def test_a_second_run_finds_nothing_to_do(line: Path, snakemake: Snakemake, small: Small) -> None:
     assert dry_run(snakemake, small()) == Counter()
 
@@ -139,8 +156,9 @@ def test_deleting_an_output_reruns_it_and_what_depends_on_it(line: Path, snakema
         ({"train__threads": 1, "encode__threads": 1}, Counter()),  # as before, now given
         (
             {"render__mask_blur": 5.0},
-            Counter(render=6, encode=6, crops=12, manifest=3, classify=2, page=1, all=1),
+            Counter(render=6, evaluate=2, encode=6, crops=12, manifest=3, classify=2, page=1, all=1),
         ),
+        ({"evaluate__frames": 2}, Counter(evaluate=2, page=1, all=1)),
         ({"attribution__lr": 0.002}, Counter(classify=2, page=1, all=1)),
         ({"crops__margin": 0.5}, Counter(crops=18, classify=2, page=1, all=1)),
     ],

@@ -158,6 +158,11 @@ def scores_files():
     return [layout.attribution(crf) for crf in cfg.qualities]
 
 
+def evaluation_files():
+    """How good the swaps of every pair and model are."""
+    return [layout.evaluation(pair, model) for pair in cfg.pairs for model in MODELS]
+
+
 def signed(function):
     """Keep a function's signature with it: Snakemake asks for it several times a job, 16,000 jobs at full size."""
     function.__signature__ = inspect.signature(function)

@@ -11,6 +11,7 @@ rule page:
         tracks=[layout.track(scene.scene_key) for scene in originals_of(cfg)],
         trainings=training_files(),
         curves=[layout.attribution(crf, "log.csv") for crf in cfg.qualities],
+        evaluation=evaluation_files(),
     output:
         report(
             layout.report,
