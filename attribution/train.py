@@ -59,10 +59,8 @@ class Trainer:
         weights = Path(settings.weights).expanduser() if settings.weights else None
         if weights is None:
             print("attribution: no ImageNet weights given, the network starts random", file=sys.stderr)
-        model = models.build(settings.model, classes, settings.depth, settings.clip, weights).to(device)
-        self.model: nn.Module = model
-        if settings.channels_last:
-            self.model = model.to(memory_format=torch.channels_last)
+        model = models.build(settings.model, classes, settings.depth, settings.clip, weights, settings.options)
+        self.model: nn.Module = models.place(model, device, settings.channels_last)
         self.optimizer = torch.optim.SGD(
             self.model.parameters(),
             settings.lr,

@@ -215,7 +215,8 @@ class AttributionConfig(Section):
     """The classifier (docs/attribution.md)."""
 
     model: str = "dma_sta"
-    depth: Literal[18, 34, 50, 101] = 50
+    depth: Literal[18, 34, 50, 101] = 50  # of the models that are ResNets; others do not look at it
+    options: dict[str, Any] = {}  # what only this model has (attribution/models/<model>.py, build)
     split: Literal["scene", "identity"] = "scene"
     resize: Count = 256  # shorter side before the centre crop
     size: Count = 224
@@ -229,7 +230,7 @@ class AttributionConfig(Section):
     gamma: Share = 0.1
     momentum: Share = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    weights: str | None = None  # ImageNet weights (torchvision's V1 file)
+    weights: str | None = None  # pretrained weights (torchvision's file for this model)
     threads: Count = 2
     amp: Switch = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
     channels_last: Switch = True
@@ -344,12 +345,19 @@ class Config(Section):
             raise ValueError("faces.weights: the detector 'face_alignment' needs the folder of its weights")
 
     def _check_splits(self) -> None:
+        from attribution.models import check_options
         from attribution.models import names as known_classifiers
 
         if self.attribution.model not in known_classifiers():
             raise ValueError(
                 f"attribution.model: '{self.attribution.model}' is unknown; known are {', '.join(known_classifiers())}"
             )
+        if self.attribution.options:
+            chosen = self.attribution
+            try:
+                check_options(chosen.model, chosen.depth, chosen.clip, chosen.options)
+            except DfdmError as error:
+                raise ValueError(str(error)) from None
         if getattr(self.splits, self.attribution.split) is None:
             raise ValueError(
                 f"attribution.split is '{self.attribution.split}', but splits.{self.attribution.split} is null"
