@@ -30,6 +30,7 @@ def _all_jobs(cfg: Config) -> Iterator[Job]:
     """Every job that makes a file."""
     at = Layout(cfg.results)
     yield Job("predictor", (at.predictor,))
+    yield Job("identity", (at.identity,))
     for key in cfg.scene_keys:
         yield Job("source", (at.source(key),), scene=key)
         yield Job("track", (at.track(key),), (at.source(key), at.predictor), scene=key)
@@ -39,6 +40,9 @@ def _all_jobs(cfg: Config) -> Iterator[Job]:
         for model in cfg.models:
             beside = (at.training_file(pair, model, name) for name in ("loss.csv", "preview.png"))
             yield Job(f"train_{model}", (at.checkpoint(pair, model), *beside), tracks, pair=pair, model=model)
+            masters = (at.video(clip.clip, model, 0) for clip in cfg.clips if clip.pair == tuple(people))
+            needs = (*tracks, at.checkpoint(pair, model), *masters, at.identity, at.predictor)
+            yield Job("evaluate", (at.evaluation(pair, model),), needs, pair=pair, model=model)
     swaps = [(clip.clip, clip.video_id, clip.scene, clip.pair, model) for clip in cfg.clips for model in cfg.models]
     for name in originals_of(cfg):
         swaps.append((name.clip, name.video_id, name.scene, None, REAL))
@@ -65,7 +69,12 @@ def _all_jobs(cfg: Config) -> Iterator[Job]:
         crops = tuple(at.crops(v.name.clip, v.name.model, v.crf) for v in swapped)
         yield Job("classify", made, (at.manifest(f"crf{crf}"), *crops), crf=crf)
     videos = tuple(at.video(v.name.clip, v.name.model, v.crf) for v in videos_of(cfg, "dataset"))
-    yield Job("page", (at.report,), (at.manifest("dataset"), *videos, *map(at.attribution, cfg.qualities)))
+    shown = (*map(at.attribution, cfg.qualities), *_evaluations(cfg, at))
+    yield Job("page", (at.report,), (at.manifest("dataset"), *videos, *shown))
+
+
+def _evaluations(cfg: Config, at: Layout) -> tuple[str, ...]:
+    return tuple(at.evaluation(pair, model) for pair in cfg.pairs for model in cfg.models)
 
 
 def _wanted(cfg: Config, target: str) -> tuple[str, ...]:
@@ -75,6 +84,7 @@ def _wanted(cfg: Config, target: str) -> tuple[str, ...]:
     named = {
         "faces": tuple(map(at.track, cfg.scene_keys)),
         "attribution": scores,
+        "evaluation": _evaluations(cfg, at),
         "report": (at.report,),
         **{f"attribution_crf{crf}": (at.attribution(crf),) for crf in cfg.qualities},
     }

@@ -20,6 +20,10 @@ from dfdm.rates import Rates
 
 FRAMES, SIZE = 390, (944, 500)  # assumed of a scene: about the mean of Celeb-DF's real videos
 _ON_GPU = ("train", "render", "classify")
+_ORDER = (
+    *("source", "predictor", "identity", "track", "train", "render", "original", "evaluate", "encode", "crops"),
+    *("manifest", "classify", "page", "target"),
+)
 _STATE_BYTES = 12  # a weight's: itself and Adam's two means, float32
 
 
@@ -126,6 +130,9 @@ def features(cfg: Config, job: Job, sizes: Sizes) -> dict[str, float]:
     if stage == "render":
         gmac = costs.multiply_adds(job.model, cfg.settings(job.model).width) * frames / 1e9
         return {"job": 1, "mpx": mpx, "gmac": gmac}
+    if stage == "evaluate":
+        shown = (sizes[clip.scene_key] for clip in cfg.clips if "_".join(clip.pair or ()) == job.pair)
+        return {"job": 1, "mpx": sum(frames * pixels for frames, pixels in shown) / 1e6}
     if stage == "classify":
         return {"job": 1, "gmac": _classifier_gmac(cfg)}
     return {"job": 1, "mpx": mpx} if job.scene else {"job": 1, "files": len(job.needs)}
@@ -183,8 +190,7 @@ def make(cfg: Config, target: str = "all", rates: Rates | None = None, assumed: 
             states += settings.keep * _STATE_BYTES * costs.parameters(job.model, settings.width)
         videos = stage in ("render", "original", "encode")
         parts[stage, job.model, job.crf].add(id(job) in left, videos, size, core_seconds(stage, work, rates), gpu)
-    order = ("source", "predictor", "track", "train", "render", "original", "encode", "crops", "manifest", "classify")
-    ranked = {stage: place for place, stage in enumerate((*order, "page", "target"))}
+    ranked = {stage: place for place, stage in enumerate(_ORDER)}
     ordered = dict(sorted(parts.items(), key=lambda item: ranked[item[0][0]]))
     swaps = sum(cost.videos for (_, model, _), cost in parts.items() if model != REAL)
     return Plan(

@@ -206,6 +206,7 @@ def evaluate(
     out: Path,
 ) -> None:
     """Measure how good one training's swaps are, from their crf 0 masters, on frames it never saw."""
+    devices.take(cfg.device)
     from dfdm.media.identity import Embedder
     from dfdm.training import resolve_device
     from generators.checkpoint import load

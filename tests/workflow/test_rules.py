@@ -16,7 +16,7 @@ from dfdm.names import REAL
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = load(ROOT / "config.yaml")
 LAYOUT = Layout(CONFIG.results)
-STAGES = ["faces", "attribution", *(f"attribution_crf{crf}" for crf in CONFIG.qualities), "report", "all"]
+STAGES = ["faces", "attribution", *(f"attribution_crf{crf}" for crf in CONFIG.qualities), "evaluation", "report", "all"]
 TARGETS = [*targets(CONFIG), *STAGES]
 Jobs = set[tuple[str, ...]]
 
@@ -66,6 +66,12 @@ def expected_jobs(cfg: Config, target: str) -> Jobs:
         return {("faces",), *faces}
     if target == "all":
         return {("all",)} | (expected_jobs(cfg, "report") | expected_jobs(cfg, "dataset")) - {("report",), ("dataset",)}
+    if target == "evaluation":
+        jobs = {("evaluation",), ("identity",), *faces}
+        for pair in cfg.pairs:
+            jobs |= {(rule, pair) for rule in (f"train_{model}" for model in cfg.models)}
+            jobs |= {("evaluate", pair, model) for model in cfg.models}
+        return jobs | {("render", clip.clip, model) for clip in cfg.clips for model in cfg.models}
     everything = stage in ("dataset", "attribution", "report")
     models = list(cfg.models) if everything or stage.startswith("crf") else models_of(target)
     qualities = qualities_of(target)
@@ -82,7 +88,7 @@ def expected_jobs(cfg: Config, target: str) -> Jobs:
     if stage in ("attribution", "report"):
         jobs |= {("manifest", f"crf{crf}") for crf in qualities} | {("classify", str(crf)) for crf in qualities}
     if stage == "report":
-        jobs |= {("page",)}
+        jobs |= {("page",)} | expected_jobs(cfg, "evaluation") - {("evaluation",)}
     return jobs
 
 

@@ -28,6 +28,7 @@ rule evaluate:
     resources:
         mem_mb=megabytes(2500),
         runtime=minutes(60),
+        gpu=GPUS,
     params:
         settings=lambda wildcards: keys.evaluate_keys(cfg, wildcards.model),
         people=lambda wildcards: wildcards.pair.replace("_", " "),
@@ -41,3 +42,5 @@ rule evaluate:
 rule evaluation:
     input:
         evaluation_files(),
+    message:
+        "evaluation: done"
