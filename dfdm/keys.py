@@ -9,7 +9,9 @@ from typing import Any
 
 from dfdm.config import Config, FileRef
 
-_NOT_BYTES_TRAIN = {"save_every", "preview_every", "keep"}
+# on_nan and save_every decide where a training that went astray goes on, so they change the bytes of such a one
+# alone; they stay out, so that setting on_nan after a failure goes on from the state at hand.
+_NOT_BYTES_TRAIN = {"save_every", "preview_every", "keep", "keep_finished", "on_nan", "workers"}
 
 
 def reference(cfg: Config, file: FileRef) -> dict[str, str]:
@@ -40,8 +42,12 @@ def train_keys(cfg: Config, model: str) -> dict[str, Any]:
 
 
 def state_keys(cfg: Config, model: str) -> dict[str, Any]:
-    """One model's resumable state: at a constant rate more iterations go on from the same state."""
+    """One model's resumable state: at a constant rate more iterations go on from the same state.
+
+    `start_from` counts by the file's content, which the stage adds, not by where it lies.
+    """
     keys = train_keys(cfg, model)
+    del keys["start_from"]
     if not keys["decay"]:
         del keys["iterations"]
     return keys

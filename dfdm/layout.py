@@ -65,6 +65,11 @@ class Layout:
         """The crops of an encoded video."""
         return f"{self.crops_root}/crf{crf}/{model}/{clip}_{model}.safetensors"
 
+    def encoded(self, video: "Encoded") -> tuple[str, str, str]:
+        """The files of an encoded video: itself, its sidecar and its crops."""
+        where = (video.name.clip, video.name.model, video.crf)
+        return self.video(*where), self.sidecar(*where), self.crops(*where)
+
     def manifest(self, target: str) -> str:
         """The manifest of a target; the CSV lies beside."""
         return f"{self.results}/manifests/{target}.parquet"
@@ -88,7 +93,17 @@ class Layout:
 
     def benchmark(self, *parts: str) -> str:
         """Snakemake's time and memory figures of a job."""
-        return f"{self.results}/benchmarks/{'/'.join(parts)}.tsv"
+        return f"{self.benchmarks}/{'/'.join(parts)}.tsv"
+
+    @property
+    def benchmarks(self) -> str:
+        """The folder of the benchmarks, a folder a stage."""
+        return f"{self.results}/benchmarks"
+
+
+def stage_of(benchmark: str | None) -> str | None:
+    """The stage that a rule belongs to: the folder of its benchmarks; None without one."""
+    return None if benchmark is None else str(benchmark).rpartition("benchmarks/")[2].partition("/")[0]
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """The stages, one function each: values and paths in, files out; what the commands and so the rules call.
 
-torch is imported only inside the stages that need it, so that the others start in a third of a second.
+torch is imported only inside the stages that need it, so that the others start in a third of a second; before it,
+those stages take a GPU where there is one.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dfdm import __version__, keys, sources
+from dfdm import __version__, devices, keys, sources
 from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.files import digest, read_json, sha256, write_json
@@ -58,7 +59,10 @@ def faces(cfg: Config, record_file: Path, out: Path) -> None:
     from dfdm.media.tracks import track_faces
 
     record = _record(record_file)
-    settings, detector = cfg.faces, _detector(cfg)
+    settings = cfg.faces
+    if settings.detector == "face_alignment":  # the one that computes with torch
+        devices.take(cfg.device)
+    detector = _detector(cfg)
     planes = read_planes(_video_of(cfg, record), record)
     frames = (
         yuv_to_rgb(frame, record.matrix, record.full_range)
@@ -89,6 +93,7 @@ def _detector(cfg: Config) -> "Detector":
 
 def train(cfg: Config, model: str, pair: tuple[str, str], tracks: list[Path], out: Path) -> None:
     """Train one autoencoder on the scenes of two people; loss.csv and preview.png are written beside `out`."""
+    devices.take(cfg.device)
     from generators.train import train as train_autoencoder
 
     if model not in cfg.models:
@@ -100,8 +105,12 @@ def train(cfg: Config, model: str, pair: tuple[str, str], tracks: list[Path], ou
         if person not in by_person:
             raise DfdmError(f"the track of {track.record.scene_key} shows none of {' and '.join(pair)}; leave it out")
         by_person[person].append((_video_of(cfg, track.record), track))
+    start = cfg.settings(model).start_file(model, pair)
+    if start and not start.is_file():
+        raise DfdmError(f"train.start_from: {start} is no file; mend the path or remove the key")
     made_of = {"version": __version__, "keys": keys.state_keys(cfg, model), "pair": pair}
-    key = digest({**made_of, "tracks": [sha256(path) for path in tracks]})
+    read = {"tracks": [sha256(path) for path in tracks], "start_from": sha256(start) if start else None}
+    key = digest({**made_of, **read})
     state_dir = Path(cfg.state_dir or Path(cfg.results) / "state")
     train_autoencoder(
         model=model,
@@ -119,6 +128,7 @@ def train(cfg: Config, model: str, pair: tuple[str, str], tracks: list[Path], ou
 
 def render(cfg: Config, track_file: Path, checkpoint: Path, out: Path) -> None:
     """Render a swap into its crf 0 master, with sidecar; the video's name says whose face to show."""
+    devices.take(cfg.device)
     import torch
 
     from dfdm.training import resolve_device
@@ -261,20 +271,24 @@ def crops(cfg: Config, video: Path, track_file: Path, out: Path) -> None:
     write_crops(out, video, track, cfg.crops.margin, cfg.crops.smooth, about)
 
 
-def manifest(cfg: Config, target: str, out: Path) -> None:
-    """Merge the sidecars of a target's videos."""
+def manifest(cfg: Config, target: str, out: Path, results: Path | None = None) -> None:
+    """Merge the sidecars of a target's videos; `results`: where they lie, None for the config's folder."""
     from dfdm.dataset.manifest import build_manifest, write_manifest
 
-    table = build_manifest(cfg, target)
+    table = build_manifest(cfg, target, results or Path(cfg.results))
     write_manifest(table, out)
     print(f"{target}: {len(table)} videos, {table['bytes'].sum() / 1e6:.1f} MB")
 
 
-def attribution(cfg: Config, crf: int, manifest_file: Path, out: Path) -> None:
-    """Train, choose and score the classifier of one quality; its files go into the folder `out`."""
+def attribution(cfg: Config, crf: int, manifest_file: Path, out: Path, results: Path | None = None) -> None:
+    """Train, choose and score the classifier of one quality; its files go into the folder `out`.
+
+    `results`: where the crops lie, None for the config's folder.
+    """
+    devices.take(cfg.device)
     from attribution.run import run
 
-    layout = Layout(cfg.results)
+    layout = Layout(str(results or cfg.results))
     weights = cfg.attribution.weights and sha256(cfg.attribution.weights)
     run(
         manifest=manifest_file,
@@ -292,11 +306,11 @@ def attribution(cfg: Config, crf: int, manifest_file: Path, out: Path) -> None:
     )
 
 
-def report(cfg: Config, out: Path) -> None:
-    """Build the report from what the results folder holds."""
+def report(cfg: Config, out: Path, results: Path | None = None) -> None:
+    """Build the report from what the results folder holds; `results`: that folder, None for the config's."""
     from dfdm.report.build import build
 
-    build(cfg, Path(cfg.results), out)
+    build(cfg, results or Path(cfg.results), out)
 
 
 def scores(cfg: Config) -> str:

@@ -39,12 +39,13 @@ COLUMNS = [
 ]
 
 
-def build_manifest(cfg: Config, target: str) -> pd.DataFrame:
-    """The rows of a target's videos; `path` is relative to the dataset folder, `crops` to the crops folder.
+def build_manifest(cfg: Config, target: str, results: Path) -> pd.DataFrame:
+    """The rows of a target's videos below a results folder.
 
+    `path` is relative to the dataset folder, `crops` to the crops folder.
     Raises DfdmError when a sidecar is missing or is another video's, or when a part of a split is empty.
     """
-    layout = Layout(cfg.results)
+    layout = Layout(str(results))
     videos = videos_of(cfg, target)
     rows: list[dict[str, Any]] = []
     for video in videos:

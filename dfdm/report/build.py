@@ -14,6 +14,7 @@ from dfdm.errors import DfdmError
 from dfdm.files import atomic
 from dfdm.layout import videos_of
 from dfdm.names import REAL
+from dfdm.progress import duration
 from dfdm.report import figures, pictures
 from dfdm.report.clips import chosen_clips, clip_views
 from dfdm.report.evaluation import FIGURES, read_evaluations, table, warnings
@@ -202,13 +203,3 @@ def listed(words: list[str]) -> str:
 def percent(share: float | None) -> str:
     """A share as a whole per cent; a dash for None."""
     return "–" if share is None else f"{100 * share:.0f} %"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: `48 s`, `2 min 13 s`, `3 h 02 min`."""
-    total = round(seconds)
-    if total < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{total} s"
-    if total < 3600:
-        return f"{total // 60} min {total % 60:02d} s"
-    return f"{total // 3600} h {total % 3600 // 60:02d} min"

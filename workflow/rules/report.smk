@@ -1,14 +1,24 @@
 rule page:
     input:
         manifest=layout.manifest("dataset"),
-        videos=[
-            layout.video(v.name.clip, v.name.model, v.crf)
+        videos=all_videos,
+        scores=scores_files(),
+        # read where they lie, beside the manifest: named so that a storage brings them
+        sidecars=[
+            layout.sidecar(v.name.clip, v.name.model, v.crf)
             for v in videos_of(cfg, "dataset")
         ],
-        scores=scores_files(),
+        tracks=[layout.track(scene.scene_key) for scene in originals_of(cfg)],
+        trainings=training_files(),
+        curves=[layout.attribution(crf, "log.csv") for crf in cfg.qualities],
         evaluation=evaluation_files(),
     output:
-        layout.report,
+        report(
+            layout.report,
+            caption="../report/page.rst",
+            category="Report",
+            labels={"page": "scores, clips, trainings, times"},
+        ),
     log:
         layout.log("report"),
     benchmark:
@@ -24,9 +34,12 @@ rule page:
     message:
         "report: {output}"
     shell:
-        "dfdm report --out {output:q} >{log:q} 2>&1"
+        'dfdm report --results "$(dirname "$(dirname {input.manifest:q})")" '
+        "--out {output:q} >{log:q} 2>&1"
 
 
 rule report:
     input:
         layout.report,
+    message:
+        "report: done"

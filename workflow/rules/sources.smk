@@ -26,6 +26,7 @@ rule predictor:
         layout.log("sources", "predictor"),
     benchmark:
         layout.benchmark("predictor", "predictor")
+    retries: 0
     conda:
         "../../envs/media.yaml"
     params:
@@ -64,11 +65,12 @@ rule track:
     benchmark:
         layout.benchmark("faces", "{scene}")
     conda:
-        "../../envs/media.yaml"
+        "../../envs/torch.yaml" if FACES_BY_TORCH else "../../envs/media.yaml"
     threads: 1
     resources:
         mem_mb=megabytes(1500),
         runtime=minutes(60),
+        gpu=GPUS if FACES_BY_TORCH else 0,
     params:
         settings=keys.faces_keys(cfg),
     message:
@@ -80,3 +82,5 @@ rule track:
 rule faces:
     input:
         [layout.track(key) for key in cfg.scene_keys],
+    message:
+        "faces: done"
