@@ -113,7 +113,7 @@ def _cell(value: Any) -> str:
 
 def parse(words: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.split(":", 1)[1].strip())  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.split(":", 1)[1].strip())
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
     parser.add_argument("--config", default="config.yaml", help="whose demo settings and clip are used")
     parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=config.MODELS, metavar="MODEL")

@@ -67,7 +67,7 @@ class PlainAutoencoder(nn.Module):
             return max(1, round(count * width))
 
         counts = [3, *map(scaled, downs)]
-        encoder = [down(inputs, outputs) for inputs, outputs in pairwise(counts)]
+        encoder: list[nn.Module] = [down(inputs, outputs) for inputs, outputs in pairwise(counts)]
         code = scaled(channels)
 
         def between() -> list[nn.Module]:
@@ -111,7 +111,7 @@ def take_weights(plain: PlainAutoencoder, ours: Autoencoder) -> None:
     """Give the plain model the weights of one of ours: channels come first there, and last here."""
     kinds = (nn.Conv2d, nn.Linear)
     targets = [module for module in plain.modules() if isinstance(module, kinds)]
-    sources: list[tuple[nn.Module, str]] = []
+    sources: list[tuple[nn.Conv2d | nn.Linear, str]] = []
     for module in ours.modules():
         if isinstance(module, C | U):
             sources.append((module.conv, type(module).__name__))
@@ -124,6 +124,8 @@ def take_weights(plain: PlainAutoencoder, ours: Autoencoder) -> None:
         raise ValueError(f"{len(sources)} layers do not fit {len(targets)}")
     for target, (source, kind) in zip(targets, sources):
         target.weight.copy_(channels_first(source.weight, kind, plain).reshape(target.weight.shape))
+        assert target.bias is not None
+        assert source.bias is not None
         target.bias.copy_(channels_first(source.bias, kind, plain).reshape(target.bias.shape))
 
 
@@ -131,7 +133,7 @@ def channels_first(value: Tensor, kind: str, plain: PlainAutoencoder) -> Tensor:
     """A weight or bias with the order of channels that PixelShuffle, Flatten and Unflatten have."""
     if kind == "U":  # (block, channel, ...) -> (channel, block, ...)
         return value.unflatten(0, (4, -1)).transpose(0, 1)
-    size = next(m for m in plain.modules() if isinstance(m, nn.Unflatten)).unflattened_size[1]  # type: ignore[index]
+    size = next(m for m in plain.modules() if isinstance(m, nn.Unflatten)).unflattened_size[1]
     if kind == "D2":  # (row, column, channel, ...) -> (channel, row, column, ...)
         return value.unflatten(0, (size, size, -1)).movedim(2, 0)
     if kind == "D" and value.dim() == 2:
@@ -239,7 +241,7 @@ class PlainAugmenter:
         for plane, jitter in zip(np.meshgrid(points, points), noise):
             moved = cv2.resize((plane + jitter).astype(np.float32), (big, big))
             maps.append(moved[edge : edge + self.size, edge : edge + self.size])
-        return cv2.remap(face, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        return cv2.remap(face, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
     @staticmethod
     def resize(image: np.ndarray, size: int) -> np.ndarray:

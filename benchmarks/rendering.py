@@ -77,7 +77,8 @@ def render_row(name: str, width: float, cfg: Config, clip: tuple[Path, FaceTrack
             for _ in read_planes(path, record):
                 pass
 
-        inference(), encode_and_check()
+        inference()
+        encode_and_check()
         runs = {"whole": whole, "inference": inference, "decode": decode, "encode": encode_and_check, "check": check}
         taken = in_turn(runs, budget, least=1)
     taken["encode"] = [both - again for both, again in zip(taken["encode"], taken["check"])]

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 
@@ -14,7 +14,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def in_turn(
-    runs: dict[str, Callable[[], object]], budget: float, least: int = 1, most: int = 9
+    runs: Mapping[str, Callable[[], object]], budget: float, least: int = 1, most: int = 9
 ) -> dict[str, list[float]]:
     """Seconds of each contender, called in turn, as many rounds as fit into `budget` seconds, at least `least`."""
     found: dict[str, list[float]] = {name: [] for name in runs}

@@ -176,7 +176,8 @@ def augment_row(name: str, settings: TrainConfig, budget: float) -> dict[str, An
         for offset in range(8):
             one_by_one(faces[:count], masks[:count], np.random.default_rng(iteration + offset))
 
-    ours(), theirs()
+    ours()
+    theirs()
     taken = in_turn({"ours": ours, "opencv": theirs}, budget, least=3)
     per = {kind: statistics.median(values) / 8 for kind, values in taken.items()}
     return {

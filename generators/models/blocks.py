@@ -51,7 +51,7 @@ class Conv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, inputs, H, W] -> [N, outputs, H', W']."""
-        (kernel, _), (stride, _), (pad, _) = self.kernel_size, self.stride, self.padding  # type: ignore[misc]
+        kernel, stride, pad = self.kernel_size[0], self.stride[0], int(self.padding[0])
         high, wide = ((size + 2 * pad - kernel) // stride + 1 for size in x.shape[2:])
         if x.device.type != "cpu" or high * wide > self.FEW or not self.weight.is_contiguous(memory_format=LAST):
             return super().forward(x)
