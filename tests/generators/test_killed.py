@@ -151,7 +151,9 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(project, whole, tm
 
 @pytest.mark.slow
 def test_killed_twenty_times_at_random_moments_it_ends_with_the_same_bytes(project, whole, tmp_path):
-    kill_at_random(project, whole[0], tmp_path, 20, project.start, 8 + whole[1])
+    start = time.monotonic()
+    ended(project.start(tmp_path / "timed"))
+    kill_at_random(project, whole[0], tmp_path, 20, project.start, time.monotonic() - start)
 
 
 WRITES = {"state": ("results/state/*", ".state_000000014.{}.tmp.pt"), "model": ("out", ".model.{}.tmp.safetensors")}
