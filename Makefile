@@ -8,7 +8,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-all lint types setup clean
+.PHONY: help demo bench test test-all lint types setup clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ test: $(READY) lint types ## lint, types and every test that needs no root; 10 m
 
 test-all: $(READY) lint types ## also the slow tests; DFDM_TEST_SLURM=1: on a real Slurm too (root)
 	DFDM_OFFLINE=1 pytest -q -m "slow or not slow"
+
+bench: $(READY) ## every speed and memory figure, measured on this machine; about 6 minutes
+	python -m benchmarks --json results/benchmarks.json
 
 lint: $(READY) ## ruff, snakefmt, snakemake --lint
 	ruff check --quiet .

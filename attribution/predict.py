@@ -58,13 +58,11 @@ def load(path: Path, device: torch.device) -> Trained:
             about = json.loads((file.metadata() or {})["dfdm"])
         tensors = load_file(path)
         settings, classes = AttributionConfig.model_validate(about["settings"]), list(about["classes"])
-        model = models.build(settings.model, len(classes), settings.depth, settings.clip)
+        model = models.build(settings.model, len(classes), settings.depth, settings.clip, None, settings.options)
         model.load_state_dict(tensors)
     except FileNotFoundError:
         raise DfdmError(f"{path} does not exist; train the classifier first") from None
-    except (safetensors.SafetensorError, KeyError, ImportError, RuntimeError, TypeError, ValueError) as error:
+    except (safetensors.SafetensorError, DfdmError, KeyError, RuntimeError, TypeError, ValueError) as error:
         told = " ".join(str(error).split())[:200]
         raise DfdmError(f"{path} is no classifier of this pipeline ({told}); train it again") from None
-    if settings.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    return Trained(model.to(device).eval(), classes, settings, about)
+    return Trained(models.place(model, device, settings.channels_last).eval(), classes, settings, about)

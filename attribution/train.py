@@ -6,14 +6,12 @@ through the whole training, and the test part is not read here.
 
 import csv
 import io
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,12 +20,14 @@ from attribution.clips import Clips, normalise
 from attribution.predict import video_logits
 from dfdm.config import AttributionConfig
 from dfdm.files import atomic
+from dfdm.tensorfile import write_tensors
 from dfdm.training import (
     Interrupt,
     Progress,
     StateFolder,
     autocast,
     check_finite,
+    check_weights,
     grad_scaler,
     resolve_device,
     set_deterministic,
@@ -59,10 +59,8 @@ class Trainer:
         weights = Path(settings.weights).expanduser() if settings.weights else None
         if weights is None:
             print("attribution: no ImageNet weights given, the network starts random", file=sys.stderr)
-        model = models.build(settings.model, classes, settings.depth, settings.clip, weights).to(device)
-        self.model: nn.Module = model
-        if settings.channels_last:
-            self.model = model.to(memory_format=torch.channels_last)
+        model = models.build(settings.model, classes, settings.depth, settings.clip, weights, settings.options)
+        self.model: nn.Module = models.place(model, device, settings.channels_last)
         self.optimizer = torch.optim.SGD(
             self.model.parameters(),
             settings.lr,
@@ -80,7 +78,8 @@ class Trainer:
         self.best_tensors: dict[str, Tensor] = {}
 
     def state(self) -> dict[str, Any]:
-        """Everything that the rest of the training depends on."""
+        """Everything that the rest of the training depends on; weights that are no numbers stop the training."""
+        check_weights(self.model, f"attribution, step {self.step}")
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -194,9 +193,8 @@ def train(
         "settings": settings.model_dump(exclude={"save_every"}),
     }
     about |= {"epoch": best.epoch, "validation_accuracy": best.accuracy, "validation_loss": best.loss}
-    with atomic(out / "model.safetensors") as path:
-        tensors = {name: value.contiguous() for name, value in trainer.best_tensors.items()}
-        save_file(tensors, path, metadata={"dfdm": json.dumps(about, sort_keys=True)})  # one entry: their order varies
+    tensors = {name: value.contiguous().numpy() for name, value in trainer.best_tensors.items()}
+    write_tensors(out / "model.safetensors", tensors, about)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -128,14 +128,24 @@ class TrainConfig(Section):
     clahe_chance: Share = 0.5
     warp_sigma: Share | None = None  # spread of the warp grid, a share of the face; None: 5/256, at 384 5/384
     held_out: BelowOne = 0.1  # last share of a scene's frames with a face, never trained on
-    max_faces: Count = 20_000  # a person; more are sampled evenly over the scenes
+    max_faces: Count = 10_000  # a person; of more, evenly spread ones; what they need in memory: docs/training.md
     threads: Count = 1  # changes the bytes, so it is a config value
+    workers: Count = 1  # threads that prepare batches ahead; changes no bytes. More where a GPU waits for them
     channels_last: Switch = True
     amp: Switch = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
     compile: Switch = False
     save_every: Count = 250
     preview_every: Count = 1000
     keep: Count = 2  # states kept
+    keep_finished: Switch = True  # the newest state after the model is written; raising iterations goes on from it
+    on_nan: Literal["stop", "rollback"] = "stop"  # at a loss that is no number or explodes; docs/training.md
+    start_from: str | None = None  # model.safetensors or state_*.pt to begin with; {pair} and {model} are filled in
+
+    def start_file(self, model: str, pair: tuple[str, str]) -> Path | None:
+        """The file whose weights this training begins with, None where it begins from the seed."""
+        if self.start_from is None:
+            return None
+        return Path(self.start_from.replace("{model}", model).replace("{pair}", "_".join(pair))).expanduser()
 
 
 class RenderConfig(Section):
@@ -147,10 +157,19 @@ class RenderConfig(Section):
     mask_threshold: Annotated[float, Field(ge=0, lt=50)] = 4.0  # per cent
     erosion: Annotated[float, Field(ge=-50, le=50)] = 0.0  # per cent of the mask's size
     edge: Annotated[float, Field(ge=0, lt=0.25)] = 0.0  # share of the crop over which the mask fades out at its edges
-    color: Literal["avg", "none"] = "avg"
+    color: Literal["avg", "reinhard", "histogram", "none"] = "avg"  # what of the old face's colours the new one takes
+    blend: Literal["alpha", "seamless"] = "alpha"  # seamless: Poisson, then alpha
     smooth: Annotated[float, Field(ge=0, le=10)] = 0.0  # Gaussian over time on the landmarks, sigma in frames
     batch: Count = 16
     threads: Count = 1
+
+
+class EvaluateConfig(Section):
+    """How good the swaps are, on frames that no training saw (docs/architectures.md, Evaluation)."""
+
+    identity: FileRef | None = None  # dlib's face recognition network; None: identity is not measured
+    frames: Count = 32  # a clip at most: the first of its held-out ones
+    references: Count = 16  # a person's trained faces whose mean embedding stands for the person
 
 
 class EncodeConfig(Section):
@@ -196,7 +215,8 @@ class AttributionConfig(Section):
     """The classifier (docs/attribution.md)."""
 
     model: str = "dma_sta"
-    depth: Literal[18, 34, 50, 101] = 50
+    depth: Literal[18, 34, 50, 101] = 50  # of the models that are ResNets; others do not look at it
+    options: dict[str, Any] = {}  # what only this model has (attribution/models/<model>.py, build)
     split: Literal["scene", "identity"] = "scene"
     resize: Count = 256  # shorter side before the centre crop
     size: Count = 224
@@ -210,7 +230,7 @@ class AttributionConfig(Section):
     gamma: Share = 0.1
     momentum: Share = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    weights: str | None = None  # ImageNet weights (torchvision's V1 file)
+    weights: str | None = None  # pretrained weights (torchvision's file for this model)
     threads: Count = 2
     amp: Switch = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
     channels_last: Switch = True
@@ -238,6 +258,7 @@ class Config(Section):
     models: dict[str, dict[str, Any] | None] = Field(default=dict.fromkeys(MODELS), min_length=1)
     train: TrainConfig = TrainConfig()
     render: RenderConfig = RenderConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
     encode: EncodeConfig = EncodeConfig()
     crops: CropsConfig = CropsConfig()
     splits: SplitsConfig = SplitsConfig()
@@ -301,7 +322,8 @@ class Config(Section):
                 self.settings(model)
             except ValidationError as error:
                 raise ValueError(f"models.{model}.{_sentence(error)}") from None
-        references = [("faces.predictor", self.faces.predictor)] if self.faces.predictor else []
+        model_files = [("faces.predictor", self.faces.predictor), ("evaluate.identity", self.evaluate.identity)]
+        references = [(where, file) for where, file in model_files if file is not None]
         references += [(f"scene {key}", self.scene(key)) for key in self.scene_keys]
         for where, reference in references:
             if reference.package is not None and reference.package not in self.sources.packages:
@@ -323,12 +345,19 @@ class Config(Section):
             raise ValueError("faces.weights: the detector 'face_alignment' needs the folder of its weights")
 
     def _check_splits(self) -> None:
+        from attribution.models import check_options
         from attribution.models import names as known_classifiers
 
         if self.attribution.model not in known_classifiers():
             raise ValueError(
                 f"attribution.model: '{self.attribution.model}' is unknown; known are {', '.join(known_classifiers())}"
             )
+        if self.attribution.options:
+            chosen = self.attribution
+            try:
+                check_options(chosen.model, chosen.depth, chosen.clip, chosen.options)
+            except DfdmError as error:
+                raise ValueError(str(error)) from None
         if getattr(self.splits, self.attribution.split) is None:
             raise ValueError(
                 f"attribution.split is '{self.attribution.split}', but splits.{self.attribution.split} is null"
@@ -359,6 +388,14 @@ def _sentence(error: ValidationError) -> str:
         return message
     given = f" (got {first['input']!r})" if not isinstance(first["input"], dict) else ""
     return f"{key}: {message[:1].lower()}{message[1:]}{given}"
+
+
+def train_settings(values: dict[str, Any]) -> TrainConfig:
+    """Training settings from plain values over the defaults; the first fault is one sentence naming its key."""
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise DfdmError(_sentence(error)) from None
 
 
 def load(source: str | Path | dict[str, Any]) -> Config:

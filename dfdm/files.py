@@ -1,5 +1,6 @@
 """Files that are never half written, and hashes of what is in them."""
 
+import errno
 import hashlib
 import json
 import os
@@ -10,23 +11,64 @@ from typing import Any
 
 from dfdm.errors import DfdmError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, quota used up, larger than a file may be
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turn a full disk met in the block into a DfdmError that names `path`."""
+    try:
+        yield
+    except DfdmError:
+        raise
+    except Exception as error:
+        cause: BaseException | None = error  # torch.save hides the system's error behind one of its own
+        while cause is not None and getattr(cause, "errno", None) not in FULL:
+            cause = cause.__cause__ or cause.__context__
+        if not isinstance(cause, OSError):
+            raise
+        raise DfdmError(
+            f"{path} could not be written ({cause.strerror}); what was there before is whole: "
+            "free some space and run again"
+        ) from error
+
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, with the same suffix; rename it to `path` when the block ends well.
 
-    When the block raises, the temporary file is removed and `path` stays as it was.
+    File and folder are flushed to the disk, so that a machine that loses power has the old file or the new one.
+    When the block raises, the temporary file is removed and `path` stays as it was; a full disk is a DfdmError.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            flush(temporary)
+            temporary.replace(path)
+            flush(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Have a file's or folder's content written to the disk itself."""
+    number = os.open(path, os.O_RDONLY)
     try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        os.fsync(number)
+    except OSError as error:
+        if not path.is_dir() or error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems without it
+            raise
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(number)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a killed process left of its attempts to write `path`; for the one process that may write it."""
+    for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):
+        leftover.unlink(missing_ok=True)
 
 
 def sha256(path: str | Path) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 
 from dfdm.config import Config, FileRef
 
-_NOT_BYTES_TRAIN = {"save_every", "preview_every", "keep"}
+# on_nan and save_every decide where a training that went astray goes on, so they change the bytes of such a one
+# alone; they stay out, so that setting on_nan after a failure goes on from the state at hand.
+_NOT_BYTES_TRAIN = {"save_every", "preview_every", "keep", "keep_finished", "on_nan", "workers"}
 
 
 def reference(cfg: Config, file: FileRef) -> dict[str, str]:
@@ -40,8 +42,12 @@ def train_keys(cfg: Config, model: str) -> dict[str, Any]:
 
 
 def state_keys(cfg: Config, model: str) -> dict[str, Any]:
-    """One model's resumable state: at a constant rate more iterations go on from the same state."""
+    """One model's resumable state: at a constant rate more iterations go on from the same state.
+
+    `start_from` counts by the file's content, which the stage adds, not by where it lies.
+    """
     keys = train_keys(cfg, model)
+    del keys["start_from"]
     if not keys["decay"]:
         del keys["iterations"]
     return keys
@@ -55,6 +61,22 @@ def encode_keys(cfg: Config) -> dict[str, Any]:
 def render_keys(cfg: Config) -> dict[str, Any]:
     """Rendering a swap and writing its crf 0 master."""
     return {**cfg.render.model_dump(), "encode": encode_keys(cfg)}
+
+
+def identity_keys(cfg: Config) -> dict[str, str] | None:
+    """The face recognition network, where there is one."""
+    return reference(cfg, cfg.evaluate.identity) if cfg.evaluate.identity else None
+
+
+def evaluate_keys(cfg: Config, model: str) -> dict[str, Any]:
+    """Measuring one model's swaps: the frames, the detector that looks at them, the mask they were rendered with."""
+    return {
+        **cfg.evaluate.model_dump(exclude={"identity"}),
+        "identity": identity_keys(cfg),
+        "held_out": cfg.settings(model).held_out,
+        "faces": faces_keys(cfg),
+        "render": cfg.render.model_dump(),
+    }
 
 
 def crops_keys(cfg: Config) -> dict[str, Any]:

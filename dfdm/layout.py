@@ -26,6 +26,11 @@ class Layout:
         """The record of the landmark predictor's file."""
         return f"{self.results}/sources/predictor.json"
 
+    @property
+    def identity(self) -> str:
+        """The record of the face recognition network's file."""
+        return f"{self.results}/sources/identity.json"
+
     def track(self, scene_key: str) -> str:
         """The face track of a scene."""
         return f"{self.results}/faces/{scene_key}.npz"
@@ -60,6 +65,11 @@ class Layout:
         """The crops of an encoded video."""
         return f"{self.crops_root}/crf{crf}/{model}/{clip}_{model}.safetensors"
 
+    def encoded(self, video: "Encoded") -> tuple[str, str, str]:
+        """The files of an encoded video: itself, its sidecar and its crops."""
+        where = (video.name.clip, video.name.model, video.crf)
+        return self.video(*where), self.sidecar(*where), self.crops(*where)
+
     def manifest(self, target: str) -> str:
         """The manifest of a target; the CSV lies beside."""
         return f"{self.results}/manifests/{target}.parquet"
@@ -67,6 +77,10 @@ class Layout:
     def attribution(self, crf: int | str, name: str = "scores.json") -> str:
         """A file of the classifier of one quality."""
         return f"{self.results}/attribution/crf{crf}/{name}"
+
+    def evaluation(self, pair: str, model: str) -> str:
+        """How good one training's swaps are."""
+        return f"{self.results}/evaluation/{pair}/{model}.json"
 
     @property
     def report(self) -> str:
@@ -79,7 +93,17 @@ class Layout:
 
     def benchmark(self, *parts: str) -> str:
         """Snakemake's time and memory figures of a job."""
-        return f"{self.results}/benchmarks/{'/'.join(parts)}.tsv"
+        return f"{self.benchmarks}/{'/'.join(parts)}.tsv"
+
+    @property
+    def benchmarks(self) -> str:
+        """The folder of the benchmarks, a folder a stage."""
+        return f"{self.results}/benchmarks"
+
+
+def stage_of(benchmark: str | None) -> str | None:
+    """The stage that a rule belongs to: the folder of its benchmarks; None without one."""
+    return None if benchmark is None else str(benchmark).rpartition("benchmarks/")[2].partition("/")[0]
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,24 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
-from tqdm import tqdm
-
 Item = TypeVar("Item")
 EVERY = 15.0  # seconds between two lines where stderr is no terminal
+FIRST = 2.0  # seconds until the first one
 
 
 class Progress:
     """Counts work and shows rate and time left; a context manager.
 
-    On a terminal this is a tqdm bar; elsewhere (a log, a workflow) it prints a line every 15 seconds and
-    at the end.
+    On a terminal this is a tqdm bar; elsewhere (a log, a workflow) it prints a line after two seconds, then
+    every 15, and at the end.
     """
 
     def __init__(self, total: int, what: str, unit: str = "step", initial: int = 0) -> None:
         self.total, self.what, self.unit, self.done = total, what, unit, initial
         self._initial, self._start = initial, time.monotonic()
-        self._shown, self._note = self._start, ""
+        self._shown, self._note = self._start - EVERY + FIRST, ""
+        from tqdm import tqdm
+
         terminal = sys.stderr.isatty()
         self._bar = tqdm(total=total, desc=what, unit=unit, initial=initial, mininterval=0.5) if terminal else None
 
@@ -38,6 +39,8 @@ class Progress:
             self._line()
 
     def _line(self) -> None:
+        from tqdm import tqdm
+
         self._shown = time.monotonic()
         elapsed = self._shown - self._start
         rate = (self.done - self._initial) / max(elapsed, 1e-9)
@@ -61,3 +64,13 @@ def progress(items: Iterable[Item], total: int, what: str, unit: str = "step") -
         for item in items:
             yield item
             shown.update()
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: `48 s`, `2 min 13 s`, `3 h 02 min`."""
+    total = round(seconds)
+    if total < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60:02d} s"
+    return f"{total // 3600} h {total % 3600 // 60:02d} min"

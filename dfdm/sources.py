@@ -18,13 +18,14 @@ from dfdm.errors import DfdmError
 from dfdm.files import atomic, digest, sha256
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
-_PREDICTOR = Package(  # dlib's 68 landmarks, for scanned configs
+_PREDICTOR = Package(  # dlib's 68 landmarks and its recognition network, for scanned configs
     name="face_recognition_models",
     version="0.3.0",
     file="face_recognition_models-0.3.0.tar.gz",
     sha256="b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf",
 )
 _PREDICTOR_MEMBER = "face_recognition_models/models/shape_predictor_68_face_landmarks.dat"
+_IDENTITY_MEMBER = "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat"
 OFFLINE = "DFDM_OFFLINE"  # set: never touch the network
 
 
@@ -134,10 +135,9 @@ def _write(content: IO[bytes], path: Path) -> None:
 
 
 def files_of(cfg: Config) -> list[FileRef]:
-    """Every file that the config names: the scenes' videos and the landmark predictor, each once."""
+    """Every file that the config names, each once: the scenes' videos, landmark predictor, recognition network."""
     files: list[FileRef] = [cfg.scene(key) for key in cfg.scene_keys]
-    if cfg.faces.predictor:
-        files.append(cfg.faces.predictor)
+    files += [file for file in (cfg.faces.predictor, cfg.evaluate.identity) if file is not None]
     return list({(file.path, file.package, file.member): file for file in files}.values())
 
 
@@ -190,6 +190,7 @@ def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
         },
         "swaps": swaps,
         "faces": {"predictor": {"package": _PREDICTOR.name, "member": _PREDICTOR_MEMBER}},
+        "evaluate": {"identity": {"package": _PREDICTOR.name, "member": _IDENTITY_MEMBER}},
     }
 
 

@@ -5,7 +5,7 @@ those stages take a GPU where there is one.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dfdm import __version__, devices, keys, sources
 from dfdm.config import Config
@@ -16,6 +16,9 @@ from dfdm.media.encoding import EncodeSettings, provenance_tags, write_master, w
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, probe, read_planes
 from dfdm.progress import progress
+
+if TYPE_CHECKING:
+    from dfdm.media.detectors import Detector
 
 
 def fetch_all(cfg: Config) -> list[Path]:
@@ -44,9 +47,14 @@ def predictor(cfg: Config, out: Path) -> None:
     write_json(out, {path.name: sha256(path) for path in files})
 
 
+def identity(cfg: Config, out: Path) -> None:
+    """Fetch the face recognition network where the config names one; write its hash."""
+    files = [sources.fetch(cfg.sources, cfg.evaluate.identity)] if cfg.evaluate.identity else []
+    write_json(out, {path.name: sha256(path) for path in files})
+
+
 def faces(cfg: Config, record_file: Path, out: Path) -> None:
     """Find and follow the face of a scene."""
-    from dfdm.media import detectors
     from dfdm.media.colour import yuv_to_rgb
     from dfdm.media.tracks import track_faces
 
@@ -54,14 +62,7 @@ def faces(cfg: Config, record_file: Path, out: Path) -> None:
     settings = cfg.faces
     if settings.detector == "face_alignment":  # the one that computes with torch
         devices.take(cfg.device)
-    detector = detectors.build(
-        settings.detector,
-        predictor=sources.locate(cfg.sources, settings.predictor) if settings.predictor else None,
-        weights=Path(settings.weights).expanduser() if settings.weights else None,
-        upsample=settings.upsample,
-        confidence=settings.confidence,
-        device=cfg.device,
-    )
+    detector = _detector(cfg)
     planes = read_planes(_video_of(cfg, record), record)
     frames = (
         yuv_to_rgb(frame, record.matrix, record.full_range)
@@ -73,6 +74,20 @@ def faces(cfg: Config, record_file: Path, out: Path) -> None:
     print(
         f"{record.scene_key}: a face in {counts.with_face} of {counts.frames} frames, "
         f"several in {counts.several_faces}, {counts.cuts} cuts"
+    )
+
+
+def _detector(cfg: Config) -> "Detector":
+    from dfdm.media import detectors
+
+    settings = cfg.faces
+    return detectors.build(
+        settings.detector,
+        predictor=sources.locate(cfg.sources, settings.predictor) if settings.predictor else None,
+        weights=Path(settings.weights).expanduser() if settings.weights else None,
+        upsample=settings.upsample,
+        confidence=settings.confidence,
+        device=cfg.device,
     )
 
 
@@ -90,8 +105,12 @@ def train(cfg: Config, model: str, pair: tuple[str, str], tracks: list[Path], ou
         if person not in by_person:
             raise DfdmError(f"the track of {track.record.scene_key} shows none of {' and '.join(pair)}; leave it out")
         by_person[person].append((_video_of(cfg, track.record), track))
+    start = cfg.settings(model).start_file(model, pair)
+    if start and not start.is_file():
+        raise DfdmError(f"train.start_from: {start} is no file; mend the path or remove the key")
     made_of = {"version": __version__, "keys": keys.state_keys(cfg, model), "pair": pair}
-    key = digest({**made_of, "tracks": [sha256(path) for path in tracks]})
+    read = {"tracks": [sha256(path) for path in tracks], "start_from": sha256(start) if start else None}
+    key = digest({**made_of, **read})
     state_dir = Path(cfg.state_dir or Path(cfg.results) / "state")
     train_autoencoder(
         model=model,
@@ -175,6 +194,71 @@ def encode(cfg: Config, master: Path, track_file: Path, out: Path) -> None:
     facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, track)
     write_quality(out, master, encoded.crf, _encoder(cfg), provenance_tags(facts))
     write_sidecar(out, track, facts)
+
+
+def evaluate(
+    cfg: Config,
+    model: str,
+    pair: tuple[str, str],
+    tracks: list[Path],
+    masters: list[Path],
+    checkpoint: Path,
+    out: Path,
+) -> None:
+    """Measure how good one training's swaps are, from their crf 0 masters, on frames it never saw."""
+    from dfdm.media.identity import Embedder
+    from dfdm.training import resolve_device
+    from generators.checkpoint import load
+    from generators.evaluate import Scene, Tools, check_pair, set_threads
+    from generators.evaluate import evaluate as measure
+
+    if model not in cfg.models:
+        raise DfdmError(f"'{model}' is no model of this config; known are {', '.join(cfg.models)}")
+    set_threads(1)
+    device = resolve_device(cfg.device)
+    weights, about = load(checkpoint, device)
+    check_pair(about, model, pair, checkpoint)
+    swaps = {}
+    for master in masters:
+        name = _master_name(master).name
+        if (name.model, name.pair) != (model, pair):
+            raise DfdmError(f"{master} is no swap by {model} of {' and '.join(pair)}; leave it out")
+        swaps[name.scene_key] = (name, master)
+    loaded = {track.record.scene_key: track for track in map(FaceTrack.load, tracks)}
+    if strangers := [key for key in loaded if key.partition("_")[0] not in pair]:
+        raise DfdmError(f"the track of {strangers[0]} shows none of {' and '.join(pair)}; leave it out")
+    if lacking := sorted(swaps.keys() - loaded.keys()):
+        raise DfdmError(f"--tracks lacks the track of {lacking[0]}, which {swaps[lacking[0]][1].name} shows")
+    network = sources.locate(cfg.sources, cfg.evaluate.identity) if cfg.evaluate.identity else None
+    embedder = Embedder(network) if network else None
+    tools = Tools(weights, about, cfg.render, _detector(cfg), embedder, device)
+    scenes = [
+        Scene(_video_of(cfg, track.record), track, *swaps.get(key, (None, None))) for key, track in loaded.items()
+    ]
+    found = measure(tools, scenes, cfg.settings(model).held_out, cfg.evaluate)
+    made_on = {
+        "version": __version__,
+        "keys": keys.evaluate_keys(cfg, model),
+        "checkpoint": sha256(checkpoint),
+        "iterations": about.iterations,
+        "tracks": {track.record.scene_key: sha256(path) for path, track in zip(tracks, loaded.values())},
+        "masters": {master.name: sha256(master) for master in masters},
+        "identity": sha256(network) if network else None,
+    }
+    write_json(out, {"model": model, "pair": list(pair), "computed_on": made_on, **found})
+    if network is None:
+        print("identity was not measured: the config's evaluate.identity is null")
+
+
+def evaluation(cfg: Config) -> str:
+    """The table of how good every model's swaps are, from what the results folder holds."""
+    from dfdm.report.evaluation import format_table, read_evaluations
+
+    missing: list[str] = []
+    found = read_evaluations(cfg, Path(cfg.results), missing)
+    if not found:
+        raise DfdmError(f"{cfg.results} holds no evaluation; run 'snakemake --cores all evaluation' first")
+    return "\n".join([format_table(found), *(f"missing: {line}" for line in missing)])
 
 
 def crops(cfg: Config, video: Path, track_file: Path, out: Path) -> None:

@@ -2,11 +2,14 @@
 
 import fcntl
 import math
+import pickle
 import random
 import signal
+import struct
 import sys
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,12 +18,13 @@ from typing import IO, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from dfdm.errors import DfdmError
-from dfdm.files import atomic
+from dfdm.files import atomic, writing
 from dfdm.progress import Progress, progress
 
-__all__ = ["Interrupt", "Progress", "StateFolder", "progress"]
+__all__ = ["DivergedError", "Interrupt", "Progress", "StateFolder", "progress"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -66,13 +70,24 @@ def grad_scaler(device: torch.device, amp: bool) -> torch.amp.GradScaler:
     return torch.amp.GradScaler(device.type, enabled=amp and amp_dtype(device) == torch.float16)
 
 
+class DivergedError(DfdmError):
+    """A training whose loss or weights went astray; `fact` says where and how, without advice."""
+
+    def __init__(self, fact: str, advice: str) -> None:
+        super().__init__(f"{fact}, training stopped and the last good state was kept; try {advice}")
+        self.fact = fact
+
+
 def check_finite(values: Iterable[float], where: str) -> None:
     """Stop a training whose loss is no number any more; `where` names training and step."""
     if not all(math.isfinite(value) for value in values):
-        raise DfdmError(
-            f"{where}: the loss or a weight is no longer a number, training stopped and the last good state was kept; "
-            "try a lower lr, or amp: false"
-        )
+        raise DivergedError(f"{where}: the loss or a weight is no longer a number", "a lower lr, or amp: false")
+
+
+def check_weights(model: nn.Module, where: str) -> None:
+    """Stop where the last update, which no loss has seen yet, left a weight that is no number."""
+    norms = torch.stack(torch._foreach_norm([weight.detach() for weight in model.parameters()]))
+    check_finite([float(norms.sum())], where)
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -81,27 +96,36 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, file)  # a file object: given a path, torch.save writes its stem into the archive
 
 
-def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a state; a damaged one (every byte is checked) is an error that names the file."""
+_DAMAGE = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, pickle.UnpicklingError, RuntimeError, EOFError,
+    ValueError, LookupError, TypeError, AttributeError, OverflowError,
+)  # fmt: skip
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read a state into main memory; a damaged one (every byte is checked) or a foreign file is a DfdmError."""
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # torch.load itself does not compare checksums
         if damaged:
-            raise zipfile.BadZipFile(damaged)
-        return torch.load(path, map_location=device, weights_only=True)
+            raise zipfile.BadZipFile(f"{damaged} has another checksum")
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise DfdmError(f"training state {path} does not exist") from None
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise DfdmError(
-            f"training state {path} is damaged ({str(error).splitlines()[0]}); "
-            "delete this file to go on from the state before it"
-        ) from None
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise DfdmError(f"training state {path} is damaged or no training state ({reason})") from None
+    if not isinstance(state, dict) or not {"step", "key"} <= state.keys():
+        raise DfdmError(f"training state {path} is damaged or no training state (it has no step and key)")
+    return state
 
 
 class StateFolder:
     """The resumable states of one training: `state_<step>.pt`, the last `keep` of them.
 
-    Used as a context manager, it is held by one process at a time.
+    Used as a context manager, it is held by one process at a time. A state saved between two regular ones, because
+    the training was asked to stop, is `state_<step>_stopped.pt`; it goes with the next one, so that the regular ones
+    are the same whether the training was stopped or not.
     `key` is the hash of everything that changes the training's bytes: a state with another key is refused.
     """
 
@@ -110,10 +134,11 @@ class StateFolder:
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> "StateFolder":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.folder / "lock", "wb")
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.folder / "lock", "wb")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process dies
         except BlockingIOError:
             self._lock.close()
             raise DfdmError(f"another process is training in {self.folder}; wait for it or stop it") from None
@@ -127,28 +152,60 @@ class StateFolder:
         if self._lock is not None:
             self._lock.close()
 
-    def paths(self) -> list[Path]:
-        """The states, oldest first."""
-        return sorted(self.folder.glob("state_*.pt"))
+    def paths(self, regular: bool = False) -> list[Path]:
+        """The states, oldest first; `regular`: without those of a stop."""
+        found = sorted(self.folder.glob("state_*.pt"))
+        return [path for path in found if not (regular and path.stem.endswith("_stopped"))]
 
-    def save(self, step: int, state: dict[str, Any]) -> None:
-        """Write the state after `step` steps, then remove all but the last `keep`."""
-        save_state(self.folder / f"state_{step:09d}.pt", {**state, "step": step, "key": self.key})
-        for old in self.paths()[: -self.keep]:
-            old.unlink(missing_ok=True)
+    def save(self, step: int, state: dict[str, Any], regular: bool = True) -> Path:
+        """Write the state after `step` steps; older stopped ones go, and all but the last `keep` regular ones."""
+        path = self.folder / f"state_{step:09d}{'' if regular else '_stopped'}.pt"
+        save_state(path, {**state, "step": step, "key": self.key})
+        newest = self.paths(regular=True)[-self.keep :]
+        for old in self.paths():
+            if old not in newest and old != path:
+                old.unlink(missing_ok=True)
+        return path
 
-    def latest(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-        """The newest state with its `step`, or None where there is none yet."""
-        paths = self.paths()
+    def roll_back(self, step: int, state: dict[str, Any]) -> None:
+        """Write the state that a training goes on from after a failure, then remove the newer ones."""
+        path = self.save(step, state)
+        for newer in self.paths():
+            if newer.name > path.name:
+                newer.unlink(missing_ok=True)
+
+    def finish(self, keep: bool) -> None:
+        """The training's result is written: leave the newest state, or none."""
+        for path in self.paths()[: -1 if keep else None]:
+            path.unlink(missing_ok=True)
+
+    def latest(self, regular: bool = False) -> dict[str, Any] | None:
+        """The newest state (`regular`: but those of a stop) with its `step`, or None where there is none yet.
+
+        A damaged one or another training's is a DfdmError that says what moving it away leads to; no file is changed.
+        """
+        paths = self.paths(regular)
         if not paths:
             return None
-        state = load_state(paths[-1], device)
-        if state.get("key") != self.key:
-            raise DfdmError(
-                f"training state {paths[-1]} belongs to another training (other settings or faces); "
-                "move it away or give another state_dir"
-            )
+        try:
+            return self._own(paths[-1])
+        except DfdmError as error:
+            raise DfdmError(f"{error}; nothing was changed: {self._way_on(paths[:-1])}") from None
+
+    def _own(self, path: Path) -> dict[str, Any]:
+        state = load_state(path)
+        if state["key"] != self.key:
+            raise DfdmError(f"training state {path} belongs to another training (other settings or faces)")
         return state
+
+    def _way_on(self, older: list[Path]) -> str:
+        for path in reversed(older):
+            try:
+                self._own(path)
+            except DfdmError:
+                continue
+            return f"move it away to go on from {path.name}, which is whole"
+        return "move it away to begin anew, there is no whole state before it"
 
 
 class Interrupt:

@@ -11,7 +11,7 @@ from dfdm.config import TrainConfig
 from generators.augment import Augmenter, Batch
 from generators.faces import FaceSet
 
-AHEAD = 2  # batches made before they are needed
+AHEAD = 2  # batches that each worker makes before they are needed
 
 
 class Batches:
@@ -20,15 +20,17 @@ class Batches:
     def __init__(self, sides: tuple[FaceSet, FaceSet], augmenter: Augmenter, settings: TrainConfig, seed: int) -> None:
         self.sides, self.augmenter = sides, augmenter
         self.batch, self.threads, self.seed = settings.batch, settings.threads, seed
+        self.workers = settings.workers
         self.orders: dict[tuple[int, int], np.ndarray] = {}
 
     def order(self, side: int, epoch: int) -> np.ndarray:
         """The order in which an epoch shows one side's faces."""
-        if (side, epoch) not in self.orders:
+        order = self.orders.get((side, epoch))
+        if order is None:  # two workers may both make it: it is the same
             self.orders.pop((side, epoch - 2), None)
             rng = np.random.default_rng([self.seed, 1 + side, epoch])
-            self.orders[side, epoch] = rng.permutation(len(self.sides[side]))
-        return self.orders[side, epoch]
+            order = self.orders[side, epoch] = rng.permutation(len(self.sides[side]))
+        return order
 
     def rows(self, side: int, iteration: int) -> np.ndarray:
         """Which of a side's faces an iteration sees, [batch]."""
@@ -46,11 +48,12 @@ class Batches:
 
 
 def prefetched(batches: Batches, start: int, stop: int) -> Iterator[Batch]:
-    """The batches of iterations [start, stop), made by a second thread while the first one trains."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(batches.__getitem__, i) for i in range(start, min(start + AHEAD, stop)))
+    """The batches of iterations [start, stop), made by other threads while the first one trains."""
+    ahead = AHEAD * batches.workers
+    with ThreadPoolExecutor(batches.workers) as pool:
+        waiting = deque(pool.submit(batches.__getitem__, i) for i in range(start, min(start + ahead, stop)))
         for iteration in range(start, stop):
             batch = waiting.popleft().result()
-            if iteration + AHEAD < stop:
-                waiting.append(pool.submit(batches.__getitem__, iteration + AHEAD))
+            if iteration + ahead < stop:
+                waiting.append(pool.submit(batches.__getitem__, iteration + ahead))
             yield batch

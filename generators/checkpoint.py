@@ -1,20 +1,21 @@
 """Finished models: weights in safetensors, and what rendering must know in the metadata."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from torch import Tensor
 
 from dfdm.config import Centering
 from dfdm.errors import DfdmError
-from dfdm.files import atomic
+from dfdm.tensorfile import write_tensors
+from dfdm.training import load_state
 from generators.models import build
 from generators.models.blocks import Autoencoder
-
-_KEY = "dfdm"  # the one metadata key: several come in random order, and equal models would differ in bytes
 
 
 @dataclass(frozen=True)
@@ -34,25 +35,77 @@ class ModelMeta:
 
 
 def save(path: Path, model: Autoencoder, meta: ModelMeta) -> None:
-    """Write a model; equal weights and metadata give equal bytes."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    with atomic(path) as temporary:
-        save_file(tensors, temporary, {_KEY: json.dumps(asdict(meta), sort_keys=True)})
+    """Write a model; equal weights and metadata give equal bytes.
+
+    The metadata also holds a hash of weights and metadata, since the format itself has no checksum.
+    """
+    tensors = {name: value.detach().cpu().contiguous().numpy() for name, value in model.state_dict().items()}
+    write_tensors(path, tensors, {**asdict(meta), "sha256": _hash(tensors, asdict(meta))})
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[Autoencoder, ModelMeta]:
     """Read a model, in evaluation mode on `device`; a damaged file or one that is no such model is a DfdmError."""
     try:
-        with safe_open(path, "pt", device=str(device)) as file:
-            values = json.loads((file.metadata() or {})[_KEY])
-            meta = ModelMeta(**{**values, "pair": tuple(values["pair"])})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        tensors, meta = _read(path)
         with torch.device("meta"):
             model = build(meta.model, meta.width)
         model.load_state_dict(tensors, assign=True)
     except FileNotFoundError:
         raise DfdmError(f"model {path} does not exist; train it first") from None
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DfdmError(f"{path} is no readable dfdm model ({reason}); delete it and train again") from None
-    return model.eval().requires_grad_(False), meta
+    except _UNREADABLE as error:
+        raise DfdmError(f"{path} is no readable dfdm model ({_reason(error)}); delete it and train again") from None
+    return model.to(device).eval().requires_grad_(False), meta
+
+
+def start_weights(path: Path, model: str, width: float) -> dict[str, Tensor]:
+    """The weights of a finished model or a training state, to begin another training of that model and width with.
+
+    A file that is damaged or holds another model is a DfdmError; no file is changed.
+    """
+    try:
+        if path.suffix == ".pt":
+            state = load_state(path)
+            tensors, holds = state["model"], (state["of"]["model"], state["of"]["width"])
+        else:
+            tensors, meta = _read(path)
+            holds = (meta.model, meta.width)
+        if holds == (model, width):
+            with torch.device("meta"):
+                build(model, width).load_state_dict(tensors, assign=True)
+    except (*_UNREADABLE, DfdmError) as error:
+        raise DfdmError(
+            f"train.start_from: {path} cannot be read as a model or training state ({_reason(error)}); it was left as "
+            "it is: name a whole file or remove the key"
+        ) from None
+    if holds != (model, width):
+        raise DfdmError(
+            f"train.start_from: {path} holds {holds[0]} at width {holds[1]:g}, which does not fit {model} at width "
+            f"{width:g}; it was left as it is: name a file that fits, or give the key to one model only"
+        )
+    return tensors
+
+
+_UNREADABLE = (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError)
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], ModelMeta]:
+    """Weights in main memory and metadata; ValueError where they are not as they were written."""
+    with safe_open(path, "pt") as file:
+        values = json.loads((file.metadata() or {})["dfdm"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    written = values.pop("sha256")
+    if written != _hash({name: tensor.numpy() for name, tensor in tensors.items()}, values):
+        raise ValueError("its content is not what was written")
+    return tensors, ModelMeta(**{**values, "pair": tuple(values["pair"])})
+
+
+def _hash(tensors: dict[str, np.ndarray], meta: dict[str, object]) -> str:
+    found = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
+    for name in sorted(tensors):
+        found.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        found.update(tensors[name].data)
+    return found.hexdigest()

@@ -1,5 +1,6 @@
 """One person's training faces in memory: aligned pictures and masks (docs/architectures.md, Faces and Masks)."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from dfdm.config import TrainConfig
 from dfdm.errors import DfdmError
+from dfdm.machine import available_memory
 from dfdm.media import alignment, colour, masks
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import read_planes
@@ -15,6 +17,8 @@ from dfdm.progress import Progress
 FULL = 384  # px of a training face
 FEWEST = 16  # faces that a training needs of a person
 SHOWN = 8  # held-out faces kept for the preview
+FLAT = 1.0  # px: landmarks that scatter less along some direction (standard deviation) lie in a line or a point
+Scenes = list[tuple[Path, FaceTrack]]  # the video file and face track of each scene of a person
 
 
 @dataclass(frozen=True)
@@ -39,21 +43,86 @@ def face_size(settings: TrainConfig, model_size: int) -> int:
     return model_size if settings.augment_size == "model" else FULL
 
 
-def load_faces(person: str, tracks: list[tuple[Path, FaceTrack]], settings: TrainConfig, model_size: int) -> FaceSet:
+def check_sources(
+    pair: tuple[str, str], tracks_a: Scenes, tracks_b: Scenes, settings: TrainConfig, model_size: int
+) -> None:
+    """Before anything is decoded: are there two people, and room in memory for their faces? DfdmError if not."""
+    for _, one in tracks_a:
+        for _, other in tracks_b:
+            first, second = one.record, other.record
+            if first.sha256 == second.sha256 and first.start < second.stop and second.start < first.stop:
+                raise DfdmError(
+                    f"scenes {first.scene_key} and {second.scene_key} are the same frames of the same video, so "
+                    f"{pair[0]} and {pair[1]} are one person; mend sources.people"
+                )
+    counts = [min(len(_rows(tracks, settings)[0]), settings.max_faces) for tracks in (tracks_a, tracks_b)]
+    size = face_size(settings, model_size)
+    face = size * size * 6  # bytes: picture and masks
+    free = available_memory()
+    if free is not None and sum(counts) * face > free:
+        raise DfdmError(
+            f"the faces of {pair[0]} and {pair[1]} ({counts[0]} and {counts[1]}, {size} px) need "
+            f"{sum(counts) * face / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
+            f"lower train.max_faces (to {int(free * 0.8) // (2 * face)} or less)"
+            + (", or set augment_size: model" if size == FULL and model_size < FULL else "")
+        )
+
+
+def check_different(side_a: FaceSet, side_b: FaceSet) -> None:
+    """Two people of whom half the faces are alike to the last bit are one: DfdmError."""
+    middle = side_a.faces.shape[1] // 2
+    rows = {face[middle].tobytes() for face in side_a.faces}  # a row tells faces apart, and is quick to compare
+    alike = sum(face[middle].tobytes() in rows for face in side_b.faces)
+    if 2 * alike >= min(len(side_a), len(side_b)):
+        raise DfdmError(
+            f"{alike} of {len(side_b)} faces of {side_b.person} are also faces of {side_a.person}, so they are one "
+            "person (copies of one video?); mend sources.people"
+        )
+
+
+def usable(track: FaceTrack) -> np.ndarray:
+    """Which of a track's faces can be aligned, bool [n].
+
+    Landmarks must be numbers, not all in a line or a point, and half of them within the frame.
+    """
+    points = track.landmarks.astype(np.float64)  # [n, 68, 2]
+    finite = np.asarray(np.isfinite(points).all((1, 2)))
+    points = np.where(finite[:, None, None], points, 0)
+    inner = points[:, 17:] - points[:, 17:].mean(1, keepdims=True)  # the points that alignment uses
+    scatter = np.linalg.eigvalsh(inner.transpose(0, 2, 1) @ inner / inner.shape[1])[:, 0]  # along the thinner axis
+    within = np.all((points >= 0) & (points < [track.record.width, track.record.height]), axis=2).mean(1)
+    return finite & (scatter > FLAT**2) & (within >= 0.5)
+
+
+def _rows(tracks: Scenes, settings: TrainConfig) -> tuple[list[tuple[int, int]], list[tuple[int, int]], int]:
+    """(scene, row of its track) of the faces to train on and of those held out; how many more are unusable."""
+    rows, held, lost = [], [], 0
+    for scene, (_, track) in enumerate(tracks):
+        good, kept = usable(track), _kept(track, settings)
+        rows += [(scene, row) for row in range(kept) if good[row]]
+        held += [(scene, row) for row in range(kept, len(track)) if good[row]]
+        lost += int((~good).sum())
+    return rows, held, lost
+
+
+def load_faces(person: str, tracks: Scenes, settings: TrainConfig, model_size: int) -> FaceSet:
     """Decode a person's scenes once and keep the faces that training needs.
 
-    `tracks`: each scene's video file and face track; `model_size`: the larger of the model's input and output.
-    The last `held_out` share of each scene's faces is not trained on. Raises DfdmError for too few faces.
+    `model_size`: the larger of the model's input and output. The last `held_out` share of each scene's faces is not
+    trained on; of more than `max_faces`, as many evenly spread ones are. Faces that cannot be aligned are left out,
+    and told.
+    Memory: the result, and one frame. Raises DfdmError for too few faces and for a track that does not fit its video.
     """
-    rows = [(scene, row) for scene, (_, track) in enumerate(tracks) for row in range(_kept(track, settings))]
-    held = [
-        (scene, row) for scene, (_, track) in enumerate(tracks) for row in range(_kept(track, settings), len(track))
-    ]
+    rows, held, lost = _rows(tracks, settings)
+    left_out = f"{lost} more left out: their landmarks are no numbers, lie in a line or outside the frame"
     if len(rows) < FEWEST:
         raise DfdmError(
-            f"{person} has {len(rows)} faces to train on, at least {FEWEST} are needed; "
-            "add scenes that show the face, or lower faces.confidence or train.held_out"
+            f"{person} has {len(rows)} faces to train on, at least {FEWEST} are needed"
+            + (f" ({left_out})" if lost else "")
+            + "; add scenes that show the face, or lower faces.confidence or train.held_out"
         )
+    if lost:
+        print(f"faces of {person}: {len(rows)} to train on, {left_out}", file=sys.stderr)
     trained, shown = _evenly(rows, settings.max_faces), _evenly(held or rows, SHOWN)
     size = face_size(settings, model_size)
     faces = np.empty((len(trained), size, size, 3), np.uint8)
@@ -61,6 +130,7 @@ def load_faces(person: str, tracks: list[tuple[Path, FaceTrack]], settings: Trai
     seen = np.empty((len(shown), model_size, model_size, 3), np.uint8)
     places = {place: index for index, place in enumerate(trained)}
     places_shown = {place: index for index, place in enumerate(shown)}
+    found: set[tuple[int, int]] = set()
     with Progress(sum(len(track) for _, track in tracks), f"faces of {person}", "face") as progress:
         for scene, (path, track) in enumerate(tracks):
             row_of = {int(frame): row for row, frame in enumerate(track.frame_index)}
@@ -72,6 +142,7 @@ def load_faces(person: str, tracks: list[tuple[Path, FaceTrack]], settings: Trai
                 place = (scene, row)
                 if place not in places and place not in places_shown:
                     continue
+                found.add(place)
                 rgb = colour.yuv_to_rgb(planes, track.record.matrix, track.record.full_range)
                 full = alignment.align(rgb, track.landmarks[row], FULL, settings.centering)  # [384, 384, 3]
                 if place in places:
@@ -80,6 +151,12 @@ def load_faces(person: str, tracks: list[tuple[Path, FaceTrack]], settings: Trai
                     drawn[index] = _masks(track.landmarks[row], rgb.shape, settings, size)
                 if place in places_shown:
                     seen[places_shown[place]] = cut(full, settings.coverage, model_size)
+    if missing := min(places.keys() - found | places_shown.keys() - found, default=None):
+        path, track = tracks[missing[0]]
+        raise DfdmError(
+            f"the track of {track.record.scene_key} has a face in frame {track.frame_index[missing[1]]}, which the "
+            f"scene in {path} lacks; run the faces stage again"
+        )
     return FaceSet(person, faces, drawn, seen)
 
 
@@ -111,8 +188,10 @@ def _masks(landmarks: np.ndarray, shape: tuple[int, ...], settings: TrainConfig,
     """Face, eyes and mouth of one face, [size, size, 3] uint8."""
     whole = size == FULL
     coverage = 1.0 if whole else settings.coverage
-    stored = masks.draw_mask(landmarks, settings.mask, (shape[1], shape[0]))
-    face = masks.cut_mask(masks.training_mask(stored), size, coverage, settings.centering, landmarks)
+    stored = masks.training_mask(masks.draw_mask(landmarks, settings.mask, (shape[1], shape[0])))
+    face = masks.cut_mask(stored, FULL, 1.0, settings.centering, landmarks)  # [384, 384]
+    if not whole:
+        face = cut(face, settings.coverage, size)  # as the face itself
     points = alignment.transform(landmarks, alignment.aligned_matrix(landmarks, size, settings.centering, coverage))
     if not whole:  # the face was resized by area: pixel centres, not corners, lie on each other
         points += 0.5 * (size / square_size(coverage) - 1)

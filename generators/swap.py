@@ -7,6 +7,7 @@ this gives the blend in RGB without its rounding, and leaves every sample bit fo
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Literal
 
@@ -19,10 +20,43 @@ from dfdm.config import RenderConfig
 from dfdm.media import alignment, colour, masks
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, split_planes
+from generators import colour_match
 from generators.models.blocks import Autoencoder
 
 _MARGIN = 4  # px of frame around the aligned square that resampling may read
 _EDGE = 2  # px around the face that it is padded by before it is warped back: the reach of cubic resampling
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a frame a face is put: the box around the crop's square, and the mask on the crop.
+
+    `matrix` [2, 3] maps pixels of the region to pixels of the crop; `mask` is [size, size] uint8.
+    """
+
+    region: colour.Region
+    matrix: np.ndarray
+    mask: np.ndarray
+
+    def padded_mask(self) -> np.ndarray:
+        """The mask 0..1 with a border of zeros, [size + 2 edges, size + 2 edges] float32."""
+        return np.pad(self.mask.astype(np.float32) / 255, _EDGE)
+
+    def warp_back(self, layers: np.ndarray) -> np.ndarray:
+        """Bring layers on the crop, padded by the edge on each side, onto the region: [h, w] or [h, w, C] float32."""
+        x0, y0, x1, y1 = self.region
+        cubic = alignment.scale_of(self.matrix) < 1
+        return cv2.warpAffine(
+            layers,
+            self.matrix + np.array([0, 0, _EDGE]),
+            (x1 - x0, y1 - y0),
+            flags=cv2.WARP_INVERSE_MAP | (cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR),
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+
+    def frame_mask(self) -> np.ndarray:
+        """How much of each pixel of the region is the new face, [h, w] float32 0..1, as the blend weighs it."""
+        return self.warp_back(self.padded_mask()).clip(0, 1)
 
 
 @dataclass
@@ -30,11 +64,9 @@ class _Target:
     """The face of one frame: where it lies and what the model and the blend need of it."""
 
     frame: int  # its place in the batch
-    region: colour.Region
-    matrix: np.ndarray  # [2, 3] region px -> crop px at the output size
+    place: Place
     fed: np.ndarray  # [in, in, 3] uint8 RGB
     old: np.ndarray  # [out, out, 3] uint8 RGB
-    mask: np.ndarray  # [out, out] uint8
 
 
 class Swapper:
@@ -60,7 +92,6 @@ class Swapper:
         self._device = torch.device(device)
         self._input_size = model.input_size
         self._output_size = model.output_size
-        self._fade = edge_fade(self._output_size, settings.edge)
 
     def render(self, frames: Iterator[np.ndarray], track: FaceTrack) -> Iterator[np.ndarray]:
         """Swap the tracked face in a scene's frames (I420 uint8 [H * 3 / 2, W], all of them, in order).
@@ -83,38 +114,32 @@ class Swapper:
             yield from batch
             start += len(batch)
 
-    def _matrix(self, landmarks: np.ndarray, size: int) -> np.ndarray:
-        return alignment.aligned_matrix(landmarks, size, self._centering, self._coverage, self._settings.convert_crop)
-
     def _target(self, frame: int, planes: np.ndarray, landmarks: np.ndarray, record: VideoRecord) -> _Target | None:
         """Cut the face out of a frame; None where nothing of it lies inside the frame."""
-        size, settings = self._output_size, self._settings
+        size = self._output_size
         frame_size = (planes.shape[1], planes.shape[0] * 2 // 3)
-        matrix = self._matrix(landmarks, size)
-        region = _region(matrix, size, frame_size)
-        mask = masks.draw_mask(landmarks, settings.mask, frame_size)
-        mask = masks.render_mask(mask, settings.mask_threshold, settings.mask_blur, settings.erosion)
-        mask = masks.cut_mask(mask, size, self._coverage, self._centering, landmarks)
-        if self._fade is not None:
-            mask = np.minimum(mask, self._fade)
-        if region is None or not mask.any():
+        place = placed(landmarks, size, self._centering, self._coverage, self._settings, frame_size)
+        if place is None:
             return None
+        region = place.region
         rgb = colour.yuv_to_rgb(planes, record.matrix, record.full_range, region)
-        matrix = _moved(matrix, region)
-        old = fed = alignment.warp(rgb, matrix, size)
+        old = fed = alignment.warp(rgb, place.matrix, size)
         if self._input_size != size:
-            fed = alignment.warp(rgb, _moved(self._matrix(landmarks, self._input_size), region), self._input_size)
-        return _Target(frame, region, matrix, fed, old, mask)
+            crop = self._settings.convert_crop
+            matrix = alignment.aligned_matrix(landmarks, self._input_size, self._centering, self._coverage, crop)
+            fed = alignment.warp(rgb, _moved(matrix, region), self._input_size)
+        return _Target(frame, place, fed, old)
 
     @torch.inference_mode()
     def _swap(self, targets: list[_Target]) -> np.ndarray:
         """The new faces, RGB float32 0..255 [B, out, out, 3], in the colours of the old ones."""
         new = self._model.swap(self._tensor([target.fed for target in targets]), to=self._to).float()
         # [B, 3, out, out]
-        if self._settings.color == "avg":
-            old = self._tensor([target.old for target in targets])  # [B, 3, out, out]
-            mask = self._tensor([target.mask[..., None] for target in targets])  # [B, 1, out, out]
-            new = match_mean(new, old, mask)
+        old = self._tensor([target.old for target in targets])  # [B, 3, out, out]
+        mask = self._tensor([target.place.mask[..., None] for target in targets])  # [B, 1, out, out]
+        new = colour_match.match(self._settings.color, new, old, mask)
+        if self._settings.blend == "seamless":
+            new = colour_match.clone(new, old, mask)
         return (new.clamp(0, 1) * 255).permute(0, 2, 3, 1).cpu().numpy()  # [B, out, out, 3]
 
     def _tensor(self, images: list[np.ndarray]) -> Tensor:
@@ -124,20 +149,11 @@ class Swapper:
     @staticmethod
     def _blend(planes: np.ndarray, target: _Target, face: np.ndarray, record: VideoRecord) -> np.ndarray:
         """Lay a face [out, out, 3] over a copy of the frame."""
-        x0, y0, x1, y1 = target.region
+        x0, y0, x1, y1 = target.place.region
         yuv = colour.rgb_to_yuv(face, record.matrix, record.full_range)
         # Beyond the square the colour goes on and the mask is 0: no fringe where the mask reaches the edge.
         yuv = cv2.copyMakeBorder(yuv, _EDGE, _EDGE, _EDGE, _EDGE, cv2.BORDER_REPLICATE)
-        layers = cv2.merge([*cv2.split(yuv), np.pad(target.mask.astype(np.float32) / 255, _EDGE)])
-        # layers: [out + 2 edges, out + 2 edges, 4]
-        cubic = alignment.scale_of(target.matrix) < 1
-        layers = cv2.warpAffine(
-            layers,
-            target.matrix + np.array([0, 0, _EDGE]),
-            (x1 - x0, y1 - y0),
-            flags=cv2.WARP_INVERSE_MAP | (cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR),
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        layers = target.place.warp_back(cv2.merge([*cv2.split(yuv), target.place.padded_mask()]))  # [h, w, 4]
         luma, *chroma, mask = cv2.split(layers)
         mask = np.clip(mask, 0, 1)
         out = planes.copy()
@@ -149,19 +165,32 @@ class Swapper:
         return out
 
 
-def match_mean(new: Tensor, old: Tensor, mask: Tensor) -> Tensor:
-    """Give new faces the mean colour, weighted by the mask, of the old ones ("avg-color").
+def placed(
+    landmarks: np.ndarray,
+    size: int,
+    centering: alignment.Centering,
+    coverage: float,
+    settings: RenderConfig,
+    frame_size: tuple[int, int],
+) -> Place | None:
+    """Where a face of `size` px is put in a frame (width, height); None where nothing of it lies inside.
 
-    Faces [B, 3, S, S], masks [B, 1, S, S], all 0..1; where a mask is empty the face stays. Source:
-    docs/architectures.md, Conversion 3.
+    `centering` and `coverage` are those of the model's training. Source: docs/architectures.md, Conversion 1, 2.
     """
-    weight = mask.sum((2, 3), keepdim=True)  # [B, 1, 1, 1]
-    for _ in range(2):  # as the original; the second time only rounding is left
-        shift = ((old - new) * mask).sum((2, 3), keepdim=True) / weight  # [B, 3, 1, 1]
-        new = torch.where(weight > 0, new + shift, new)
-    return new
+    matrix = alignment.aligned_matrix(landmarks, size, centering, coverage, settings.convert_crop)
+    region = _region(matrix, size, frame_size)
+    mask = masks.draw_mask(landmarks, settings.mask, frame_size)
+    mask = masks.render_mask(mask, settings.mask_threshold, settings.mask_blur, settings.erosion)
+    mask = masks.cut_mask(mask, size, coverage, centering, landmarks)
+    fade = edge_fade(size, settings.edge)
+    if fade is not None:
+        mask = np.minimum(mask, fade)
+    if region is None or not mask.any():
+        return None
+    return Place(region, _moved(matrix, region), mask)
 
 
+@cache
 def edge_fade(size: int, edge: float) -> np.ndarray | None:
     """The most that the mask may be near the crop's edges, [size, size] uint8; None where `edge` is 0.
 

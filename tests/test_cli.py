@@ -1,14 +1,17 @@
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from dfdm import cli
+
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
     *("sources fetch", "sources probe", "sources predictor", "sources placeholders", "sources scan", "faces", "train"),
     *("render", "original", "encode", "crops", "export", "manifest", "attribution", "report", "scores", "picture"),
-    "check",
+    *("check", "weights import", "weights export"),
 ]
 
 
@@ -25,8 +28,16 @@ for command in sys.argv[1].split("|"):
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
         main()
     assert out.getvalue().startswith(f"usage: dfdm {command}"), command
+    assert f"example:\\n  dfdm {command} " in out.getvalue(), command
 """
     subprocess.run([sys.executable, "-c", code, "|".join(COMMANDS)], check=True)
+
+
+def test_every_example_of_the_help_is_a_command_line_that_parses() -> None:
+    parser = cli._parser()
+    assert set(cli._EXAMPLES) == {command.split()[-1] for command in COMMANDS}
+    for example in cli._EXAMPLES.values():
+        parser.parse_args(shlex.split(example))
 
 
 @pytest.mark.parametrize(

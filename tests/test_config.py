@@ -29,6 +29,7 @@ def values() -> dict[str, Any]:
         ({"models": {"iae": {"widht": 1}}}, "models.iae.widht: unknown key"),
         ({"faces": {"detector": "eyes"}}, "faces.detector: 'eyes' is unknown; known are"),
         ({"attribution": {"model": "oracle"}}, "attribution.model: 'oracle' is unknown"),
+        ({"attribution": {"options": {"hidden": 3}}}, "attribution.options: 'hidden' is no option of dma_sta"),
         ({"swaps": ["id0_id7"]}, "swaps: 'id0_id7' names id7, who is not in sources.people"),
         ({"swaps": ["id0_id1_0009"]}, "swaps: 'id0_id1_0009' names a scene that id0 does not have"),
         ({"splits": {"scene": {"train": ["id9_0000"]}}}, "splits.scene.train names 'id9_0000'"),

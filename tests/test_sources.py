@@ -76,6 +76,7 @@ def test_scan_reads_one_folder_a_person(tmp_path: Path) -> None:
     assert config.scene_keys == ["id0_0000", "id0_0001", "id1_0000", "id2_0000"]
     assert config.sources.people["id0"].note == "Ann"
     assert config.scene("id0_0001").path == "Ann/b.mov"
+    assert config.evaluate.identity in sources.files_of(config)
     assert config.swaps == ["id0_id1", "id1_id0", "id2_id0", "id0_id2"]
     split = config.splits.scene
     assert split is not None

@@ -24,6 +24,29 @@ def test_a_classifier_of_other_crops_is_another_training(demo: Config, monkeypat
     assert keys[0] == keys[1] != keys[2]
 
 
+def test_the_content_of_the_file_to_start_from_is_part_of_the_training(
+    demo: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keys: list[str] = []
+    monkeypatch.setattr("generators.train.train", lambda **given: keys.append(given["key"]))
+
+    def run(start: Path | None) -> None:
+        named = demo.train.model_copy(update={"start_from": start and str(start)})
+        stages.train(demo.model_copy(update={"train": named}), "iae", ("id0", "id1"), [], tmp_path / "out")
+
+    first, copy = tmp_path / "first.safetensors", tmp_path / "copy.safetensors"
+    for path in (first, copy):
+        path.write_bytes(b"one")
+    for start in (None, first, copy):
+        run(start)
+    copy.write_bytes(b"two")
+    run(copy)
+    assert keys[1] == keys[2]
+    assert len({keys[0], keys[1], keys[3]}) == 3
+    with pytest.raises(DfdmError, match=r"train\.start_from: .*none is no file"):
+        run(tmp_path / "none")
+
+
 @pytest.fixture
 def track(clips: Path, tmp_path: Path) -> Path:
     record = probe(clips / "WolfgangLanger_Pexels.mp4", "id0_0000", {"path": "x"}, (0, 4))

@@ -1,6 +1,8 @@
 """State folders, stop signals, device choice."""
 
+import contextlib
 import os
+import random
 import signal
 
 import pytest
@@ -32,18 +34,77 @@ def test_equal_states_have_equal_bytes(tmp_path):
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "another.pt").read_bytes()
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "bit"])
-def test_a_damaged_state_is_refused_and_left_alone(tmp_path, damage):
+FOREIGN = {"zip": {"x": [1]}, "tensor": torch.zeros(3)}  # torch files that are no states
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "bit", "text", *FOREIGN])
+def test_a_damaged_state_is_refused_and_left_alone_and_the_way_on_is_named(tmp_path, damage):
     with training.StateFolder(tmp_path, "key") as folder:
         folder.save(1, {"x": torch.randn(2000)})
-        path = folder.paths()[0]
+        folder.save(2, {"x": torch.randn(2000)})
+        older, path = folder.paths()
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
-        path.write_bytes({"cut": bytes(content[:-100]), "empty": b"", "bit": bytes(content)}[damage])
+        if damage in FOREIGN:
+            torch.save(FOREIGN[damage], path)
+        else:
+            path.write_bytes({"cut": content[:-100], "empty": b"", "bit": content, "text": b"a note"}[damage])
         before = path.read_bytes()
-        with pytest.raises(DfdmError, match="is damaged"):
+        with pytest.raises(DfdmError, match="is damaged or no training state") as caught:
+            folder.latest()
+        told = str(caught.value)
+        assert told.startswith(f"training state {path} is damaged")
+        assert told.endswith("nothing was changed: move it away to go on from state_000000001.pt, which is whole")
+        assert "\n" not in told
+        assert path.read_bytes() == before
+        older.write_bytes(b"")
+        with pytest.raises(DfdmError, match="move it away to begin anew, there is no whole state before it"):
             folder.latest()
         assert path.read_bytes() == before
+
+
+def test_no_flipped_bit_goes_unseen(tmp_path):
+    path = tmp_path / "state.pt"
+    state = {"x": torch.arange(500), "step": 1, "key": "k", "of": {"model": "iae"}, "rates": [0.5, 1e-9]}
+    training.save_state(path, state)
+    content = path.read_bytes()
+    for place in random.Random(0).sample(range(8 * len(content)), 400):
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        with contextlib.suppress(DfdmError):  # refused, or a bit that means nothing
+            loaded = training.load_state(path)
+            assert torch.equal(loaded.pop("x"), state["x"])
+            assert loaded == {key: value for key, value in state.items() if key != "x"}
+
+
+def test_a_stopped_state_is_the_newest_until_the_next_and_pushes_no_regular_one_out(tmp_path):
+    with training.StateFolder(tmp_path, "key", keep=1) as folder:
+        folder.save(10, {})
+        folder.save(13, {}, regular=False)
+        folder.save(17, {}, regular=False)
+        assert states(folder) == ["state_000000010.pt", "state_000000017_stopped.pt"]
+        assert [state and state["step"] for state in (folder.latest(), folder.latest(regular=True))] == [17, 10]
+        folder.save(20, {})
+        assert states(folder) == ["state_000000020.pt"]
+
+
+def test_a_rollback_leaves_no_newer_state(tmp_path):
+    with training.StateFolder(tmp_path, "key", keep=3) as folder:
+        for step, regular in ((10, True), (20, True), (23, False)):
+            folder.save(step, {}, regular)
+        folder.roll_back(20, {"again": 1})
+        assert states(folder) == ["state_000000010.pt", "state_000000020.pt"]
+        assert (folder.latest() or {})["again"] == 1
+
+
+def test_an_exploded_weight_is_seen():
+    model = torch.nn.Linear(3, 3)
+    training.check_weights(model, "x")
+    with torch.no_grad():
+        model.weight[1, 1] = float("nan")
+    with pytest.raises(training.DivergedError, match="iteration 7"):
+        training.check_weights(model, "iteration 7")
 
 
 def test_a_state_of_another_training_is_refused(tmp_path):
@@ -98,6 +159,18 @@ def test_a_loss_that_is_no_number_stops():
     training.check_finite([1.0, 2.0], "x")
     with pytest.raises(DfdmError, match="iteration 7"):
         training.check_finite([1.0, float("nan")], "iteration 7")
+
+
+def test_a_log_shows_a_line_within_seconds(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("dfdm.progress.time.monotonic", lambda: now[0])
+    with training.Progress(100, "work", "iterations") as shown:
+        for _ in range(20):
+            now[0] += 1
+            shown.update(note="loss 0.5")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("/")[0] for line in lines] == ["work: 2", "work: 17", "work: 20"]
+    assert lines[0] == "work: 2/100 iterations, loss 0.5, 01:38 left"
 
 
 def test_progress_in_a_log_is_whole_lines(capsys):

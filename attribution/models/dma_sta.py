@@ -1,20 +1,24 @@
 """DMA-STA: a ResNet with spatial gates over single frames and temporal attention over the clip's features.
 
-Source: Jia et al., ICIP 2022 (arXiv 2202.12951); docs/attribution.md. Depth 50, five classes, clip 10:
+Source: Jia et al., ICIP 2022 (arXiv 2202.12951); docs/attribution.md. Depth 50, five classes, clip 10, 224 pixels:
 23,519,945 parameters, 338 state entries. Input is `[B, T, 3, H, W]`; the published network takes
 `[B, 3, T, H, W]` and runs the frames one by one, which in evaluation mode equals folding them into the batch.
+
+Chosen here: depth 18 and 34, whose basic blocks have the gate after their second convolution's normalisation;
+clips of another length in evaluation (`TemporalAttention`). ImageNet weights from torchvision's `resnet<depth>` file.
 """
 
-import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from attribution.models.blocks import load_weights, per_frame, weighted
 from dfdm.errors import DfdmError
 
 LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-CHUNK = 64  # frames through the backbone at once in evaluation; bounds the memory
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -83,23 +87,45 @@ def shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
 
 
 class TemporalAttention(nn.Module):
-    """One weight a frame from the frames' mean features; the clip's feature is the weighted mean."""
+    """One weight a frame from the frames' mean features; the clip's feature is the weighted mean.
+
+    The two layers are built for `clip` frames. In evaluation any other number works: the frames' means are brought
+    to `clip` by linear interpolation over time (first on first, last on last), and the weights back. What was
+    learned is a function of the place in the clip, and so it is stretched, neither cut nor padded; dividing by the
+    weights' sum then makes a mean of it again. With `clip` frames nothing is interpolated.
+    """
 
     def __init__(self, clip: int) -> None:
         super().__init__()
+        self.clip = clip
         self.squeeze = nn.Linear(clip, max(clip // 2, 1), bias=False)
         self.expand = nn.Linear(max(clip // 2, 1), clip, bias=False)
 
+    def weights(self, features: Tensor) -> Tensor:
+        """One weight 0..1 a frame, `[B, T]`, not normalised, of features `[B, T, F]`."""
+        means = resample(features.mean(2), self.clip)  # [B, clip]
+        weights = torch.sigmoid(self.expand(self.squeeze(means).relu()))  # [B, clip]
+        return resample(weights, features.shape[1])  # [B, T]
+
     def forward(self, features: Tensor) -> Tensor:
         """`[B, T, F]` -> `[B, F]`."""
-        weights = torch.sigmoid(self.expand(self.squeeze(features.mean(2)).relu()))  # [B, T]
-        return torch.einsum("bt,btf->bf", weights, features) / weights.sum(1, keepdim=True)
+        weights = self.weights(features)
+        return weighted(weights, features) / weights.sum(1, keepdim=True)
+
+
+def resample(values: Tensor, length: int) -> Tensor:
+    """Linear interpolation over the last axis, ends on ends: `[B, T]` -> `[B, length]`."""
+    if values.shape[1] == length:
+        return values
+    return F.interpolate(values[:, None], length, mode="linear", align_corners=True)[:, 0]
 
 
 class DmaSta(nn.Module):
-    """The classifier: `[B, T, 3, H, W]` normalised RGB -> logits `[B, classes]`; T is fixed at building."""
+    """The classifier: `[B, T, 3, H, W]` normalised RGB -> logits `[B, classes]`; training wants T = `clip`."""
 
     def __init__(self, classes: int, depth: int, clip: int) -> None:
+        if depth not in LAYERS:
+            raise DfdmError(f"attribution.depth: there is no ResNet-{depth}; known are {', '.join(map(str, LAYERS))}")
         super().__init__()
         block: type[Basic] | type[Bottleneck] = Basic if depth < 50 else Bottleneck
         self.clip, self.channels = clip, 64
@@ -130,35 +156,55 @@ class DmaSta(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Logits `[B, classes]`; batch normalisation sees all B * T frames of a training batch at once."""
-        if clips.shape[1] != self.clip:
-            raise DfdmError(f"this model takes clips of {self.clip} frames, not {clips.shape[1]}; see attribution.clip")
-        frames = clips.flatten(0, 1)  # [B * T, 3, H, W]
-        chunks = [frames] if self.training else frames.split(CHUNK)
-        features = torch.cat([self.features(chunk) for chunk in chunks])  # [B * T, F]
-        return self.fc(self.ta(features.unflatten(0, clips.shape[:2])))
+        if self.training and clips.shape[1] != self.clip:
+            raise DfdmError(f"training takes clips of {self.clip} frames, not {clips.shape[1]}; see attribution.clip")
+        return self.fc(self.ta(per_frame(self.features, clips, whole=self.training)))
 
 
-def load_imagenet(model: DmaSta, path: Path) -> None:
-    """Fill the backbone from torchvision's ImageNet file; gates, temporal attention and fc stay random."""
-    if not path.is_file():
-        raise DfdmError(f"attribution.weights: {path} does not exist; give torchvision's V1 file, or null for random")
-    try:
-        given = dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError) as error:
-        raise DfdmError(f"attribution.weights: {path} is no state dict ({str(error).splitlines()[0]})") from None
-    own = model.state_dict()
-    wanted = [key for key in own if key.split(".")[0] not in ("fc", "ta") and ".gate." not in key]
-    found = {key: given[key] for key in wanted if key in given}
-    strange = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
-    strange += [key for key in found if found[key].shape != own[key].shape]
-    if strange:
-        raise DfdmError(f"attribution.weights: {path} is of another network ({strange[0]}); check attribution.depth")
-    model.load_state_dict(found, strict=False)
+# The published state's names. conv1, bn1, layer1..4, fc and ta are known (docs/attribution.md); the names of the
+# gates' and the temporal attention's weights inside them were not seen, so they are told by their place and shape.
+BACKBONE = {"conv1", "bn1", "conv2", "bn2", "conv3", "bn3", "downsample", "fc"}
 
 
-def build(classes: int, depth: int, clip: int, weights: Path | None) -> DmaSta:
-    """Build DMA-STA with random weights, or with an ImageNet backbone."""
+def published_names(published: Mapping[str, Tensor]) -> dict[str, str]:
+    """Published state entry -> ours, for each of its entries (338 at depth 50).
+
+    Entries of the ResNet have torchvision's names in both (known). Inferred: in a block `layerI.J.` the one entry
+    that is not the ResNet's is the gate's weight; in `ta.` the entry whose output is the smaller is `squeeze`, the
+    other `expand`. DfdmError names an entry that is neither.
+    """
+    names: dict[str, str] = {}
+    for key, value in published.items():
+        words = key.split(".")
+        if words[0] == "ta" and value.dim() >= 2 and value.shape[0] != value.shape[1]:
+            names[key] = "ta.squeeze.weight" if value.shape[0] < value.shape[1] else "ta.expand.weight"
+        elif words[0] in BACKBONE or (words[0].startswith("layer") and words[2] in BACKBONE):
+            names[key] = key
+        elif words[0].startswith("layer") and value.shape == (1, 2, 7, 7):
+            names[key] = ".".join([*words[:2], "gate.conv.weight"])
+        else:
+            raise DfdmError(f"'{key}' of shape {tuple(value.shape)} is no entry of the published DMA-STA")
+    if len(set(names.values())) != len(names):
+        raise DfdmError("two entries of this state have the same place in DMA-STA; it is not the published one")
+    return names
+
+
+def from_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state of the published network as a state of `DmaSta`."""
+    names = published_names(published)
+    return {
+        ours: published[key].flatten(1) if ours.startswith("ta.") else published[key] for key, ours in names.items()
+    }
+
+
+def to_published(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state of `DmaSta` under the names and in the shapes of `like`, any state of the published network."""
+    return {key: state[ours].reshape(like[key].shape) for key, ours in published_names(like).items()}
+
+
+def build(classes: int, clip: int, weights: Path | None, *, depth: int = 50) -> DmaSta:
+    """Build DMA-STA with random weights, or with an ImageNet backbone; gates, attention and head start random."""
     model = DmaSta(classes, depth, clip)
     if weights is not None:
-        load_imagenet(model, weights)
+        load_weights(model, weights, random=("fc", "ta", "gate"), hint="depth")
     return model

@@ -8,20 +8,19 @@ frames with a face. The metadata's one key `dfdm` is JSON.
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from dfdm.errors import DfdmError
-from dfdm.files import atomic
 from dfdm.media.colour import crop_i420, yuv_to_rgb
 from dfdm.media.masks import extended_polygon
 from dfdm.media.tracks import FaceTrack
-from dfdm.media.video import of_encoded, read_planes
+from dfdm.media.video import VideoRecord, of_encoded, read_planes
+from dfdm.tensorfile import Streamed, write_tensors
 
 POLYGON_POINTS = 27
 
@@ -62,27 +61,29 @@ def write_crops(path: Path, video: Path, track: FaceTrack, margin: float, smooth
     """
     record = of_encoded(track.record)
     corners, size = boxes_along(track, margin, smooth)
-    frames = np.empty((len(corners), size * 3 // 2, size), np.uint8)
-    place = {int(frame): index for index, frame in enumerate(track.frame_index)}
-    for number, planes in enumerate(read_planes(video, record, whole=True)):
-        index = place.get(number)
-        if index is not None:
-            x, y = (int(value) for value in corners[index])
-            frames[index] = crop_i420(planes, (x, y, x + size, y + size))
     landmarks = (track.landmarks - corners[:, None, :]).astype(np.float32)
     polygon = np.zeros((len(corners), POLYGON_POINTS, 2), np.float32)
     for index, points in enumerate(landmarks):
         polygon[index] = extended_polygon(points)
     tensors = {
-        "frames": frames,
+        "frames": Streamed((len(corners), size * 3 // 2, size), _cut(video, record, track, corners, size)),
         "boxes": corners,
         "landmarks": landmarks,
         "polygon": polygon,
         "frame_index": track.frame_index.astype(np.int32),
     }
     meta = {**about, "size": size, "frames": record.frames, "matrix": record.matrix, "full_range": record.full_range}
-    with atomic(path) as temporary:
-        save_file(tensors, str(temporary), metadata={"dfdm": json.dumps(meta, sort_keys=True)})
+    write_tensors(path, tensors, meta)
+
+
+def _cut(video: Path, record: VideoRecord, track: FaceTrack, corners: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """The crops of the frames with a face, one at a time: a long close-up would fill the memory."""
+    place = {int(frame): index for index, frame in enumerate(track.frame_index)}
+    for number, planes in enumerate(read_planes(video, record, whole=True)):
+        index = place.get(number)
+        if index is not None:
+            x, y = (int(value) for value in corners[index])
+            yield crop_i420(planes, (x, y, x + size, y + size))  # [size * 3 / 2, size]
 
 
 class CropReader:

@@ -9,7 +9,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from dfdm.errors import DfdmError
 from dfdm.files import atomic
@@ -123,6 +122,8 @@ _ARRAYS: dict[str, tuple[type, tuple[int, ...]]] = {
 
 
 def _gaussian(values: np.ndarray, sigma: float) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter1d  # half of a command's start, and most commands smooth nothing
+
     return gaussian_filter1d(values, sigma, axis=0, mode="constant", truncate=4)
 
 

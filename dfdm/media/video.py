@@ -185,6 +185,43 @@ def read_planes(path: Path, record: VideoRecord, whole: bool = False) -> Iterato
         )
 
 
+def read_one(path: Path, record: VideoRecord, index: int) -> np.ndarray:
+    """One frame of an encoded video (a record of `of_encoded`), I420 uint8 [height * 3 / 2, width].
+
+    Decodes from the keyframe before it on, not from the file's start, and knows the frame by its timestamp. Raises
+    DfdmError where the file has no frame at that time or another size than the record's.
+    """
+    seconds = Fraction(*record.time_base) * (record.pts[index] if record.pts else index)
+    for frame in _around(path, seconds):
+        planes = _planes(frame)
+        if planes.shape != (record.height * 3 // 2, record.width):
+            raise DfdmError(f"{path} has frames of another size than {record.scene_key}; make it again")
+        return planes
+    raise DfdmError(f"{path} has no frame {index} of {record.scene_key}; run the encode stage again")
+
+
+def _around(path: Path, seconds: Fraction) -> Iterator[VideoFrame]:
+    """The frame shown at a time after the first frame's, to a tick of the file's clock; none where there is none."""
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        try:
+            first = next(container.decode(stream)).pts
+            wanted = first + seconds / stream.time_base
+            for start in (int(wanted), first):  # a keyframe may be stored before frames that are shown before it
+                container.seek(start, stream=stream)
+                frames = container.decode(stream)
+                frame = next(frames, None)
+                if frame is None or frame.pts > wanted + 1:
+                    continue
+                while frame is not None and frame.pts < wanted - 1:
+                    frame = next(frames, None)
+                if frame is not None and frame.pts <= wanted + 1:
+                    yield frame
+                return
+        except (av.error.FFmpegError, StopIteration) as error:
+            raise DfdmError(f"{path} is damaged ({error}); make it again") from None
+
+
 def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[int, int] | None = None) -> VideoRecord:
     """Decode a video once and describe its scene, the frames [start, stop) or all.
 

@@ -14,8 +14,10 @@ from dfdm.errors import DfdmError
 from dfdm.files import atomic
 from dfdm.layout import videos_of
 from dfdm.names import REAL
+from dfdm.progress import duration
 from dfdm.report import figures, pictures
 from dfdm.report.clips import chosen_clips, clip_views
+from dfdm.report.evaluation import FIGURES, read_evaluations, table, warnings
 from dfdm.report.results import (
     EncodedVideo,
     Results,
@@ -57,6 +59,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
     found = read_results(cfg, results)
     missing = list(found.missing)
     scores = read_scores(cfg, results, missing)
+    evaluations = read_evaluations(cfg, results, missing)
     clips = list(clip_views(cfg, found))
     page = _template().render(
         cfg=cfg,
@@ -70,6 +73,9 @@ def build(cfg: Config, results: Path, out: Path) -> None:
         scores=scores,
         verdict=verdict(scores),
         learning=_learning(scores),
+        quality=table(evaluations),
+        quality_warnings=warnings(evaluations),
+        figures=FIGURES,
         trainings=[_training(cfg, found, pair) for pair in _shown_pairs(cfg)],
         pair_count=len(cfg.pairs),
         tracks=found.tracks,
@@ -197,13 +203,3 @@ def listed(words: list[str]) -> str:
 def percent(share: float | None) -> str:
     """A share as a whole per cent; a dash for None."""
     return "–" if share is None else f"{100 * share:.0f} %"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: `48 s`, `2 min 13 s`, `3 h 02 min`."""
-    total = round(seconds)
-    if total < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{total} s"
-    if total < 3600:
-        return f"{total // 60} min {total % 60:02d} s"
-    return f"{total // 3600} h {total % 3600 // 60:02d} min"

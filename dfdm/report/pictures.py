@@ -6,9 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dfdm.errors import DfdmError
 from dfdm.media.colour import yuv_to_rgb
-from dfdm.media.video import VideoRecord, read_planes
+from dfdm.media.video import VideoRecord, read_one
 
 STAMP_RGB = (155, 28, 28)
 STAMP_TEXT = "SYNTHETIC"
@@ -16,11 +15,8 @@ BAR_RGB = (17, 17, 17)
 
 
 def read_frame(path: Path, record: VideoRecord, index: int) -> np.ndarray:
-    """One frame of a scene, counted from the scene's first: uint8 RGB [height, width, 3]."""
-    for position, planes in enumerate(read_planes(path, record)):
-        if position == index:
-            return yuv_to_rgb(planes, record.matrix, record.full_range)
-    raise DfdmError(f"{path} has no frame {index} of {record.scene_key}; run the encode stage again")
+    """One frame of an encoded scene, counted from its first: uint8 RGB [height, width, 3]."""
+    return yuv_to_rgb(read_one(path, record, index), record.matrix, record.full_range)
 
 
 def stamp(rgb: np.ndarray, detail: str = "", share: float = 0.11) -> np.ndarray:

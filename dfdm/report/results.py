@@ -17,6 +17,7 @@ from dfdm.machine import cpu_model
 from dfdm.media.encoding import ffmpeg_version
 from dfdm.media.tracks import FaceTrack
 from dfdm.names import VideoName
+from dfdm.report.times import RuleTime, read_times
 
 PACKAGES = ("dfdm-pipeline", "torch", "torchvision", "numpy", "opencv-python-headless", "av", "snakemake")
 
@@ -30,17 +31,6 @@ class EncodedVideo:
     path: Path
     bytes: int
     frames: int | None
-
-
-@dataclass(frozen=True)
-class RuleTime:
-    """Snakemake's benchmark files of one rule: jobs, seconds in all, the longest job, the most memory in MiB."""
-
-    rule: str
-    jobs: int
-    seconds: float
-    longest: float
-    memory: float
 
 
 @dataclass(frozen=True)
@@ -86,7 +76,7 @@ def read_results(cfg: Config, results: Path) -> Results:
     manifest = pd.read_parquet(manifest_path) if manifest_path.exists() else None
     if manifest is None:
         missing.append("the dataset's manifest (stage dataset)")
-    return Results(videos, tracks, losses, previews, manifest, _times(results / "benchmarks"), missing)
+    return Results(videos, tracks, losses, previews, manifest, read_times(layout), missing)
 
 
 def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, int], EncodedVideo]:
@@ -104,21 +94,6 @@ def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, 
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
         missing.append(f"videos of {model} at crf {crf} (stage dataset): {shown}")
     return found
-
-
-def _times(folder: Path) -> list[RuleTime]:
-    """Benchmarks lie in a folder a rule, or as one file named like the rule."""
-    tables = defaultdict(list)
-    for path in sorted(folder.rglob("*.tsv")):
-        inside = path.relative_to(folder)
-        rule = inside.parts[0] if len(inside.parts) > 1 else inside.stem
-        tables[rule].append(pd.read_csv(path, sep="\t", na_values=["-", "NA"]))
-    times = []
-    for rule, parts in tables.items():
-        table = pd.concat(parts)
-        memory = pd.to_numeric(table["max_rss"], errors="coerce").max() if "max_rss" in table else float("nan")
-        times.append(RuleTime(rule, len(table), table["s"].sum(), table["s"].max(), float(memory)))
-    return sorted(times, key=lambda time: -time.seconds)
 
 
 def versions() -> dict[str, str]:

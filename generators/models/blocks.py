@@ -7,11 +7,57 @@ pixel shuffle then follow the original's order (channel fastest) and need no or 
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+LAST = torch.channels_last
+
+
+class Patches(torch.autograd.Function):
+    """Every place's k x k neighbourhood as a row: [N, C, H, W] -> [N * H' * W', k * k * C], channel fastest."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: int, stride: int) -> Tensor:
+        """Gather."""
+        x = x.permute(0, 2, 3, 1)  # [N, H, W, C]
+        ctx.shape, ctx.kernel, ctx.stride = x.shape, kernel, stride
+        rows = x.unfold(1, kernel, stride).unfold(2, kernel, stride)  # [N, H', W', C, k, k]
+        return rows.permute(0, 1, 2, 4, 5, 3).reshape(-1, kernel * kernel * x.shape[3])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """Add every row to where it was gathered."""
+        (n, h, w, c), kernel, stride = ctx.shape, ctx.kernel, ctx.stride
+        high, wide = ((size - kernel) // stride + 1 for size in (h, w))
+        gradient = gradient.view(n, high, wide, kernel, kernel, c)
+        total = gradient.new_zeros(n, h, w, c)
+        for i in range(kernel):
+            for j in range(kernel):
+                place = total[:, i : i + high * stride : stride, j : j + wide * stride : stride]
+                place += gradient[:, :, :, i, j]
+        return total.permute(0, 3, 1, 2), None, None
+
+
+class Conv(nn.Conv2d):
+    """A convolution; on a CPU, a small map with a large kernel is one matrix product.
+
+    oneDNN's convolution of a 4x4 map with millions of weights reorders them each time and runs at half speed or less.
+    """
+
+    FEW = 16  # places of the result
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, inputs, H, W] -> [N, outputs, H', W']."""
+        (kernel, _), (stride, _), (pad, _) = self.kernel_size, self.stride, self.padding  # type: ignore[misc]
+        high, wide = ((size + 2 * pad - kernel) // stride + 1 for size in x.shape[2:])
+        if x.device.type != "cpu" or high * wide > self.FEW or not self.weight.is_contiguous(memory_format=LAST):
+            return super().forward(x)
+        rows = Patches.apply(F.pad(x, (pad,) * 4) if pad else x, kernel, stride)
+        y = F.linear(rows, self.weight.permute(0, 2, 3, 1).flatten(1), self.bias)  # [N * H' * W', outputs]
+        return y.view(len(x), high, wide, -1).permute(0, 3, 1, 2)
 
 
 def initialise(conv: nn.Conv2d) -> nn.Conv2d:
@@ -24,7 +70,7 @@ def initialise(conv: nn.Conv2d) -> nn.Conv2d:
 
 def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
     """A convolution that keeps the size."""
-    return initialise(nn.Conv2d(inputs, outputs, 3, padding=1))
+    return initialise(Conv(inputs, outputs, 3, padding=1))
 
 
 class C(nn.Module):
@@ -32,7 +78,7 @@ class C(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.conv = initialise(nn.Conv2d(inputs, outputs, 5, stride=2))
+        self.conv = initialise(Conv(inputs, outputs, 5, stride=2))
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, inputs, H, W] -> [N, outputs, H/2, W/2]."""

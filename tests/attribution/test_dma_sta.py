@@ -23,7 +23,6 @@ def test_depth_50_with_five_classes_and_clip_10_has_the_published_size_and_prefi
     gates = [module for module in model.modules() if isinstance(module, dma_sta.Gate)]
     assert len(gates) == 16
     assert {sum(p.numel() for p in gate.parameters()) for gate in gates} == {98}
-    assert models.names() == ["dma_sta"]
 
 
 @pytest.mark.parametrize("depth", [18, 34, 50, 101])
@@ -82,20 +81,65 @@ def test_temporal_attention_equals_its_formula_in_numpy():
         np.testing.assert_allclose(output, expected, atol=1e-6)
 
 
-def test_frames_folded_in_chunks_equal_the_whole_and_frames_one_by_one_in_evaluation(monkeypatch):
+def test_frames_folded_equal_frames_one_by_one_in_evaluation():
     model = dma_sta.DmaSta(5, 18, 4).eval()
     clips = torch.randn(3, 4, 3, 32, 32)
     with torch.no_grad():
-        whole = model(clips)
-        monkeypatch.setattr(dma_sta, "CHUNK", 5)
-        assert torch.allclose(model(clips), whole, atol=1e-5)
         features = torch.stack([model.features(clips[:, i]) for i in range(4)], 1)
-        assert torch.allclose(model.fc(model.ta(features)), whole, atol=1e-5)
+        assert torch.allclose(model.fc(model.ta(features)), model(clips), atol=1e-5)
 
 
-def test_a_clip_of_another_length_is_an_error():
+def test_a_clip_of_another_length_is_an_error_in_training():
     with pytest.raises(DfdmError, match="clips of 4 frames, not 3"):
         dma_sta.DmaSta(5, 18, 4)(torch.zeros(1, 3, 3, 32, 32))
+
+
+@pytest.mark.parametrize("length", [5, 10, 16])
+def test_temporal_weights_are_stretched_over_another_clip_length(length):
+    attention = dma_sta.TemporalAttention(10)
+    ramp = torch.linspace(0, 1, length)[None, :, None].repeat(1, 1, 8)  # the same course in time at every length
+    ten = torch.linspace(0, 1, 10)[None, :, None].repeat(1, 1, 8)
+    weights, expected = attention.weights(ramp)[0], attention.weights(ten)[0]
+    assert weights.shape == (length,)
+    places = np.linspace(0, 9, length)
+    stretched = np.interp(places, np.arange(10), expected.detach().numpy())
+    np.testing.assert_allclose(weights.detach().numpy(), stretched, atol=1e-6)
+    same = torch.randn(1, 1, 8).repeat(1, length, 1)
+    assert torch.allclose(attention(same), same[:, 0], atol=1e-6)  # the weights' mean stays a mean
+
+
+def published_like(state):
+    """A state with the backbone's known names and made-up ones for gates and temporal attention."""
+    names = {"gate.conv.weight": "sa.conv1.weight", "ta.squeeze.weight": "ta.fc.0.weight"}
+    names["ta.expand.weight"] = "ta.fc.2.weight"
+    changed = {}
+    for key, value in state.items():
+        for ours, theirs in names.items():
+            key = key.replace(ours, theirs)
+        changed[key] = value
+    return changed
+
+
+def test_338_published_entries_are_mapped_there_and_back():
+    model = models.build("dma_sta", 5, 50, 10)
+    published = published_like(model.state_dict())
+    assert len(dma_sta.published_names(published)) == 338
+    state = dma_sta.from_published(published)
+    torch.manual_seed(7)
+    other = models.build("dma_sta", 5, 50, 10)
+    other.load_state_dict(state)  # strict: all 338
+    assert all(torch.equal(value, model.state_dict()[key]) for key, value in other.state_dict().items())
+    back = dma_sta.to_published(other.state_dict(), like=published)
+    assert back.keys() == published.keys()
+    assert all(torch.equal(back[key], published[key]) for key in published)
+
+
+def test_a_state_that_is_not_the_published_one_is_refused_by_the_name_of_its_entry():
+    published = published_like(dma_sta.DmaSta(5, 18, 10).state_dict())
+    with pytest.raises(DfdmError, match=r"'head.weight' of shape \(5, 512\) is no entry"):
+        dma_sta.from_published({**published, "head.weight": torch.zeros(5, 512)})
+    with pytest.raises(DfdmError, match="two entries of this state have the same place"):
+        dma_sta.from_published({**published, "layer1.0.again": torch.zeros(1, 2, 7, 7)})
 
 
 @pytest.mark.parametrize("depth", [18, 50])

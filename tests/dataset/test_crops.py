@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +85,19 @@ def test_equal_crops_are_equal_bytes(crop_file: tuple[Path, FaceTrack, list[np.n
         tmp_path / "b.safetensors", video, track, 0.3, 0, {"name": "id0_id1_0000_iae", "model": "iae", "crf": 0}
     )
     assert (tmp_path / "b.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_crops_are_written_as_they_are_cut(short: Short, tmp_path: Path) -> None:
+    path, record, planes = short
+    video = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
+    longer = replace(record, stop=record.start + 90)
+    write_master(video, iter(planes * 9), longer, path, EncodeSettings("ultrafast", 1), {})
+    track = track_of(longer, np.full((90, 2), 180.0), list(range(90)), side=200)
+    tracemalloc.start()
+    write_crops(tmp_path / "c.safetensors", video, track, 0.3, 0, {"model": "iae"})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.2 * (tmp_path / "c.safetensors").stat().st_size
 
 
 def test_crops_become_a_tree_of_pngs(crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path) -> None:

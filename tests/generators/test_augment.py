@@ -142,6 +142,13 @@ def test_a_batch_depends_on_seed_and_iteration_alone():
     assert not torch.equal(batches(seed=1)[3].inputs, made[3].inputs)
 
 
+def test_more_workers_make_the_same_batches():
+    made = batches()
+    made.workers = 3
+    for iteration, batch in enumerate(prefetched(made, 0, 8)):
+        assert torch.equal(batch.inputs, batches()[iteration].inputs)
+
+
 def test_every_face_is_seen_once_an_epoch():
     made = batches()
     rows = np.concatenate([made.rows(0, iteration) for iteration in range(9)])  # 36 places, two epochs of 18

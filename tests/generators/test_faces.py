@@ -1,5 +1,8 @@
 """Training faces out of real decoded frames: every frame has its own brightness, so a face tells its frame."""
 
+import tracemalloc
+from dataclasses import replace
+
 import av
 import numpy as np
 import pytest
@@ -9,7 +12,8 @@ from dfdm.errors import DfdmError
 from dfdm.media.alignment import MEAN_FACE
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import probe
-from generators.faces import FEWEST, load_faces
+from generators import faces as module
+from generators.faces import FEWEST, FaceSet, check_different, check_sources, load_faces
 
 JAW = np.array([[0.5 - 0.55 * np.cos(t), 0.35 + 0.75 * np.sin(t)] for t in np.linspace(0, np.pi, 17)])
 
@@ -89,3 +93,77 @@ def test_too_few_faces_is_an_error_that_names_the_person(tracks):
     )
     with pytest.raises(DfdmError, match=f"id0 has 5 faces to train on, at least {FEWEST}"):
         load_faces("id0", [(path, empty)], TrainConfig(), 64)
+
+
+def test_the_same_frames_on_both_sides_are_refused_before_anything_is_decoded(tracks):
+    path, track = tracks[0]
+    record = replace(track.record, scene_key="id1_0000", start=39, stop=80)  # one frame in common
+    other = [(path, replace(track, record=record))]
+    with pytest.raises(DfdmError, match="scenes id0_0000 and id1_0000 are the same frames of the same video"):
+        check_sources(("id0", "id1"), tracks[:1], other, TrainConfig(), 64)
+    apart = [(path, replace(track, record=replace(record, start=40)))]
+    check_sources(("id0", "id1"), tracks[:1], apart, TrainConfig(), 64)
+
+
+def test_copies_of_one_video_on_both_sides_are_refused():
+    rng = np.random.default_rng(0)
+    one, other = (rng.integers(0, 256, (20, 8, 8, 3), dtype=np.uint8) for _ in range(2))
+    check_different(FaceSet("id0", one, one, one), FaceSet("id1", other, other, other))
+    other[:10] = one[5:15]
+    with pytest.raises(DfdmError, match="10 of 20 faces of id1 are also faces of id0, so they are one person"):
+        check_different(FaceSet("id0", one, one, one), FaceSet("id1", other, other, other))
+
+
+def spoilt(track, rows):
+    """The track with landmarks that are no numbers, lie in a point, in a line, or outside the frame."""
+    landmarks = track.landmarks.copy()
+    for row in rows:
+        points = landmarks[row]
+        landmarks[row] = [np.full((68, 2), np.nan), points * 0 + 50, points[:, :1], points + 90][row % 4]
+    return replace(track, landmarks=landmarks)
+
+
+def test_faces_that_cannot_be_aligned_are_left_out_and_told(tracks, capsys):
+    path, track = tracks[0]
+    faces = load_faces("id0", [(path, spoilt(track, range(8)))], TrainConfig(held_out=0), 64)
+    assert frames_of(faces.faces) == [*range(18, 40)]
+    assert "22 to train on, 8 more left out: their landmarks are no numbers" in capsys.readouterr().err
+    with pytest.raises(DfdmError, match=r"id0 has 10 faces to train on, at least 16 are needed \(20 more left out"):
+        load_faces("id0", [(path, spoilt(track, range(20)))], TrainConfig(held_out=0), 64)
+
+
+def test_a_track_with_frames_that_the_scene_lacks_is_refused(tracks):
+    path, track = tracks[0]
+    late = replace(track, frame_index=track.frame_index + 5)
+    with pytest.raises(DfdmError, match=r"a face in frame 40, which the scene in .* lacks; run the faces stage again"):
+        load_faces("id0", [(path, late)], TrainConfig(held_out=0), 64)
+
+
+def test_a_file_that_does_not_decode_any_more_is_refused(tracks, tmp_path):
+    path, track = tracks[0]
+    (tmp_path / "cut.mkv").write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DfdmError, match="frames of id0_0000"):
+        load_faces("id0", [(tmp_path / "cut.mkv", track)], TrainConfig(held_out=0), 64)
+
+
+def test_more_faces_than_memory_are_refused_before_anything_is_decoded(tracks, monkeypatch):
+    monkeypatch.setattr(module, "available_memory", lambda: 20_000_000)
+    check_sources(("id0", "id1"), tracks, tracks[:0], TrainConfig(), 64)
+    with pytest.raises(DfdmError) as caught:
+        check_sources(("id0", "id1"), tracks, tracks[:0], TrainConfig(augment_size="384"), 64)
+    assert str(caught.value) == (
+        "the faces of id0 and id1 (54 and 0, 384 px) need 0.0 GB of memory and 0.0 GB are free; lower train.max_faces "
+        "(to 9 or less), or set augment_size: model"
+    )
+
+
+def test_memory_is_that_of_the_faces_kept_however_many_there_are(tracks):
+    peaks = []
+    for scenes in (tracks[:1], tracks * 3):
+        tracemalloc.start()
+        load_faces("id0", scenes, TrainConfig(augment_size="384", max_faces=16), 64)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    kept = 16 * 384 * 384 * 6
+    assert kept < peaks[0] < kept + 8e6  # a frame, its face at 384 px and what is made of them
+    assert peaks[1] < 1.02 * peaks[0]

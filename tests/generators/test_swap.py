@@ -11,7 +11,8 @@ from dfdm.media import alignment, colour, detectors, masks
 from dfdm.media.tracks import FaceTrack, TrackCounts, track_faces
 from dfdm.media.video import VideoRecord, probe, read_planes, split_planes
 from generators import models
-from generators.swap import Swapper, edge_fade, match_mean
+from generators.colour_match import match_mean
+from generators.swap import Swapper, edge_fade
 
 CLIPS = {"woman": ("WolfgangLanger_Pexels.mp4", (320, 326)), "man": ("single_face.mp4", (30, 36))}
 
@@ -84,11 +85,28 @@ def frame_mask(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return mask.reshape(shape)
 
 
+OPTIONS = [
+    {"color": "none"},
+    {"color": "reinhard"},
+    {"color": "histogram"},
+    {"color": "none", "blend": "seamless"},
+]
+
+
+def mottled(faces: Tensor) -> Tensor:
+    """Other colours everywhere, with a spread of their own."""
+    return (1 - faces.flip(1)) * torch.tensor([0.5, 1.0, 0.7]).view(1, 3, 1, 1)
+
+
 @pytest.mark.parametrize("who", CLIPS)
 @pytest.mark.parametrize(("size", "output"), [(64, 64), (64, 128), (128, 128)])
-def test_outside_the_mask_grown_to_whole_blocks_every_sample_stays(scenes, who, size, output):
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_outside_the_mask_grown_to_whole_blocks_every_sample_stays(scenes, who, size, output, options):
     planes, track = scenes[who]
-    out = render(Known(size, output, green), scenes[who], color="none")
+    if options != {"color": "none"}:  # the slower options on two frames
+        planes, track = planes[:2], track_of(track.record, track.frame_index[:2], track.landmarks[:2])
+    change = green if options == {"color": "none"} else mottled
+    out = render(Known(size, output, change), (planes, track), **options)
     for before, after, landmarks in zip(planes, out, track.landmarks):
         luma_shape = split_planes(before)[0].shape
         mask = frame_mask(landmarks, luma_shape)
@@ -167,10 +185,11 @@ def test_a_face_that_did_not_change_leaves_the_frame_nearly_as_it_was(scenes):
             assert change.mean() < 0.3
 
 
-def test_frames_without_the_face_are_given_on_unchanged(scenes):
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_frames_without_the_face_are_given_on_unchanged(scenes, options):
     planes, track = scenes["man"]
     sparse = track_of(track.record, track.frame_index[[1, 4]], track.landmarks[[1, 4]])
-    out = render(Known(64, 64, green), (planes, sparse), batch=3)
+    out = render(Known(64, 64, green), (planes, sparse), batch=3, **options)
     for index, (before, after) in enumerate(zip(planes, out)):
         assert np.array_equal(before, after) == (index not in (1, 4))
     empty = track_of(track.record, track.frame_index[:0], track.landmarks[:0])
@@ -234,6 +253,15 @@ def test_avg_color_gives_the_new_face_the_masked_mean_of_the_old():
         shift = (found - new)[0, channel]
         assert float(shift.max() - shift.min()) < 1e-6  # one shift for all pixels
     assert torch.equal(found[1], new[1])  # nothing to measure under an empty mask
+
+
+def test_erosion_shrinks_what_is_swapped_and_a_negative_one_grows_it(scenes):
+    counts = []
+    for erosion in (-4, 0, 4):
+        out = render(Known(64, 64, green), scenes["man"], color="none", erosion=erosion)
+        counts.append(np.mean([before != after for before, after in zip(scenes["man"][0], out)]))
+    assert counts[0] > 1.1 * counts[1]
+    assert counts[2] < 0.9 * counts[1]
 
 
 def test_smoothing_renders_along_the_smoothed_landmarks(scenes):

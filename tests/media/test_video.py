@@ -1,11 +1,14 @@
 import subprocess
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from dfdm.errors import DfdmError
+from dfdm.media import video as video_module
 from dfdm.media.encoding import (
     EncodeSettings,
     ffmpeg_binary,
@@ -15,7 +18,7 @@ from dfdm.media.encoding import (
     write_master,
     write_quality,
 )
-from dfdm.media.video import VideoRecord, of_encoded, probe, read_planes, split_planes
+from dfdm.media.video import VideoRecord, of_encoded, probe, read_one, read_planes, split_planes
 
 FAST = EncodeSettings("ultrafast", 1)
 Short = tuple[Path, VideoRecord, list[np.ndarray]]
@@ -71,6 +74,86 @@ def test_variable_rate_keeps_every_frame_and_its_timestamp(clips: Path, tmp_path
         again = probe(made, "id1_0001", {})
         assert again.frames == 169
         assert seconds(again) == seconds(record)
+
+
+@pytest.mark.parametrize("name", ["WolfgangLanger_Pexels.mp4", "face_noface.mov"])  # constant and variable rate
+@pytest.mark.parametrize("crf", [0, 30])
+def test_one_frame_is_the_one_that_decoding_all_gives(clips: Path, tmp_path: Path, name: str, crf: int) -> None:
+    path = clips / name
+    record = probe(path, "id0_0000", {}, (7, 167))
+    video = tmp_path / "m.mp4"
+    settings = EncodeSettings("veryfast", 1)  # with B-frames, so that frames are stored out of order
+    write_master(video, read_planes(path, record), record, path, settings, {})
+    if crf:
+        video, master = tmp_path / "q.mp4", video
+        write_quality(video, master, crf, settings, {})
+    found = of_encoded(record)
+    every = list(read_planes(video, found))
+    assert (record.pts is not None) == (name == "face_noface.mov")
+    for index in (0, 1, 2, 77, 78, 79, 158, 159):
+        assert np.array_equal(read_one(video, found, index), every[index]), index
+
+
+def test_one_frame_is_reached_from_a_keyframe_and_not_from_the_start(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = clips / "WolfgangLanger_Pexels.mp4"
+    whole = probe(path, "id0_0000", {})
+    video = tmp_path / "keys.mp4"
+    ffmpeg(
+        "-i",
+        path,
+        "-an",
+        "-fps_mode",
+        "passthrough",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-g",
+        "20",
+        "-bf",
+        "2",
+        video,
+    )
+    every = list(read_planes(video, of_encoded(whole)))
+    decoded: list[int] = []
+    convert = av.container.InputContainer.decode
+
+    class Counted:
+        """A container that notes what is decoded."""
+
+        def __init__(self, container: av.container.InputContainer) -> None:
+            self.container = container
+
+        def __enter__(self) -> "Counted":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.container.close()
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.container, name)
+
+        def decode(self, stream: object) -> Iterator[av.VideoFrame]:
+            for frame in convert(self.container, stream):
+                decoded.append(frame.pts)
+                yield frame
+
+    opened = video_module._open
+    monkeypatch.setattr(video_module, "_open", lambda path: Counted(opened(path)))
+    for index in (0, 19, 20, 21, 255, 470, 471):
+        decoded.clear()
+        assert np.array_equal(read_one(video, of_encoded(whole), index), every[index]), index
+        assert len(decoded) <= 1 + 20 + 20, index
+
+
+def test_a_frame_at_no_time_of_the_file_is_an_error(short: Short, tmp_path: Path) -> None:
+    path, record, planes = short
+    video = tmp_path / "m.mp4"
+    write_master(video, iter(planes), record, path, FAST, {})
+    with pytest.raises(DfdmError, match="has no frame 10 of id0_0000; run the encode stage again"):
+        read_one(video, of_encoded(record), 10)
 
 
 def test_crf_0_is_lossless_and_later_qualities_are_smaller_in_order(short: Short, tmp_path: Path) -> None:

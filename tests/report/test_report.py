@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from dfdm.report.build import build, duration, size_text, verdict
 from dfdm.report.clips import chosen_clips, moment
 from dfdm.report.readme import SIZE, readme_picture
 from dfdm.report.results import read_scores
+from dfdm.report.times import RuleTime, bytes_written, read_times
 
 MODELS = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
 FRAMES, WIDTH, HEIGHT = 12, 192, 128
@@ -229,9 +231,43 @@ def test_the_page_tells_scores_statistics_sources_and_times(html: str) -> None:
     words = " ".join(Page(html).words.split())
     assert "72 % – 100 %" in words
     assert "the scores show that the line runs" in words
-    assert "render 2 1 min 05 s 1 min 02 s 262 MB" in words
+    assert "render 2 1 min 05 s 32 s 1 min 02 s 262 MB" in words
     assert "id0_0001 192x128 25.000 12 10 2 1 0" in words
     assert HOSTILE in words
+
+
+def test_each_stage_shows_jobs_time_memory_and_the_bytes_that_it_wrote(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path / "results"))
+    clip = ("id0_id1_0001", "iae")
+    sizes = {
+        layout.source("id0_0001"): ("source", 1),
+        layout.predictor: ("predictor", 2),
+        layout.track("id0_0001"): ("faces", 4),
+        layout.checkpoint("id0_id1", "iae"): ("train", 8),
+        layout.training_file("id0_id1", "iae", "loss.csv"): ("train", 16),
+        layout.video(*clip, 0): ("render", 32),
+        layout.sidecar(*clip, 0): ("render", 64),
+        layout.video("id0_0001", "real", 0): ("original", 128),
+        layout.video(*clip, 23): ("encode", 256),
+        layout.video("id0_0001", "real", 23): ("encode", 512),
+        layout.crops(*clip, 23): ("crops", 1024),
+        layout.manifest("dataset"): ("manifest", 2048),
+        layout.attribution(23): ("attribution", 4096),
+        layout.report: ("report", 8192),
+        layout.log("render", "x"): ("render", 0),
+        f"{layout.results}/state/abc/state.pt": ("", 0),
+    }
+    expected: Counter[str] = Counter()
+    for path, (stage, size) in sizes.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_bytes(bytes(size or 77))  # logs and states are no outputs
+        expected[stage] += size
+    assert bytes_written(layout) == +expected
+    for name, seconds, memory in (("a", 60.0, "250.0"), ("b", 5.5, "-")):
+        bench = Path(layout.benchmark("render", name))
+        bench.parent.mkdir(parents=True, exist_ok=True)
+        bench.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:01:00\t{memory}\n")
+    assert read_times(layout) == [RuleTime("render", 2, 65.5, 60.0, 250.0, 96)]
 
 
 def test_text_from_the_config_is_escaped(html: str) -> None:

@@ -1,6 +1,8 @@
 import json
 import re
 import subprocess
+import sys
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from dfdm.config import load
 from dfdm.dataset.crops import CropReader
@@ -17,6 +20,7 @@ from dfdm.media.encoding import read_metadata
 from dfdm.media.masks import extended_polygon
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import of_encoded, read_planes, split_planes
+from dfdm.report.times import bytes_written
 
 ROOT = Path(__file__).parent.parent.parent
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
@@ -112,6 +116,23 @@ def test_scores_name_their_interval_and_the_report_exists(line: Path) -> None:
     assert "SYNTHETIC" in (line / "report.html").read_text()
 
 
+def test_each_training_is_measured_on_frames_it_never_saw(line: Path, project: Path, small: Small) -> None:
+    for model in ("faceswap", "dfaker"):
+        found = read_json(line / f"evaluation/id0_id1/{model}.json")
+        assert (found["reconstruction"]["id0"]["frames"], found["reconstruction"]["id1"]["frames"]) == (9, 4)
+        (swap,) = found["swaps"]  # one direction is rendered
+        assert (swap["video_id"], swap["face_id"], len(swap["clips"]), swap["frames"]) == ("id0", "id1", 3, 9)
+        assert swap["identity"]["to_video"] > 0
+        assert swap["flicker"] > 0
+        assert set(found["computed_on"]["masters"]) == {f"{clip}_{model}.mp4" for clip in swap["clips"]}
+    table = subprocess.run(
+        ["dfdm", "evaluate", "--config", small()], cwd=project, capture_output=True, text=True, check=True
+    )
+    assert re.search(r"^dfaker +mean +9 ", table.stdout, re.MULTILINE)
+    assert "faceswap" in table.stdout
+    assert "undertrained" in table.stdout  # six iterations
+
+
 def test_a_second_run_finds_nothing_to_do(line: Path, snakemake: Snakemake, small: Small) -> None:
     assert dry_run(snakemake, small()) == Counter()
 
@@ -135,8 +156,9 @@ def test_deleting_an_output_reruns_it_and_what_depends_on_it(line: Path, snakema
         ({"train__threads": 1, "encode__threads": 1}, Counter()),  # as before, now given
         (
             {"render__mask_blur": 5.0},
-            Counter(render=6, encode=6, crops=12, manifest=3, classify=2, page=1, all=1),
+            Counter(render=6, evaluate=2, encode=6, crops=12, manifest=3, classify=2, page=1, all=1),
         ),
+        ({"evaluate__frames": 2}, Counter(evaluate=2, page=1, all=1)),
         ({"attribution__lr": 0.002}, Counter(classify=2, page=1, all=1)),
         ({"crops__margin": 0.5}, Counter(crops=18, classify=2, page=1, all=1)),
     ],
@@ -158,75 +180,6 @@ def test_a_new_quality_costs_nothing_upstream(line: Path, snakemake: Snakemake, 
     assert found == Counter(encode=9, crops=9, crf40=1)
 
 
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
-        ("faces", Counter(predictor=1, source=6, track=6, faces=1)),
-        (
-            "iae_crf23",
-            Counter(predictor=1, source=6, track=6, train_iae=1, render=6, encode=6, crops=6, iae_crf23=1),
-        ),
-        (
-            "iae",
-            Counter(predictor=1, source=6, track=6, train_iae=1, render=6, encode=12, crops=18, iae=1),
-        ),
-        (
-            "dfaker_crf10",
-            Counter(predictor=1, source=6, track=6, train_dfaker=1, render=6, encode=6, crops=6, dfaker_crf10=1),
-        ),
-        (
-            "crf0",
-            Counter(
-                predictor=1, source=6, track=6, train_faceswap=1, train_lightweight=1, train_iae=1, train_dfaker=1,
-                train_dfl_h128=1, render=30, original=6, crops=36, crf0=1,
-            ),
-        ),
-        (
-            "dataset",
-            Counter(
-                predictor=1, source=6, track=6, train_faceswap=1, train_lightweight=1, train_iae=1, train_dfaker=1,
-                train_dfl_h128=1, render=30, original=6, encode=72, crops=108, manifest=1, dataset=1,
-            ),
-        ),
-        (
-            "attribution",
-            Counter(
-                predictor=1, source=6, track=6, train_faceswap=1, train_lightweight=1, train_iae=1, train_dfaker=1,
-                train_dfl_h128=1, render=30, original=6, encode=72, crops=90, manifest=3, classify=3,
-                attribution=1,
-            ),
-        ),
-        (
-            "crf23",
-            Counter(
-                predictor=1, source=6, track=6, train_faceswap=1, train_lightweight=1, train_iae=1, train_dfaker=1,
-                train_dfl_h128=1, render=30, original=6, encode=36, crops=36, crf23=1,
-            ),
-        ),
-        (
-            "attribution_crf23",
-            Counter(
-                predictor=1, source=6, track=6, train_faceswap=1, train_lightweight=1, train_iae=1, train_dfaker=1,
-                train_dfl_h128=1, render=30, original=6, encode=36, crops=30, manifest=1, classify=1,
-                attribution_crf23=1,
-            ),
-        ),
-        (
-            "report",
-            Counter(
-                predictor=1, source=6, track=6, train_faceswap=1, train_lightweight=1, train_iae=1, train_dfaker=1,
-                train_dfl_h128=1, render=30, original=6, encode=72, crops=90, manifest=4, classify=3, page=1,
-                report=1,
-            ),
-        ),
-    ],
-)  # fmt: skip
-def test_a_named_target_lists_exactly_its_own_jobs(
-    snakemake: Snakemake, project: Path, target: str, expected: Counter[str]
-) -> None:
-    assert dry_run(snakemake, project / "config.yaml", target) == expected
-
-
 def test_without_configfile_the_shipped_config_counts_and_with_one_that_file_alone(
     snakemake: Snakemake, small: Small
 ) -> None:
@@ -243,6 +196,81 @@ def test_a_fault_in_the_config_is_one_sentence_before_any_job(snakemake: Snakema
     assert done.returncode != 0
     assert "render.mask_blurr: unknown key; remove it or mend its spelling" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--configfile", "none.yaml"], "config 'none.yaml' does not exist; mend the path after --configfile"),
+        (["--config", "results=config.yaml/x"], "results 'config.yaml/x': Not a directory; free or name another place"),
+        (["iae_crf24"], "'iae_crf24' is no target of this config. Did you mean iae_crf23 or "),
+        (["render"], "This is a rule of many jobs, no target. Named targets are "),
+    ],
+)
+def test_a_slip_on_the_command_line_is_one_sentence(snakemake: Snakemake, arguments: list[str], sentence: str) -> None:
+    done = snakemake(*arguments, "--cores", 2)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "  File " not in done.stderr
+
+
+def test_a_source_that_is_gone_is_named(snakemake: Snakemake, small: Small, project: Path) -> None:
+    path = small("gone", results="results-gone")
+    values = yaml.safe_load(path.read_text())
+    values["sources"]["root"] = str(project)
+    values["sources"]["people"]["id0"]["scenes"]["0002"] = {"path": "gone.mp4"}
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    done = snakemake("faces", "--cores", 2, "--configfile", path)
+    assert done.returncode == 1
+    assert (
+        f"{project}/gone.mp4 does not exist; put the video back, or mend the scene's path or sources.root"
+        in done.stderr
+    )
+
+
+def test_both_reports_are_made_without_a_network(line: Path, project: Path, small: Small) -> None:
+    """Every connection is refused: Snakemake's report holds scores, previews, manifests and the page; ours itself."""
+    refuse = "import socket; socket.socket.connect = socket.getaddrinfo = lambda *a, **k: 1 / 0; import runpy, sys; "
+    run = "sys.argv = sys.argv[1:]; runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+    config = str(small())
+    for command in (
+        ["snakemake", "--report", "report.zip", "--cores", "1", "--configfile", config],
+        ["dfdm", "report", "--out", "again.html", "--config", config],
+    ):
+        module = "dfdm.cli" if command[0] == "dfdm" else command[0]
+        code = refuse + (run if module == "snakemake" else "sys.argv = sys.argv[1:]; from dfdm.cli import main; main()")
+        done = subprocess.run(
+            [sys.executable, "-c", code, module, *command[1:]], cwd=project, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    with zipfile.ZipFile(project / "report.zip") as archive:
+        names = [Path(name).name for name in archive.namelist()]
+        page = archive.read("report/report.html").decode()
+    assert Counter(names) >= Counter({"scores.json": 2, "preview.png": 2, "dataset.csv": 1, "report.html": 2})
+    assert "SYNTHETIC" in page
+    assert "chance" in page
+    assert "SYNTHETIC" in (project / "again.html").read_text()
+
+
+def test_a_run_ends_with_its_summary_by_stage(line: Path, snakemake: Snakemake, small: Small) -> None:
+    done = snakemake("report", "--cores", 1, "--forcerun", "page", "--configfile", small())
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.search(r"^summary: 1 of 1 jobs done, .* \| report 1/1$", done.stderr, re.MULTILINE)
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm", "kubernetes"])
+def test_every_shipped_profile_chooses_the_summary(profile: str) -> None:
+    settings = yaml.safe_load((ROOT / "workflow/profiles" / profile / "config.yaml").read_text())
+    assert settings["logger"] == "dfdm"
+
+
+def test_the_page_counts_the_bytes_of_every_output(line: Path) -> None:
+    written = bytes_written(Layout(str(line)))
+    others = ("logs", "benchmarks", "config", "state")
+    files = [path for path in line.rglob("*") if path.is_file() and path.relative_to(line).parts[0] not in others]
+    assert sum(written.values()) == sum(path.stat().st_size for path in files)
+    assert set(written) == {path.name for path in (line / "benchmarks").iterdir()}
 
 
 def test_the_number_of_cores_changes_no_bytes(line: Path, snakemake: Snakemake, small: Small, project: Path) -> None:
@@ -263,3 +291,27 @@ def test_the_full_size_plan_can_be_dry_run_with_placeholders(snakemake: Snakemak
     subprocess.run(["dfdm", "sources", "placeholders", "--config", config], check=True, capture_output=True)
     found = dry_run(snakemake, config, "iae_crf23")
     assert (found["render"], found["encode"], found["crops"], found["train_iae"]) == (430, 430, 430, 43)
+
+
+def test_a_new_classifier_costs_nothing_upstream(line: Path, snakemake: Snakemake, small: Small) -> None:
+    values = {"depth": 34, "resize": 40, "size": 32, "clip": 4, "test_clips": 2, "batch": 4, "epochs": 2}
+    found = dry_run(snakemake, small("another", attribution=values), "attribution")
+    assert found == Counter(classify=2, attribution=1)
+
+
+def test_a_finished_training_survives_harmless_edits(
+    line: Path, project: Path, snakemake: Snakemake, small: Small
+) -> None:
+    """A rule's text, thread and memory figures of other stages, where states lie: no training runs for them."""
+    rules = project / "workflow/rules/train.smk"
+    text = rules.read_text()
+    rules.write_text(text.replace('"dfdm train --model', '"dfdm  train --model').replace("24 * 60", "48 * 60"))
+    try:
+        assert rules.read_text() != text
+        assert dry_run(snakemake, small()) == Counter()
+    finally:
+        rules.write_text(text)
+    edited = {"train__save_every": 1, "train__keep": 9, "state_dir": "elsewhere", "encode__preset": "fast"}
+    found = dry_run(snakemake, small("edited", **edited))
+    assert found["render"] == 6
+    assert not any(rule.startswith(("train", "track", "source")) for rule in found)

@@ -3,7 +3,12 @@ rule classify:
         manifest=layout.manifest("crf{crf}"),
         crops=crops_of_crf,
     output:
-        scores=layout.attribution("{crf}"),
+        scores=report(
+            layout.attribution("{crf}"),
+            caption="../report/scores.rst",
+            category="Attribution",
+            labels={"quality": "crf {crf}"},
+        ),
         weights=layout.attribution("{crf}", "model.safetensors"),
         log=layout.attribution("{crf}", "log.csv"),
         predictions=layout.attribution("{crf}", "predictions.parquet"),
@@ -25,7 +30,7 @@ rule classify:
     shell:
         "dfdm attribution --crf {wildcards.crf} --manifest {input.manifest:q} "
         '--results "$(dirname "$(dirname {input.manifest:q})")" '
-        '--out "$(dirname {output.scores:q})" 2>&1 | tee -i {log:q}'
+        '--out "$(dirname {output.scores:q})" >{log:q} 2>&1'
 
 
 for quality in cfg.qualities:
@@ -36,8 +41,12 @@ for quality in cfg.qualities:
         input:
             layout.attribution(quality),
         localrule: True
+        message:
+            f"attribution_crf{quality}: done"
 
 
 rule attribution:
     input:
         scores_files(),
+    message:
+        "attribution: done"

@@ -1,16 +1,18 @@
+import inspect
 import json
 import sys
 from pathlib import Path
 from shlex import quote
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from dfdm import config as dfdm_config
 from dfdm import devices, keys
 from dfdm.dataset.splits import split_videos
 from dfdm.errors import DfdmError
 from dfdm.files import atomic, digest
-from dfdm.layout import Layout, originals_of, targets, videos_of
+from dfdm.layout import Layout, originals_of, stage_of, targets, videos_of
 from dfdm.machine import memory_mb
 from dfdm.names import ID, REAL, SCENE, pair_of
 
@@ -35,8 +37,13 @@ MODELS = list(cfg.models)
 CONFIG_TEXT = json.dumps(config, indent=1)
 CONFIG = f"{cfg.results}/config/{digest(CONFIG_TEXT)[:12]}.json"
 if not Path(CONFIG).exists():
-    with atomic(CONFIG) as temporary:
-        temporary.write_text(CONFIG_TEXT)
+    try:
+        with atomic(CONFIG) as temporary:
+            temporary.write_text(CONFIG_TEXT)
+    except OSError as error:
+        raise WorkflowError(
+            f"results '{cfg.results}': {error.strerror}; free or name another place"
+        ) from None
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
 # has them on the PATH. Neither is a param: where the config lies changes no bytes. A job that an engine submitted
 # also knows which attempt it is, so that bad input is not tried again (dfdm/attempts.py).
@@ -86,6 +93,18 @@ def scenes_of_pair(wildcards):
     return [layout.track(key) for key in cfg.scene_keys if key.split("_")[0] in people]
 
 
+def start_of(model):
+    """The file that a model's trainings start from, where config names one: a newer file trains again."""
+
+    def start(wildcards):
+        file = cfg.settings(model).start_file(
+            model, pair_of(*wildcards.pair.split("_"))
+        )
+        return [str(file)] if file else []
+
+    return start
+
+
 def scene_of_clip(wildcards):
     """The track of the scene whose frames a clip shows."""
     parts = wildcards.clip.split("_")
@@ -98,12 +117,13 @@ def checkpoint_of_clip(wildcards):
     return layout.checkpoint("_".join(pair_of(video_id, face_id)), wildcards.model)
 
 
+# Long lists of inputs are functions, so that a run pays for those of its own target alone.
 def dataset_files(target):
-    """Videos, sidecars and crops of a target."""
-    files = []
-    for video in videos_of(cfg, target):
-        where = (video.name.clip, video.name.model, video.crf)
-        files += [layout.video(*where), layout.sidecar(*where), layout.crops(*where)]
+    """An input function: videos, sidecars and crops of a target."""
+
+    def files(wildcards):
+        return [path for v in videos_of(cfg, target) for path in layout.encoded(v)]
+
     return files
 
 
@@ -112,6 +132,14 @@ def sidecars(wildcards):
     return [
         layout.sidecar(v.name.clip, v.name.model, v.crf)
         for v in videos_of(cfg, wildcards.target)
+    ]
+
+
+def all_videos(wildcards):
+    """Every encoded video."""
+    return [
+        layout.video(v.name.clip, v.name.model, v.crf)
+        for v in videos_of(cfg, "dataset")
     ]
 
 
@@ -130,13 +158,24 @@ def scores_files():
     return [layout.attribution(crf) for crf in cfg.qualities]
 
 
+def evaluation_files():
+    """How good the swaps of every pair and model are."""
+    return [layout.evaluation(pair, model) for pair in cfg.pairs for model in MODELS]
+
+
+def signed(function):
+    """Keep a function's signature with it: Snakemake asks for it several times a job, 16,000 jobs at full size."""
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
 def minutes(amount):
     """A job's time limit, doubled at each new attempt."""
 
     def runtime(wildcards, attempt):
         return amount * 2 ** (attempt - 1)
 
-    return runtime
+    return signed(runtime)
 
 
 def training_files():
@@ -155,4 +194,4 @@ def megabytes(amount):
     def memory(wildcards, attempt):
         return int(amount * (1 + 0.5 * (attempt - 1)))
 
-    return memory
+    return signed(memory)

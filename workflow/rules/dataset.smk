@@ -1,3 +1,4 @@
+# Short jobs carry a group: a cluster submits several as one (group-components of its profile); locally it means nothing.
 rule render:
     input:
         track=scene_of_clip,
@@ -12,6 +13,8 @@ rule render:
     wildcard_constraints:
         clip=rf"{ID}_{ID}_{SCENE}",
         model="|".join(MODELS),
+    group:
+        "render"
     conda:
         "../../envs/torch.yaml"
     threads: max(cfg.render.threads, cfg.encode.threads)
@@ -40,6 +43,8 @@ rule original:
         layout.benchmark("original", "{clip}")
     wildcard_constraints:
         clip=rf"{ID}_{SCENE}",
+    group:
+        "encode"
     conda:
         "../../envs/media.yaml"
     threads: cfg.encode.threads
@@ -68,6 +73,8 @@ rule encode:
         layout.benchmark("encode", "crf{crf}_{clip}_{model}")
     wildcard_constraints:
         crf=r"[1-9]\d*",
+    group:
+        "encode"
     conda:
         "../../envs/media.yaml"
     threads: cfg.encode.threads
@@ -93,6 +100,8 @@ rule crops:
         layout.log("crops", "crf{crf}", "{clip}_{model}"),
     benchmark:
         layout.benchmark("crops", "crf{crf}_{clip}_{model}")
+    group:
+        "encode"
     conda:
         "../../envs/media.yaml"
     threads: 1
@@ -112,7 +121,12 @@ rule manifest:
         sidecars,
     output:
         table=layout.manifest("{target}"),
-        csv=layout.manifest("{target}").replace(".parquet", ".csv"),
+        csv=report(
+            layout.manifest("{target}").replace(".parquet", ".csv"),
+            caption="../report/manifest.rst",
+            category="Dataset",
+            labels={"target": "{target}"},
+        ),
     log:
         layout.log("manifest", "{target}"),
     benchmark:
@@ -143,9 +157,13 @@ for target_name in targets(cfg):
         input:
             dataset_files(target_name),
         localrule: True
+        message:
+            f"{target_name}: done"
 
 
 rule dataset:
     input:
         dataset_files("dataset"),
         layout.manifest("dataset"),
+    message:
+        "dataset: done"

@@ -1,10 +1,7 @@
 rule page:
     input:
         manifest=layout.manifest("dataset"),
-        videos=[
-            layout.video(v.name.clip, v.name.model, v.crf)
-            for v in videos_of(cfg, "dataset")
-        ],
+        videos=all_videos,
         scores=scores_files(),
         # read where they lie, beside the manifest: named so that a storage brings them
         sidecars=[
@@ -14,8 +11,14 @@ rule page:
         tracks=[layout.track(scene.scene_key) for scene in originals_of(cfg)],
         trainings=training_files(),
         curves=[layout.attribution(crf, "log.csv") for crf in cfg.qualities],
+        evaluation=evaluation_files(),
     output:
-        layout.report,
+        report(
+            layout.report,
+            caption="../report/page.rst",
+            category="Report",
+            labels={"page": "scores, clips, trainings, times"},
+        ),
     log:
         layout.log("report"),
     benchmark:
@@ -38,3 +41,5 @@ rule page:
 rule report:
     input:
         layout.report,
+    message:
+        "report: done"

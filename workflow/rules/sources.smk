@@ -37,6 +37,23 @@ rule predictor:
         "dfdm sources predictor --out {output:q} >{log:q} 2>&1"
 
 
+rule identity:
+    output:
+        layout.identity,
+    log:
+        layout.log("sources", "identity"),
+    benchmark:
+        layout.benchmark("identity", "identity")
+    conda:
+        "../../envs/media.yaml"
+    params:
+        settings=keys.identity_keys(cfg),
+    message:
+        "sources: face recognition network"
+    shell:
+        "dfdm sources identity --out {output:q} >{log:q} 2>&1"
+
+
 rule track:
     input:
         record=layout.source("{scene}"),
@@ -65,3 +82,5 @@ rule track:
 rule faces:
     input:
         [layout.track(key) for key in cfg.scene_keys],
+    message:
+        "faces: done"

@@ -7,11 +7,17 @@ for training_model in MODELS:
         name:
             f"train_{training_model}"
         input:
-            scenes_of_pair,
+            tracks=scenes_of_pair,
+            start=start_of(training_model),
         output:
             weights=layout.checkpoint("{pair}", training_model),
             loss=layout.training_file("{pair}", training_model, "loss.csv"),
-            preview=layout.training_file("{pair}", training_model, "preview.png"),
+            preview=report(
+                layout.training_file("{pair}", training_model, "preview.png"),
+                caption="../report/preview.rst",
+                category="Training previews (SYNTHETIC)",
+                labels={"pair": "{pair}", "model": training_model},
+            ),
         log:
             layout.log("train", "{pair}", training_model),
         benchmark:
@@ -32,5 +38,5 @@ for training_model in MODELS:
         message:
             f"train: {training_model} on {{wildcards.pair}}"
         shell:
-            "dfdm train --model {params.model} --pair {params.people} --tracks {input:q} "
-            "--out {output.weights:q} 2>&1 | tee -i {log:q}"
+            "dfdm train --model {params.model} --pair {params.people} --tracks {input.tracks:q} "
+            "--out {output.weights:q} >{log:q} 2>&1"

@@ -1,0 +1,147 @@
+"""The attribution models' sizes and speeds; and DMA-STA against the same network run one frame at a time in a loop.
+
+    python benchmarks/classifiers.py models     # parameters, multiply-adds, clips a second of every model
+    python benchmarks/classifiers.py loop       # DMA-STA's ratio to the loop, in one run
+
+Speeds are this machine's, in this run; ratios within a run are what can be compared. Random weights and pictures;
+reading clips is not timed. `--budget` bounds the seconds of every figure: where the warm-up shows that three repeats
+would take longer, the figure is "skipped".
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attribution import models
+from attribution.models import blocks, dma_sta
+from dfdm.training import resolve_device
+
+SETUPS = {"96 px, 5 frames": (96, 5, 8), "224 px, 10 frames": (224, 10, 2)}  # size, clip, clips a batch
+CLASSES = 5
+
+
+def pictures(size: int, clip: int, batch: int, device: torch.device) -> Tensor:
+    """Random clips `[B, T, 3, H, W]` in the memory order in which the loader gives them (channels last)."""
+    return torch.randn(batch, clip, size, size, 3, device=device).permute(0, 1, 4, 2, 3)
+
+
+def train_step(model: nn.Module, forward: Callable[[Tensor], Tensor], clips: Tensor) -> None:
+    """Forward, cross-entropy and backward; no optimizer."""
+    model.zero_grad(set_to_none=True)
+    F.cross_entropy(forward(clips), torch.zeros(len(clips), dtype=torch.long, device=clips.device)).backward()
+
+
+def inference(model: nn.Module, clips: Tensor) -> None:
+    """Logits without a gradient."""
+    with torch.inference_mode():
+        model(clips)
+
+
+def seconds(action: Callable[[], None], device: torch.device, repeats: int = 3) -> float:
+    """The shortest of some runs after one to warm up."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        action()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    once()
+    return min(once() for _ in range(repeats))
+
+
+def looped(model: dma_sta.DmaSta, clips: Tensor) -> Tensor:
+    """DMA-STA as published runs it: a frame position after the other through the backbone."""
+    features = [model.features(clips[:, i]) for i in range(clips.shape[1])]
+    return model.fc(model.ta(torch.stack(features, 1)))
+
+
+def show_models(device: torch.device, budget: float, only: list[str], depth: int) -> None:
+    """One line a model and setting: parameters, multiply-adds of a clip, clips a second in training and inference."""
+    print(f"| model (ResNets: depth {depth}) | setting | parameters | multiply-adds a clip | training | inference |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for name in only or models.names():
+        for title, (size, clip, batch) in SETUPS.items():
+            model = models.place(models.build(name, CLASSES, depth, clip), device, channels_last=True)
+            cost = blocks.cost(model, clip, size)
+            clips = pictures(size, clip, batch, device)
+            with torch.inference_mode():  # one clip tells how long the rest will take: training is about 3 forwards
+                start = time.perf_counter()
+                model.eval()(clips[:1])
+                guess = (time.perf_counter() - start) * batch * 4
+            speeds = ["skipped", "skipped"]
+            if guess * 4 <= budget:
+                fused = blocks.fused(model)
+                model.train()
+                actions = (partial(train_step, model, model, clips), partial(inference, fused, clips))
+                speeds = [f"{batch / seconds(action, device):.2f}" for action in actions]
+            work = f"{cost.multiply_adds / 1e9:.2f} G"
+            print(f"| {name} | {title} | {cost.parameters:,} | {work} | {' | '.join(speeds)} |", flush=True)
+
+
+def show_loop(device: torch.device, depth: int, size: int, clip: int, batch: int, chunks: list[int]) -> None:
+    """Clips a second of the loop and of this project's ways, and each one's ratio to the loop."""
+    plain = models.build("dma_sta", CLASSES, depth, clip).to(device)
+    last = models.place(models.build("dma_sta", CLASSES, depth, clip), device, channels_last=True)
+    clips = pictures(size, clip, batch, device)
+    standard = clips.contiguous()
+    rows: list[tuple[str, Callable[[], None]]] = []
+    rows.append(("inference, loop", partial(inference, lambda x: looped(plain.eval(), x), standard)))
+    fused = blocks.fused(last)
+    for chunk in chunks:
+        rows.append((f"inference, chunks of {chunk}, channels last", partial(chunked, last, clips, chunk)))
+        rows.append((f"inference, chunks of {chunk}, channels last, fused", partial(chunked, fused, clips, chunk)))
+    rows.append(("inference, chunks of 8, standard, fused", partial(chunked, blocks.fused(plain), standard, 8)))
+    rows.append(("training, loop", partial(train_step, plain, lambda x: looped(plain.train(), x), standard)))
+    rows.append(("training, folded", partial(train_step, plain, lambda x: plain.train()(x), standard)))
+    rows.append(("training, folded, channels last", partial(train_step, last, lambda x: last.train()(x), clips)))
+    print(f"DMA-STA depth {depth}, {size} px, {clip} frames, {batch} clips a batch, {torch.get_num_threads()} threads")
+    base = 0.0
+    for what, action in rows:
+        speed = batch / seconds(action, device, 2)
+        base = speed if what.endswith("loop") else base
+        print(f"  {what:52s} {speed:7.2f} clips/s   {speed / base:.2f} x the loop", flush=True)
+
+
+def chunked(model: nn.Module, clips: Tensor, chunk: int) -> None:
+    """Inference with another chunk size than the device's own."""
+    own = blocks.frames_at_once
+    blocks.frames_at_once = lambda device: chunk
+    try:
+        inference(model.eval(), clips)
+    finally:
+        blocks.frames_at_once = own
+
+
+def main() -> None:
+    """Print what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["models", "loop"])
+    parser.add_argument("--only", nargs="*", default=[], help="models (all of them unless given)")
+    parser.add_argument("--depth", type=int, default=50)
+    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--clip", type=int, default=5)
+    parser.add_argument("--batch", type=int, nargs="*", default=[1, 8])
+    parser.add_argument("--chunks", type=int, nargs="*", default=[4, 8, 16])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--budget", type=float, default=60, help="seconds a figure may take")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    device = resolve_device(args.device)
+    if args.what == "models":
+        show_models(device, args.budget, args.only, args.depth)
+    else:
+        for batch in args.batch:
+            show_loop(device, args.depth, args.size, args.clip, batch, args.chunks)
+
+
+if __name__ == "__main__":
+    main()

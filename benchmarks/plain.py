@@ -1,0 +1,270 @@
+"""The same training written the plain way, as the measure of ours: what a good programmer writes first.
+
+Layers of `torch.nn` in their default layout, each side through the encoder by itself, pixel shuffle and loss by
+torch's own functions, torch's Adam of one weight at a time, faces augmented one by one with OpenCV inside the loop.
+The mathematics is ours exactly: tests/benchmarks holds loss, gradients and batches against each other.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dfdm import training
+from dfdm.config import TrainConfig
+from generators.augment import FLIP, GRID, LIGHT, ROTATION, SHIFT, TINT, ZOOM, Batch, rotation_matrix, shift_table
+from generators.batches import Batches
+from generators.models import build
+from generators.models.blocks import Autoencoder, C, D, O, U
+
+# encoder's C, dense, code's size and channels, encoder's U; decoder's U; residual blocks; input and output size
+LAYOUTS: dict[str, tuple[list[int], int, tuple[int, int], int, list[int], bool]] = {
+    "faceswap": ([128, 256, 512, 1024], 1024, (4, 1024), 512, [256, 128, 64], False),
+    "lightweight": ([128, 256, 512], 512, (4, 512), 256, [512, 256, 128], False),
+    "iae": ([128, 256, 512, 1024], 1024, (4, 512), 0, [512, 256, 128, 64], False),
+    "dfaker": ([128, 256, 512, 1024], 1024, (4, 1024), 512, [512, 256, 128, 64], True),
+    "dfl_h128": ([128, 256, 512, 1024], 512, (8, 512), 512, [512, 256, 128], False),
+}
+LAST_MAP = {"faceswap": 4, "lightweight": 8, "iae": 4, "dfaker": 4, "dfl_h128": 8}  # px of the encoder's last map
+
+
+def down(inputs: int, outputs: int) -> nn.Sequential:
+    """Half the size."""
+    return nn.Sequential(nn.ZeroPad2d((1, 2, 1, 2)), nn.Conv2d(inputs, outputs, 5, stride=2), nn.LeakyReLU(0.1))
+
+
+def up(inputs: int, outputs: int, slope: float = 0.1) -> nn.Sequential:
+    """Twice the size."""
+    conv = nn.Conv2d(inputs, 4 * outputs, 3, padding=1)
+    return nn.Sequential(conv, nn.LeakyReLU(slope), nn.PixelShuffle(2))
+
+
+class Residual(nn.Module):
+    """Two convolutions and the input again."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> the same."""
+        return F.leaky_relu(self.second(F.leaky_relu(self.first(x), 0.2)) + x, 0.2)
+
+
+class PlainAutoencoder(nn.Module):
+    """Any of the five: [N, 3, in, in] of one side -> [N, 3, out, out]."""
+
+    def __init__(self, name: str, width: float) -> None:
+        super().__init__()
+        downs, dense, (size, channels), enlarged, ups, residual = LAYOUTS[name]
+
+        def scaled(count: int) -> int:
+            return max(1, round(count * width))
+
+        counts = [3, *map(scaled, downs)]
+        encoder = [down(inputs, outputs) for inputs, outputs in pairwise(counts)]
+        code = scaled(channels)
+
+        def between() -> list[nn.Module]:
+            return [
+                nn.Flatten(),
+                nn.Linear(counts[-1] * LAST_MAP[name] ** 2, scaled(dense)),
+                nn.Linear(scaled(dense), code * size**2),
+                nn.Unflatten(1, (code, size, size)),
+            ]
+
+        def decoder(inputs: int) -> nn.Sequential:
+            layers: list[nn.Module] = []
+            for index, count in enumerate(map(scaled, ups)):
+                inside = residual and index < len(ups) - 1
+                layers.append(up(inputs, count, 0.2 if inside else 0.1))
+                if inside:
+                    layers.append(Residual(count))
+                inputs = count
+            return nn.Sequential(*layers, nn.Conv2d(inputs, 3, 5, padding=2), nn.Sigmoid())
+
+        if enlarged:
+            encoder += [*between(), up(code, scaled(enlarged))]
+        self.encoder = nn.Sequential(*encoder)
+        self.inter = nn.ModuleDict()
+        if not enlarged:
+            self.inter.update({side: nn.Sequential(*between()) for side in ("a", "b", "both")})
+            self.decoders = nn.ModuleDict({"shared": decoder(2 * code)})
+        else:
+            self.decoders = nn.ModuleDict({side: decoder(scaled(enlarged)) for side in ("a", "b")})
+
+    def forward(self, faces: Tensor, side: str) -> Tensor:
+        """Rebuild one side's faces."""
+        x = self.encoder(faces)
+        if self.inter:
+            return self.decoders["shared"](torch.cat((self.inter[side](x), self.inter["both"](x)), 1))
+        return self.decoders[side](x)
+
+
+@torch.no_grad()
+def take_weights(plain: PlainAutoencoder, ours: Autoencoder) -> None:
+    """Give the plain model the weights of one of ours: channels come first there, and last here."""
+    kinds = (nn.Conv2d, nn.Linear)
+    targets = [module for module in plain.modules() if isinstance(module, kinds)]
+    sources: list[tuple[nn.Module, str]] = []
+    for module in ours.modules():
+        if isinstance(module, C | U):
+            sources.append((module.conv, type(module).__name__))
+        elif isinstance(module, D):
+            inner = any(kind == "D" for _, kind in sources[-1:])
+            sources.append((module, "D2" if inner else "D"))
+        elif isinstance(module, nn.Conv2d) and (isinstance(module, O) or all(module is not m for m, _ in sources)):
+            sources.append((module, "as it is"))
+    if len(targets) != len(sources):
+        raise ValueError(f"{len(sources)} layers do not fit {len(targets)}")
+    for target, (source, kind) in zip(targets, sources):
+        target.weight.copy_(channels_first(source.weight, kind, plain).reshape(target.weight.shape))
+        target.bias.copy_(channels_first(source.bias, kind, plain).reshape(target.bias.shape))
+
+
+def channels_first(value: Tensor, kind: str, plain: PlainAutoencoder) -> Tensor:
+    """A weight or bias with the order of channels that PixelShuffle, Flatten and Unflatten have."""
+    if kind == "U":  # (block, channel, ...) -> (channel, block, ...)
+        return value.unflatten(0, (4, -1)).transpose(0, 1)
+    size = next(m for m in plain.modules() if isinstance(m, nn.Unflatten)).unflattened_size[1]  # type: ignore[index]
+    if kind == "D2":  # (row, column, channel, ...) -> (channel, row, column, ...)
+        return value.unflatten(0, (size, size, -1)).movedim(2, 0)
+    if kind == "D" and value.dim() == 2:
+        before = [
+            m for m in plain.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (5, 5) and m.stride == (2, 2)
+        ]
+        channels = before[-1].out_channels
+        edge = round((value.shape[1] / channels) ** 0.5)
+        return value.unflatten(1, (edge, edge, channels)).movedim(3, 1)
+    return value
+
+
+def region_loss(predicted: Tensor, target: Tensor, mask: Tensor, weight: float) -> Tensor:
+    """DSSIM times its weight plus squared error, under one mask [N, 1, H, W]."""
+    x, y = target * mask, predicted * mask
+
+    def mean(values: Tensor) -> Tensor:
+        return F.avg_pool2d(values.mean(1, keepdim=True), 3)
+
+    ux, uy = mean(x), mean(y)
+    vx, vy, covariance = mean(x * x) - ux**2, mean(y * y) - uy**2, mean(x * y) - ux * uy
+    ssim = (2 * ux * uy + 0.01**2) * (2 * covariance + 0.03**2) / ((ux**2 + uy**2 + 0.01**2) * (vx + vy + 0.03**2))
+    return weight * ((1 - ssim) / 2).mean() + F.mse_loss(y, x)
+
+
+def plain_loss(predicted: Tensor, target: Tensor, masks: Tensor) -> Tensor:
+    """The loss of one side: face, eyes, mouth."""
+    regions = zip(masks.split(1, 1), (1.0, 3.0, 2.0))
+    return torch.stack([region_loss(predicted, target, mask, weight) for mask, weight in regions]).sum()
+
+
+class PlainTrainer:
+    """One training step after the other."""
+
+    def __init__(self, name: str, settings: TrainConfig) -> None:
+        self.model = PlainAutoencoder(name, settings.width)
+        betas = (settings.beta1, settings.beta2)
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(), settings.lr, betas, settings.epsilon, foreach=False, fused=False
+        )
+        self.autocast = training.autocast(torch.device("cpu"), settings.amp)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The sum of both sides' losses; the batch holds side a, then side b."""
+        losses = []
+        for side, part in (("a", slice(None, len(batch.inputs) // 2)), ("b", slice(len(batch.inputs) // 2, None))):
+            with self.autocast:
+                predicted = self.model(batch.inputs[part], side)
+            losses.append(plain_loss(predicted.float(), batch.targets[part], batch.masks[part]))
+        return losses[0] + losses[1]
+
+    def train_step(self, batch: Batch) -> float:
+        """One optimizer step; gives the loss, as a progress line wants it."""
+        self.optimizer.zero_grad()
+        loss = self.loss(batch)
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+
+class PlainAugmenter:
+    """The augmentation at `model` size, one face at a time, with OpenCV; draws what ours draws from a generator."""
+
+    def __init__(self, settings: TrainConfig, input_size: int, output_size: int) -> None:
+        self.settings, self.input_size, self.output_size = settings, input_size, output_size
+        self.size = max(input_size, output_size)
+
+    def __call__(self, faces: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Batch:
+        """Augment faces and masks, both uint8 [N, S, S, 3]."""
+        n, size = len(faces), self.size
+        tints = rng.uniform(-1, 1, (n, 3)) * (LIGHT, TINT, TINT)
+        equalised, steps = rng.random(n) < self.settings.clahe_chance, rng.integers(0, 5, n)
+        angles, zooms = rng.uniform(-ROTATION, ROTATION, n), 1 + rng.uniform(-ZOOM, ZOOM, n)
+        shifts, flips = rng.uniform(-SHIFT, SHIFT, (n, 2)) * size, rng.random(n) < FLIP
+        noise = rng.normal(0, 5 / 256 * size, (n, 2, GRID, GRID))
+        inputs, targets, kept = [], [], []
+        for i in range(n):
+            face = self.colour(faces[i], tints[i], bool(equalised[i]), int(steps[i]))
+            matrix = rotation_matrix((size - 1) / 2, angles[i], zooms[i], shifts[i])
+            face, mask = (
+                cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+                for image in (face, masks[i])
+            )
+            if flips[i]:
+                face, mask = face[:, ::-1], mask[:, ::-1]
+            inputs.append(self.resize(self.warp(face, noise[i]), self.input_size))
+            targets.append(self.resize(face, self.output_size))
+            kept.append(self.resize(mask, self.output_size))
+        return Batch(*(self.tensor(images) for images in (inputs, targets, kept)))
+
+    def colour(self, face: np.ndarray, tint: np.ndarray, equalise: bool, step: int) -> np.ndarray:
+        """LAB shift, then CLAHE on L."""
+        lab = cv2.LUT(cv2.cvtColor(face, cv2.COLOR_RGB2LAB), shift_table(tint))
+        if equalise:
+            base = max(2, self.size // 128)
+            tiles = base + step * (base // 2)
+            lab[..., 0] = cv2.createCLAHE(clipLimit=2.0, tileGridSize=(tiles, tiles)).apply(lab[..., 0])
+        return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+
+    def warp(self, face: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Remap by a jittered 5x5 grid."""
+        points, big = np.linspace(0, self.size, GRID), int(1.25 * self.size)
+        edge = big // 10
+        maps = []
+        for plane, jitter in zip(np.meshgrid(points, points), noise):
+            moved = cv2.resize((plane + jitter).astype(np.float32), (big, big))
+            maps.append(moved[edge : edge + self.size, edge : edge + self.size])
+        return cv2.remap(face, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+
+    @staticmethod
+    def resize(image: np.ndarray, size: int) -> np.ndarray:
+        """By area."""
+        return image if len(image) == size else cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+
+    @staticmethod
+    def tensor(images: list[np.ndarray]) -> Tensor:
+        """uint8 pictures [S, S, 3] -> float32 [N, 3, S, S] in 0..1."""
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().div(255).contiguous()
+
+
+def plain_steps(name: str, settings: TrainConfig, batches: Batches) -> Callable[[int], None]:
+    """A plain training on the faces of `batches`: a function that runs so many steps, data included."""
+    model, iteration = PlainTrainer(name, settings), 0
+    ours = build(name, 1 / 64)
+    augment = PlainAugmenter(settings, ours.input_size, ours.output_size)
+
+    def run(steps: int) -> None:
+        nonlocal iteration
+        for _ in range(steps):
+            rows = [batches.rows(side, iteration) for side in (0, 1)]
+            faces = np.concatenate([side.faces[chosen] for side, chosen in zip(batches.sides, rows)])
+            masks = np.concatenate([side.masks[chosen] for side, chosen in zip(batches.sides, rows)])
+            model.train_step(augment(faces, masks, np.random.default_rng([batches.seed, 0, iteration])))
+            iteration += 1
+
+    return run

@@ -1,0 +1,172 @@
+"""How good the swaps are, read from `dfdm evaluate`'s files: a row a model, and rows for what it is the mean of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from dfdm.config import Config
+from dfdm.errors import DfdmError
+from dfdm.files import read_json
+from dfdm.layout import Layout
+
+MOST_ROWS = 4  # directions of a model that have rows of their own; beyond that, the lowest and the highest value
+LEAST_SSIM = 0.6  # of the reconstruction; our rule of thumb, below it a face is a blur
+LEAST_NEARER = 0.5  # share of frames whose face is nearer to face_id's
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One column: its key, its name, what is good in words and as a sign, and its decimals."""
+
+    key: str
+    name: str
+    good: str
+    sign: str
+    decimals: int
+    meaning: str
+
+
+FIGURES = (
+    Figure("ssim", "SSIM", "higher is better", "↑", 3, "rebuilt faces of face_id against the real ones; 1 is equal"),
+    Figure("psnr", "PSNR dB", "higher is better", "↑", 1, "the same as a signal-to-noise ratio"),
+    Figure("to_face", "to face_id", "lower is better", "↓", 2, "identity distance from the face it should show"),
+    Figure("to_video", "to video_id", "higher is better", "↑", 2, "identity distance from the person below it"),
+    Figure("nearer_to_face", "nearer face_id", "higher is better", "↑", 0, "frames nearer to face_id than to video_id"),
+    Figure("landmark_error", "landmarks", "lower is better", "↓", 1, "shift of inner landmarks, of the eye distance"),
+    Figure("flicker", "flicker", "1 is best", "→ 1", 2, "change between frames over the original's; above 1 trembles"),
+    Figure("sharpness", "sharpness", "1 is best", "→ 1", 2, "fine detail over the original's; below 1 it is soft"),
+    Figure("edge_colour", "edge ΔE", "lower is better", "↓", 1, "colour step (CIEDE2000) at the rim; 1 just shows"),
+)  # fmt: skip
+_PERCENT = {"nearer_to_face", "landmark_error"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: figures by key, None where one was not measured."""
+
+    model: str
+    label: str  # "mean", a direction, "lowest" or "highest"
+    frames: int | None
+    lost: int | None  # frames whose swap shows no face to the detector
+    figures: Mapping[str, float | None]
+
+    def text(self, figure: Figure) -> str:
+        """A figure as the table shows it."""
+        value = self.figures[figure.key]
+        if value is None:
+            return "–"
+        if figure.key in _PERCENT:
+            return f"{100 * value:.{figure.decimals}f} %"
+        return f"{value:.{figure.decimals}f}"
+
+
+def read_evaluations(cfg: Config, results: Path, missing: list[str]) -> dict[str, list[Row]]:
+    """Every direction's row by model; what was not measured is added to `missing`.
+
+    A direction has the reconstruction of its face_id: the decoder that made the swap. Raises DfdmError for a file
+    that lacks a figure.
+    """
+    found: dict[str, list[Row]] = {}
+    for model in cfg.models:
+        for pair in cfg.pairs:
+            path = Path(Layout(str(results)).evaluation(pair, model))
+            if not path.exists():
+                missing.append(f"evaluation of {model} for {pair} (stage evaluation)")
+                continue
+            values = read_json(path)
+            try:
+                rows = [_row(model, swap, values["reconstruction"]) for swap in values["swaps"]]
+            except (KeyError, TypeError) as error:
+                raise DfdmError(f"{path} lacks {error}; delete it and run the evaluation stage again") from None
+            found.setdefault(model, []).extend(rows)
+    return found
+
+
+def _row(model: str, swap: dict[str, Any], reconstruction: dict[str, Any]) -> Row:
+    identity = swap["identity"] or dict.fromkeys(("to_face", "to_video", "nearer_to_face"))
+    own = reconstruction[swap["face_id"]]
+    values = {**{key: own[key] for key in ("ssim", "psnr")}, **identity, **swap}
+    figures = {figure.key: values[figure.key] for figure in FIGURES}
+    label = f"{swap['video_id']}_{swap['face_id']}"
+    return Row(model, label, swap["frames"], swap["frames_without_landmarks"], figures)
+
+
+def table(found: Mapping[str, list[Row]]) -> list[Row]:
+    """The table's lines: for each model the mean of its directions, then each of them or their range."""
+    lines = []
+    for model, rows in found.items():
+        frames = sum(row.frames or 0 for row in rows)
+        lost = sum(row.lost or 0 for row in rows)
+        lines.append(Row(model, "mean", frames, lost, _over(rows, fmean)))
+        if len(rows) <= MOST_ROWS:
+            lines += rows
+        else:
+            lines += [Row(model, "lowest", None, None, _over(rows, min))]
+            lines += [Row(model, "highest", None, None, _over(rows, max))]
+    return lines
+
+
+def _over(rows: list[Row], what: Callable[[list[float]], float]) -> dict[str, float | None]:
+    """A figure over the directions that have it."""
+    gathered = {f.key: [v for row in rows if (v := row.figures[f.key]) is not None] for f in FIGURES}
+    return {key: what(values) if values else None for key, values in gathered.items()}
+
+
+def warnings(found: Mapping[str, list[Row]]) -> list[str]:
+    """What a reader must know before using the swaps, in plain sentences; empty where nothing is wrong."""
+    sentences = []
+    for model, rows in found.items():
+        wrong = [row.label for row in rows if _is_other(row)]
+        if wrong:
+            sentences.append(
+                f"{model} is undertrained: its swaps {_and(wrong)} are not nearer to face_id than to video_id. "
+                "More iterations or a larger width help."
+            )
+        soft = [row.label for row in rows if (row.figures["ssim"] or 1) < LEAST_SSIM and row.label not in wrong]
+        if soft:
+            sentences.append(
+                f"{model} looks undertrained: the faces it rebuilds for {_and(soft)} reach an SSIM below {LEAST_SSIM}."
+            )
+        lost = [row.label for row in rows if (row.lost or 0) > (row.frames or 0) / 4]
+        if lost:
+            sentences.append(
+                f"{model}: the detector finds no face in more than a quarter of the frames of {_and(lost)}."
+            )
+    if found and not any(row.figures["to_face"] is not None for rows in found.values() for row in rows):
+        sentences.append("Identity was not measured: the config's evaluate.identity is null.")
+    return sentences
+
+
+def _is_other(row: Row) -> bool:
+    """Whether a swap shows the person it should hide."""
+    to_face, to_video, share = (row.figures[key] for key in ("to_face", "to_video", "nearer_to_face"))
+    if to_face is None or to_video is None or share is None:
+        return False
+    return to_face >= to_video or share < LEAST_NEARER
+
+
+def _and(words: list[str]) -> str:
+    if len(words) > MOST_ROWS:
+        return f"of {len(words)} directions"
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
+def format_table(found: Mapping[str, list[Row]]) -> str:
+    """The table and the warnings as plain text."""
+    head = ["model", "of", "frames", "no face", *(f"{figure.name} {figure.sign}" for figure in FIGURES)]
+    lines = [head]
+    for row in table(found):
+        counts = ["" if count is None else str(count) for count in (row.frames, row.lost)]
+        name = row.model if row.label == "mean" else ""
+        lines.append([name, row.label, *counts, *(row.text(figure) for figure in FIGURES)])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    texts = [
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths))
+        )
+        for line in lines
+    ]
+    return "\n".join([*(text.rstrip() for text in texts), *warnings(found)])

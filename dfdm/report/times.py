@@ -1,0 +1,70 @@
+"""What each stage of a run took: Snakemake's benchmark files of its jobs, and the bytes that lie on disk of it."""
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from dfdm.layout import Layout
+from dfdm.names import REAL
+
+
+@dataclass(frozen=True)
+class RuleTime:
+    """One stage: jobs, seconds in all, the longest job, the most memory in MiB (NaN: not measured), bytes written."""
+
+    rule: str
+    jobs: int
+    seconds: float
+    longest: float
+    memory: float
+    bytes: int
+
+
+def read_times(layout: Layout) -> list[RuleTime]:
+    """Every stage that has benchmarks, the dearest first; each stage's lie in a folder of its own."""
+    tables = defaultdict(list)
+    folder = Path(layout.benchmarks)
+    for path in sorted(folder.rglob("*.tsv")):
+        tables[path.relative_to(folder).parts[0]].append(pd.read_csv(path, sep="\t", na_values=["-", "NA"]))
+    written, times = bytes_written(layout), []
+    for rule, parts in tables.items():
+        table = pd.concat(parts)
+        memory = pd.to_numeric(table["max_rss"], errors="coerce").max() if "max_rss" in table else float("nan")
+        times.append(
+            RuleTime(rule, len(table), table["s"].sum(), table["s"].max(), float(memory), written.get(rule, 0))
+        )
+    return sorted(times, key=lambda time: -time.seconds)
+
+
+def bytes_written(layout: Layout) -> dict[str, int]:
+    """Bytes of each stage's outputs that lie in the results folder, by the stage's name in the benchmarks."""
+    found: dict[str, int] = defaultdict(int)
+    root = Path(layout.results)
+    for folder, _, names in os.walk(root, followlinks=True):  # a stage's folder may lie on another disk
+        inside = Path(folder).relative_to(root).parts
+        for name in names:
+            stage = _stage((*inside, name))
+            if stage is not None:
+                found[stage] += Path(folder, name).stat().st_size
+    return dict(found)
+
+
+def _stage(parts: tuple[str, ...]) -> str | None:
+    """The stage that writes a file of the results folder, by its path's parts; None for logs and the like."""
+    match parts:
+        case ("sources", "predictor.json"):
+            return "predictor"
+        case ("dataset", quality, model, _):
+            if quality != "DFDM_crf0":
+                return "encode"
+            return "original" if model == REAL else "render"
+        case ("report.html",):
+            return "report"
+        case (folder, _, *_):
+            return {"sources": "source", "manifests": "manifest"}.get(
+                folder, folder if folder in ("faces", "train", "crops", "attribution") else None
+            )
+    return None

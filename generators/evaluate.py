@@ -1,0 +1,317 @@
+"""How good one training's swaps are, on frames that it never saw: docs/architectures.md, Evaluation.
+
+Every video is decoded once: a scene's original and the crf 0 master of its swap run side by side, so that only
+the frames that are measured stay in memory.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+
+from dfdm.config import EvaluateConfig, RenderConfig
+from dfdm.errors import DfdmError
+from dfdm.media import alignment, colour, masks
+from dfdm.media.detectors import Detector
+from dfdm.media.identity import Embedder
+from dfdm.media.tracks import FaceTrack
+from dfdm.media.video import VideoRecord, of_encoded, read_planes, split_planes
+from dfdm.names import VideoName
+from dfdm.progress import Progress
+from generators import metrics
+from generators.checkpoint import ModelMeta
+from generators.faces import FULL, cut
+from generators.models.blocks import Autoencoder
+from generators.swap import Place, placed
+
+OPAQUE = 0.9  # of the mask: where the new face stands for itself, for the colours at its edge
+RIM = 0.05  # the edge's width, as a share of the distance between the eyes
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene of the pair: the original's video, its track, and its swap's name and master (None: not made)."""
+
+    video: Path
+    track: FaceTrack
+    swap: VideoName | None
+    master: Path | None
+
+    @property
+    def person(self) -> str:
+        """Whose scene it is."""
+        return self.track.record.scene_key.partition("_")[0]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What measuring needs besides the frames; without `embedder` identity is not measured."""
+
+    model: Autoencoder
+    about: ModelMeta
+    render: RenderConfig
+    detector: Detector
+    embedder: Embedder | None
+    device: torch.device
+
+
+@dataclass
+class Measured:
+    """Figures gathered frame by frame: of one person's own faces, or of one direction's swaps."""
+
+    frames: int = 0
+    without_landmarks: int = 0
+    clips: list[str] = field(default_factory=list)
+    embeddings: list[np.ndarray] = field(default_factory=list)
+    values: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def mean(self, name: str) -> float | None:
+        """The mean of a figure; None where it was measured in no frame."""
+        found = self.values[name]
+        return float(np.mean(found)) if found else None
+
+    def ratio(self, name: str) -> float | None:
+        """A figure of the swaps over the same of the originals, sums over all frames; None without any."""
+        below = sum(self.values[f"{name}_original"])
+        return sum(self.values[name]) / below if below else None
+
+
+def evaluate(tools: Tools, scenes: list[Scene], held_out: float, settings: EvaluateConfig) -> dict[str, Any]:
+    """Measure a pair's reconstructions and swaps; figures that could not be measured are None.
+
+    `scenes`: every scene that the training saw. `held_out` is that training's. Returns `reconstruction` by person,
+    `references` (whose distances give identity its scale), and `swaps`, one entry a direction.
+    """
+    people = tools.about.pair
+    own = {person: Measured() for person in people}
+    swaps: dict[tuple[str, str], Measured] = defaultdict(Measured)
+    chosen = reference_rows(scenes, held_out, settings.references) if tools.embedder else {}
+    with Progress(sum(scene.track.record.frames for scene in scenes), "evaluate", "frames") as progress:
+        for index, scene in enumerate(scenes):
+            video_id = scene.person
+            face_id = people[1] if video_id == people[0] else people[0]
+            direction = swaps[video_id, face_id] if scene.swap else Measured()
+            direction.clips += [scene.swap.clip] if scene.swap else []
+            before: Frame | None = None
+            for frame in frames_of(tools, scene, held_out, settings.frames, chosen.get(index, set())):
+                progress.update(frame.step)
+                if frame.reference:
+                    own[video_id].embeddings.append(_describe(tools, frame.original, frame))
+                if not frame.held_out:
+                    continue
+                _measure_reconstruction(tools, frame, own[video_id], "a" if video_id == people[0] else "b")
+                if frame.swap is not None:
+                    _measure_swap(tools, frame, before, direction)
+                before = frame
+    references = {person: np.mean(m.embeddings, 0) for person, m in own.items() if m.embeddings}
+    return {
+        "reconstruction": {
+            person: {"frames": m.frames, "ssim": m.mean("ssim"), "psnr": m.mean("psnr")} for person, m in own.items()
+        },
+        "references": _references(own, references),
+        "swaps": [_direction(*names, measured, references) for names, measured in swaps.items()],
+    }
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a scene: planes of the original and of the swap (None: not made), where the face lies.
+
+    `landmarks` are the detector's, `place` where the swap was put (None: outside the frame, nothing was swapped).
+    `step` counts the frames since the one before.
+    """
+
+    index: int
+    row: int
+    segment: int
+    step: int
+    record: VideoRecord
+    landmarks: np.ndarray
+    original: np.ndarray
+    swap: np.ndarray | None
+    place: Place | None
+    held_out: bool
+    reference: bool
+
+
+def reference_rows(scenes: list[Scene], held_out: float, most: int) -> dict[int, set[int]]:
+    """For each scene, by its place in the list, the rows of its track that stand for its person.
+
+    At most `most` a person, evenly over all the faces that a training sees.
+    """
+    chosen: dict[int, set[int]] = defaultdict(set)
+    for person in {scene.person for scene in scenes}:
+        faces = [
+            (index, row)
+            for index, scene in enumerate(scenes)
+            if scene.person == person
+            for row in range(scene.track.trained_count(held_out))
+        ]
+        for place in np.linspace(0, len(faces) - 1, min(most, len(faces))).round().astype(int):
+            index, row = faces[place]
+            chosen[index].add(row)
+    return chosen
+
+
+def frames_of(tools: Tools, scene: Scene, held_out: float, most: int, references: set[int]) -> Iterator[Frame]:
+    """The frames of a scene that are measured, in order; each of its two videos is decoded once."""
+    track, record = scene.track, scene.track.record
+    first = track.trained_count(held_out)
+    measured = set(range(first, min(len(track), first + most)))
+    wanted = {int(track.frame_index[row]): row for row in measured | references}
+    smoothed = track.smoothed(tools.render.smooth)
+    swaps = read_planes(scene.master, of_encoded(record), whole=True) if scene.master else None
+    last = -1
+    for index, planes in enumerate(read_planes(scene.video, record)):
+        swap = next(swaps) if swaps else None
+        row = wanted.get(index)
+        if row is None:
+            continue
+        about, size = tools.about, (record.width, record.height)
+        place = placed(smoothed.landmarks[row], about.output_size, about.centering, about.coverage, tools.render, size)
+        yield Frame(
+            index=index,
+            row=row,
+            segment=int(track.segment[row]),
+            step=index - last,
+            record=record,
+            landmarks=track.landmarks[row],
+            original=planes,
+            swap=swap,
+            place=place,
+            held_out=row in measured,
+            reference=row in references,
+        )
+        last = index
+
+
+def _rgb(planes: np.ndarray, record: VideoRecord) -> np.ndarray:
+    return colour.yuv_to_rgb(planes, record.matrix, record.full_range)  # [H, W, 3]
+
+
+def _describe(tools: Tools, planes: np.ndarray, frame: Frame) -> np.ndarray:
+    assert tools.embedder is not None
+    return tools.embedder.describe(_rgb(planes, frame.record), frame.landmarks)
+
+
+@torch.inference_mode()
+def _measure_reconstruction(tools: Tools, frame: Frame, person: Measured, side: Literal["a", "b"]) -> None:
+    """A person's face through the own decoder, against the face as training would have it."""
+    about, landmarks = tools.about, frame.landmarks
+    full = alignment.align(_rgb(frame.original, frame.record), landmarks, FULL, about.centering)  # [384, 384, 3]
+    fed, target = (cut(full, about.coverage, size) for size in (about.input_size, about.output_size))
+    batch = torch.from_numpy(fed).to(tools.device).permute(2, 0, 1)[None].float() / 255  # [1, 3, in, in]
+    made = tools.model.reconstruct(batch, side)[0].float().clamp(0, 1)  # [3, out, out]
+    rebuilt = (made * 255).round().byte().permute(1, 2, 0).cpu().numpy()  # [out, out, 3]
+    drawn = masks.draw_mask(landmarks, _kind(about.mask), (frame.record.width, frame.record.height))
+    mask = masks.cut_mask(masks.training_mask(drawn), about.output_size, about.coverage, about.centering, landmarks)
+    if not mask.any():
+        return
+    person.frames += 1
+    person.values["ssim"].append(metrics.ssim(rebuilt, target, mask))
+    person.values["psnr"].append(metrics.psnr(rebuilt, target, mask))
+
+
+def _kind(name: str) -> masks.Kind:
+    return "components" if name == "components" else "extended"
+
+
+def _measure_swap(tools: Tools, frame: Frame, before: Frame | None, direction: Measured) -> None:
+    """One frame of a swap against the same frame of the original."""
+    if frame.place is None or frame.swap is None:
+        return
+    direction.frames += 1
+    x0, y0, x1, y1 = region = frame.place.region
+    mask = frame.place.frame_mask()  # [h, w]
+    inside = np.zeros((frame.record.height, frame.record.width), bool)
+    inside[y0:y1, x0:x1] = mask > 0.5
+    rgb = _rgb(frame.swap, frame.record)
+    if tools.embedder:
+        direction.embeddings.append(tools.embedder.describe(rgb, frame.landmarks))
+    found = nearest_face(tools.detector, rgb, frame.landmarks)
+    if found is None:
+        direction.without_landmarks += 1
+    else:
+        direction.values["landmark_error"].append(metrics.landmark_error(found, frame.landmarks))
+    versions = {"": frame.swap, "_original": frame.original}
+    follows = before is not None and before.index + 1 == frame.index and before.segment == frame.segment
+    for suffix, planes in versions.items():
+        luma = split_planes(planes)[0]
+        if inside.any():
+            direction.values["sharpness" + suffix].append(metrics.detail(luma, inside))
+        if follows and before is not None and before.swap is not None and inside.any():
+            earlier = split_planes(before.swap if suffix == "" else before.original)[0]
+            direction.values["flicker" + suffix].append(metrics.change(luma, earlier, inside))
+    width = max(1, round(RIM * alignment.eye_distance(frame.landmarks)))
+    edge = metrics.rim(mask > OPAQUE, width)
+    if edge.any():
+        old = colour.yuv_to_rgb(frame.original, frame.record.matrix, frame.record.full_range, region)
+        new = rgb[y0:y1, x0:x1]
+        direction.values["edge_colour"].append(metrics.colour_difference(new, old, edge))
+
+
+def nearest_face(detector: Detector, rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
+    """The landmarks [68, 2] of the detected face nearest to a known one; None where none lies within half of it."""
+    middle, reach = landmarks.mean(axis=0), np.ptp(landmarks, axis=0).max() / 2
+    faces = [face.landmarks for face in detector.detect(rgb)]
+    distances = [float(np.linalg.norm(face.mean(axis=0) - middle)) for face in faces]
+    if not faces or min(distances) > reach:
+        return None
+    return faces[int(np.argmin(distances))]
+
+
+def _references(own: dict[str, Measured], means: dict[str, np.ndarray]) -> dict[str, Any] | None:
+    """How far the two people lie apart, and each one's faces from the own mean: the scale of identity."""
+    if len(means) < 2:
+        return None
+    spread = {
+        person: float(np.linalg.norm(np.array(own[person].embeddings) - mean, axis=1).mean())
+        for person, mean in means.items()
+    }
+    return {
+        "faces": {person: len(own[person].embeddings) for person in means},
+        "apart": float(np.linalg.norm(np.subtract(*means.values()))),
+        "own": spread,
+    }
+
+
+def _direction(video_id: str, face_id: str, found: Measured, references: dict[str, np.ndarray]) -> dict[str, Any]:
+    identity = None
+    if found.embeddings and len(references) == 2:
+        to_face, to_video = (
+            np.linalg.norm(np.array(found.embeddings) - references[person], axis=1) for person in (face_id, video_id)
+        )
+        identity = {
+            "to_face": float(to_face.mean()),
+            "to_video": float(to_video.mean()),
+            "nearer_to_face": float((to_face < to_video).mean()),
+        }
+    return {
+        "video_id": video_id,
+        "face_id": face_id,
+        "clips": found.clips,
+        "frames": found.frames,
+        "frames_without_landmarks": found.without_landmarks,
+        "identity": identity,
+        "landmark_error": found.mean("landmark_error"),
+        "flicker": found.ratio("flicker"),
+        "sharpness": found.ratio("sharpness"),
+        "edge_colour": found.mean("edge_colour"),
+    }
+
+
+def set_threads(count: int) -> None:
+    """Let torch and OpenCV use `count` threads, so that the figures do not depend on the machine's cores."""
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+
+
+def check_pair(about: ModelMeta, model: str, pair: tuple[str, str], path: Path) -> None:
+    """Refuse weights of another model or of other people."""
+    if (about.model, about.pair) != (model, pair):
+        raise DfdmError(f"{path} is {about.model} of {' and '.join(about.pair)}, not {model} of {' and '.join(pair)}")
