@@ -4,8 +4,10 @@ Nothing of a Slurm that belongs to the machine is read or touched: configuration
 only the processes started here are stopped. Root is needed, and Debian's packages (installed where they are missing).
 """
 
+import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -124,10 +126,15 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
             _wait_for(lambda: not output("squeue", "-h", "-t", "PD,R,CG").strip(), "the last job's end", folder)
 
 
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when the test's does, even when that is killed (prctl PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
 @contextmanager
 def _daemon(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[None]:
     with open(log, "wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=environment, preexec_fn=_die_with_parent)
     try:
         yield
     finally:
