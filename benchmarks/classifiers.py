@@ -5,7 +5,8 @@
 
 Speeds are this machine's, in this run; ratios within a run are what can be compared. Random weights and pictures;
 reading clips is not timed. `--budget` bounds the seconds of every figure: where the warm-up shows that three repeats
-would take longer, the figure is "skipped".
+would take longer, the figure is "skipped". On a machine that others use too, `--clock cpu --threads 1` counts this
+process' own seconds, which hardly depend on the others.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from dfdm.training import resolve_device
 
 SETUPS = {"96 px, 5 frames": (96, 5, 8), "224 px, 10 frames": (224, 10, 2)}  # size, clip, clips a batch
 CLASSES = 5
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+Clock = Callable[[], float]
 
 
 def pictures(size: int, clip: int, batch: int, device: torch.device) -> Tensor:
@@ -42,15 +45,15 @@ def inference(model: nn.Module, clips: Tensor) -> None:
         model(clips)
 
 
-def seconds(action: Callable[[], None], device: torch.device, repeats: int = 3) -> float:
+def seconds(action: Callable[[], None], device: torch.device, clock: Clock, repeats: int = 3) -> float:
     """The shortest of some runs after one to warm up."""
 
     def once() -> float:
-        start = time.perf_counter()
+        start = clock()
         action()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - start
+        return clock() - start
 
     once()
     return min(once() for _ in range(repeats))
@@ -62,7 +65,7 @@ def looped(model: dma_sta.DmaSta, clips: Tensor) -> Tensor:
     return model.fc(model.ta(torch.stack(features, 1)))
 
 
-def show_models(device: torch.device, budget: float, only: list[str], depth: int) -> None:
+def show_models(device: torch.device, clock: Clock, budget: float, only: list[str], depth: int) -> None:
     """One line a model and setting: parameters, multiply-adds of a clip, clips a second in training and inference."""
     print(f"| model (ResNets: depth {depth}) | setting | parameters | multiply-adds a clip | training | inference |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
@@ -72,20 +75,22 @@ def show_models(device: torch.device, budget: float, only: list[str], depth: int
             cost = blocks.cost(model, clip, size)
             clips = pictures(size, clip, batch, device)
             with torch.inference_mode():  # one clip tells how long the rest will take: training is about 3 forwards
-                start = time.perf_counter()
+                start = clock()
                 model.eval()(clips[:1])
-                guess = (time.perf_counter() - start) * batch * 4
+                guess = (clock() - start) * batch * 4
             speeds = ["skipped", "skipped"]
             if guess * 4 <= budget:
                 fused = blocks.fused(model)
                 model.train()
                 actions = (partial(train_step, model, model, clips), partial(inference, fused, clips))
-                speeds = [f"{batch / seconds(action, device):.2f}" for action in actions]
+                speeds = [f"{batch / seconds(action, device, clock):.2f}" for action in actions]
             work = f"{cost.multiply_adds / 1e9:.2f} G"
             print(f"| {name} | {title} | {cost.parameters:,} | {work} | {' | '.join(speeds)} |", flush=True)
 
 
-def show_loop(device: torch.device, depth: int, size: int, clip: int, batch: int, chunks: list[int]) -> None:
+def show_loop(
+    device: torch.device, clock: Clock, depth: int, size: int, clip: int, batch: int, chunks: list[int]
+) -> None:
     """Clips a second of the loop and of this project's ways, and each one's ratio to the loop."""
     plain = models.build("dma_sta", CLASSES, depth, clip).to(device)
     last = models.place(models.build("dma_sta", CLASSES, depth, clip), device, channels_last=True)
@@ -104,7 +109,7 @@ def show_loop(device: torch.device, depth: int, size: int, clip: int, batch: int
     print(f"DMA-STA depth {depth}, {size} px, {clip} frames, {batch} clips a batch, {torch.get_num_threads()} threads")
     base = 0.0
     for what, action in rows:
-        speed = batch / seconds(action, device, 2)
+        speed = batch / seconds(action, device, clock, 2)
         base = speed if what.endswith("loop") else base
         print(f"  {what:52s} {speed:7.2f} clips/s   {speed / base:.2f} x the loop", flush=True)
 
@@ -129,6 +134,7 @@ def main() -> None:
     parser.add_argument("--clip", type=int, default=5)
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--chunks", type=int, nargs="*", default=[4, 8, 16])
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--budget", type=float, default=60, help="seconds a figure may take")
@@ -137,10 +143,10 @@ def main() -> None:
     torch.manual_seed(0)
     device = resolve_device(args.device)
     if args.what == "models":
-        show_models(device, args.budget, args.only, args.depth)
+        show_models(device, CLOCKS[args.clock], args.budget, args.only, args.depth)
     else:
         for batch in args.batch:
-            show_loop(device, args.depth, args.size, args.clip, batch, args.chunks)
+            show_loop(device, CLOCKS[args.clock], args.depth, args.size, args.clip, batch, args.chunks)
 
 
 if __name__ == "__main__":
