@@ -36,9 +36,9 @@ def _parser() -> argparse.ArgumentParser:
             name,
             help=text,
             description=text,
-            epilog=f"example:\n  dfdm {_EXAMPLES[name]}" if name in _EXAMPLES else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        command.epilog = f"example:\n  dfdm {_EXAMPLES[command.prog.removeprefix('dfdm ')]}"
         command.set_defaults(run=run)
         return command
 
@@ -113,16 +113,19 @@ first steps:
 """
 _VIDEO = "dataset/DFDM_crf{crf}/iae/id0_id1_0000_iae.mp4"
 _EXAMPLES = {
-    "fetch": "sources fetch --config config.yaml",
-    "probe": "sources probe --scene id0_0000 --out results/sources/id0_0000.json",
-    "predictor": "sources predictor --out results/sources/predictor.json",
-    "placeholders": "sources placeholders --config workflow/configs/dfdm.yaml",
-    "scan": "sources scan videos --licence 'CC BY 4.0' --consent 'signed release' --out mine.yaml",
+    "sources fetch": "sources fetch --config config.yaml",
+    "sources probe": "sources probe --scene id0_0000 --out results/sources/id0_0000.json",
+    "sources predictor": "sources predictor --out results/sources/predictor.json",
+    "sources identity": "sources identity --out results/sources/identity.json",
+    "sources placeholders": "sources placeholders --config workflow/configs/dfdm.yaml",
+    "sources scan": "sources scan videos --licence 'CC BY 4.0' --consent 'signed release' --out mine.yaml",
     "faces": "faces --record results/sources/id0_0000.json --out results/faces/id0_0000.npz",
     "train": "train --model iae --pair id0 id1 --tracks results/faces/id0_*.npz results/faces/id1_*.npz "
     "--out results/train/id0_id1/iae/model.safetensors",
     "render": "render --track results/faces/id0_0000.npz --checkpoint results/train/id0_id1/iae/model.safetensors "
     f"--out results/{_VIDEO.format(crf=0)}",
+    "evaluate": "evaluate --model iae --pair id0 id1 --tracks results/faces/*.npz --masters "
+    "results/dataset/DFDM_crf0/iae/*.mp4 --checkpoint results/train/id0_id1/iae/model.safetensors --out iae.json",
     "original": "original --track results/faces/id0_0000.npz --out results/dataset/DFDM_crf0/real/id0_0000_real.mp4",
     "encode": f"encode --master results/{_VIDEO.format(crf=0)} --track results/faces/id0_0000.npz "
     f"--out results/{_VIDEO.format(crf=23)}",
@@ -134,6 +137,9 @@ _EXAMPLES = {
     "report": "report --out results/report.html",
     "scores": "scores --config config.yaml",
     "picture": "picture id0_id1_0000 id1_id0_0001 --out swaps.jpg",
+    "plan": "plan --config workflow/configs/dfdm.yaml",
+    "weights import": "weights import iae.npz --model iae --pair id0 id1 --out model.safetensors",
+    "weights export": "weights export results/train/id0_id1/iae/model.safetensors --out iae.npz",
     "check": "check --config mine.yaml",
 }
 _CONFIG_HELP = "default: the file that DFDM_CONFIG names, else config.yaml"
