@@ -39,7 +39,7 @@ def train_step(model: nn.Module, forward: Callable[[Tensor], Tensor], clips: Ten
     F.cross_entropy(forward(clips), torch.zeros(len(clips), dtype=torch.long, device=clips.device)).backward()
 
 
-def inference(model: nn.Module, clips: Tensor) -> None:
+def inference(model: Callable[[Tensor], Tensor], clips: Tensor) -> None:
     """Logits without a gradient."""
     with torch.inference_mode():
         model(clips)
@@ -59,8 +59,9 @@ def seconds(action: Callable[[], None], device: torch.device, clock: Clock, repe
     return min(once() for _ in range(repeats))
 
 
-def looped(model: dma_sta.DmaSta, clips: Tensor) -> Tensor:
+def looped(model: nn.Module, clips: Tensor) -> Tensor:
     """DMA-STA as published runs it: a frame position after the other through the backbone."""
+    assert isinstance(model, dma_sta.DmaSta)
     features = [model.features(clips[:, i]) for i in range(clips.shape[1])]
     return model.fc(model.ta(torch.stack(features, 1)))
 

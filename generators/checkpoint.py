@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from dfdm.config import Centering
+from dfdm.config import Centering, TrainConfig
 from dfdm.errors import DfdmError
 from dfdm.tensorfile import write_tensors
 from dfdm.training import load_state
@@ -32,6 +32,24 @@ class ModelMeta:
     pair: tuple[str, str]
     iterations: int
     key: str
+
+
+def describe(
+    net: Autoencoder, model: str, pair: tuple[str, str], settings: TrainConfig, iterations: int, key: str
+) -> ModelMeta:
+    """What a model's file says of it."""
+    return ModelMeta(
+        model=model,
+        width=settings.width,
+        input_size=net.input_size,
+        output_size=net.output_size,
+        centering=settings.centering,
+        coverage=settings.coverage,
+        mask=settings.mask,
+        pair=pair,
+        iterations=iterations,
+        key=key,
+    )
 
 
 def save(path: Path, model: Autoencoder, meta: ModelMeta) -> None:

@@ -203,18 +203,7 @@ def import_file(
     except DfdmError as error:
         raise DfdmError(f"{path} does not fit {model} at width {settings.width:g}: {error}") from None
     made_of = {"imported": sha256(path), "model": model, "pair": pair, "settings": settings.model_dump()}
-    meta = checkpoint.ModelMeta(
-        model=model,
-        width=settings.width,
-        input_size=net.input_size,
-        output_size=net.output_size,
-        centering=settings.centering,
-        coverage=settings.coverage,
-        mask=settings.mask,
-        pair=names.pair_of(*pair),
-        iterations=iterations,
-        key=digest(made_of),
-    )
+    meta = checkpoint.describe(net, model, names.pair_of(*pair), settings, iterations, digest(made_of))
     checkpoint.save(out, net, meta)
     return meta
 

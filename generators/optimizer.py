@@ -17,10 +17,16 @@ class Adam(torch.optim.Adam):
         has_complex = super()._init_group(group, *lists)
         weights, gradients, means, squares, *_ = lists
         for index, weight in enumerate(weights):
-            last = weight.dim() == 4 and not weight.is_contiguous()
-            for tensors in (means, squares):
-                if tensors[index].stride() != weight.stride():  # of a state that was saved in another layout
-                    tensors[index].data = torch.empty_like(weight).copy_(tensors[index])
+            for moments in (means, squares):
+                if moments[index].stride() != weight.stride():  # of a state that was saved in another layout
+                    moments[index].data = torch.empty_like(weight).copy_(moments[index])
+            last = (
+                weight.dim() == 4
+                and not weight.is_contiguous()
+                and weight.is_contiguous(memory_format=torch.channels_last)
+            )
             for tensors in (weights, gradients, means, squares):
-                tensors[index] = (tensors[index].permute(0, 2, 3, 1) if last else tensors[index]).contiguous()
+                if last:  # as rows, columns and channels lie in memory: a view, which the kernel may change in place
+                    tensors[index] = tensors[index].permute(0, 2, 3, 1)
+            gradients[index] = gradients[index].contiguous()
         return has_complex

@@ -200,7 +200,8 @@ def train(
         run(trainer, Batches(sides, augmenter, settings, seed), folder, seed)
         preview.write(out.with_name("preview.png"), preview.sheet(net, *sides, where))
         write_losses(out.with_name("loss.csv"), trainer)
-        checkpoint.save(out, net, describe(job, net))
+        meta = checkpoint.describe(net, model, pair, settings, settings.iterations, key)
+        checkpoint.save(out, net, meta)
         folder.finish(settings.keep_finished)
 
 
@@ -211,23 +212,6 @@ def fresh(job: Job, seed: int, device: torch.device) -> Trainer:
     if start := job.settings.start_file(job.model, job.pair):
         trainer.model.load_state_dict(checkpoint.start_weights(start, job.model, job.settings.width))
     return trainer
-
-
-def describe(job: Job, net: Autoencoder) -> checkpoint.ModelMeta:
-    """What the finished model's file says of it."""
-    settings = job.settings
-    return checkpoint.ModelMeta(
-        model=job.model,
-        width=settings.width,
-        input_size=net.input_size,
-        output_size=net.output_size,
-        centering=settings.centering,
-        coverage=settings.coverage,
-        mask=settings.mask,
-        pair=job.pair,
-        iterations=settings.iterations,
-        key=job.key,
-    )
 
 
 def run(trainer: Trainer, batches: Batches, folder: training.StateFolder, seed: int) -> None:

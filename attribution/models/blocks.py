@@ -148,8 +148,8 @@ def cost(model: nn.Module, clip: int, size: int) -> Cost:
 def fused(model: nn.Module) -> nn.Module:
     """A copy for inference with every batch normalisation that follows a convolution folded into it.
 
-    Pairs are neighbours in an `nn.Sequential`, and attributes `conv1`, `bn1` and so on of one module, which in
-    all models here means that bn1 is applied to conv1's output (tests/attribution/test_models.py holds them to it).
+    Pairs are neighbours in an `nn.Sequential`, and attributes `conv1`, `bn1` and so on of one module, which in all
+    models here means that bn1 is applied to conv1's output (tests/attribution/test_classifiers.py holds them to it).
     """
     model = copy.deepcopy(model).eval()
     for module in list(model.modules()):

@@ -11,7 +11,8 @@ from dfdm.config import RenderConfig
 from dfdm.media import colour, detectors, masks
 from dfdm.media.tracks import track_faces
 from dfdm.media.video import probe, read_planes
-from generators.swap import Swapper, match_mean
+from generators.colour_match import match_mean
+from generators.swap import Swapper
 
 TINT = (0.6, 0.8, 0.7)
 
