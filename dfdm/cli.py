@@ -117,7 +117,7 @@ _EXAMPLES = {
     "sources probe": "sources probe --scene id0_0000 --out results/sources/id0_0000.json",
     "sources predictor": "sources predictor --out results/sources/predictor.json",
     "sources identity": "sources identity --out results/sources/identity.json",
-    "sources placeholders": "sources placeholders --config workflow/configs/dfdm.yaml",
+    "sources placeholders": "sources placeholders workflow/configs/dfdm.yaml",
     "sources scan": "sources scan videos --licence 'CC BY 4.0' --consent 'signed release' --out mine.yaml",
     "faces": "faces --record results/sources/id0_0000.json --out results/faces/id0_0000.npz",
     "train": "train --model iae --pair id0 id1 --tracks results/faces/id0_*.npz results/faces/id1_*.npz "
@@ -161,7 +161,7 @@ def _sources(stages: object, add: Callable[..., argparse.ArgumentParser], with_c
     with_config(command, "a .json")
     command = add("placeholders", _placeholders, "Write empty files for absent videos, for dry runs.", group)
     with_config(command)
-    command.add_argument("config", type=Path, nargs="?", default=argparse.SUPPRESS, help="the config, or --config")
+    command.add_argument("path", type=Path, nargs="?", metavar="CONFIG", help="the config, in the place of --config")
     command = add("scan", _scan, "Write a config for a folder: id0_0000.mp4 files, or one folder a person.", group)
     command.add_argument("dir", type=Path, help="the folder")
     command.add_argument("--licence", required=True, help="the licence of the videos")
@@ -205,6 +205,7 @@ def _fetch(a: argparse.Namespace) -> None:
 def _placeholders(a: argparse.Namespace) -> None:
     from dfdm.sources import placeholders
 
+    a.config = a.path or a.config
     print(f"{placeholders(_load(a))} empty files written")
 
 

@@ -55,8 +55,8 @@ def bytes_written(layout: Layout) -> dict[str, int]:
 def _stage(parts: tuple[str, ...]) -> str | None:
     """The stage that writes a file of the results folder, by its path's parts; None for logs and the like."""
     match parts:
-        case ("sources", "predictor.json"):
-            return "predictor"
+        case ("sources", "predictor.json" | "identity.json"):
+            return parts[1].removesuffix(".json")
         case ("dataset", quality, model, _):
             if quality != "DFDM_crf0":
                 return "encode"
@@ -64,7 +64,7 @@ def _stage(parts: tuple[str, ...]) -> str | None:
         case ("report.html",):
             return "report"
         case (folder, _, *_):
-            return {"sources": "source", "manifests": "manifest"}.get(
+            return {"sources": "source", "manifests": "manifest", "evaluation": "evaluate"}.get(
                 folder, folder if folder in ("faces", "train", "crops", "attribution") else None
             )
     return None

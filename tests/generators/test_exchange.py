@@ -1,6 +1,7 @@
 """Weights of the original in our models, against the original's models in numpy (docs/architectures.md)."""
 
 import subprocess
+import threading
 
 import numpy as np
 import original
@@ -279,6 +280,8 @@ def test_a_bad_import_is_one_sentence_and_leaves_no_file(tmp_path, capsys, monke
     words = [
         word for key, value in values.items() for word in (key, *(value if isinstance(value, tuple) else (value,)))
     ]
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # the command's handlers are not for the tests that follow
+    monkeypatch.setattr("threading.excepthook", threading.excepthook)
     monkeypatch.setattr("sys.argv", ["dfdm", "weights", "import", str(tmp_path / "iae.npz"), *map(str, words)])
     with pytest.raises(SystemExit) as caught:
         cli.main()

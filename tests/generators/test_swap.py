@@ -122,7 +122,7 @@ def test_outside_the_mask_grown_to_whole_blocks_every_sample_stays(scenes, who, 
         ):
             assert 0.02 < allowed.mean() < 0.6
             np.testing.assert_array_equal(old[~allowed], new[~allowed])
-            assert (old != new)[allowed].mean() > 0.4  # the allowed blocks reach beyond the mask
+            assert (old != new)[allowed].mean() > 0.4
 
 
 @pytest.mark.parametrize("who", CLIPS)

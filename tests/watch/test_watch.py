@@ -168,7 +168,14 @@ def test_a_stopped_run_counts_no_failures_and_says_how_to_go_on(toy: Path) -> No
     path = toy / "Snakefile"
     path.write_text(path.read_text().replace("sleep 1.2; echo half way >{log}; sleep 1.2", "touch begun; sleep 60"))
     command = [sys.executable, "-m", "snakemake", "first.txt", "--logger", "dfdm", "--cores", "1"]
-    process = subprocess.Popen(command, cwd=toy, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=toy,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+    )
     while not (toy / "begun").exists():
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does
