@@ -68,9 +68,12 @@ def render(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
     clip = rendering.real_clip(cfg, args.frames)
     rows = []
     for name in args.models:
-        for width in (args.width or 1.0, cfg.settings(name).width):
+        for width in dict.fromkeys((args.width or 1.0, cfg.settings(name).width)):
             rows.append(rendering.render_row(name, width, cfg, clip, args.seconds / 2))
-            note(f"{name}, width {width:g}: {rows[-1]['frames_per_second']:.1f} frames/s")
+            note(
+                f"{name}, width {width:g}: {rows[-1]['frames_per_second']:.1f} frames/s, "
+                f"{rows[-1]['times_parts']:.2f} times its parts"
+            )
     return rows
 
 
@@ -119,7 +122,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=config.MODELS, metavar="MODEL")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="at full size; default: every core")
     parser.add_argument("--seconds", type=float, default=6.0, help="for a measurement's repeats, after the first round")
-    parser.add_argument("--frames", type=int, default=48, help="of the clip that is rendered")
+    parser.add_argument("--frames", type=int, default=80, help="of the clip that is rendered")
     parser.add_argument("--width", type=float, help="in the place of full width, 1")
     parser.add_argument("--batch", type=int, help="in the place of full size's 16 faces a side")
     parser.add_argument("--json", type=Path, help="write the results here too; parts not run stay as they are")

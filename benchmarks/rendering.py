@@ -1,23 +1,31 @@
 """Rendering: a real clip through the whole stage, against the sum of its parts, measured in turn."""
 
 import statistics
+import subprocess
 import tempfile
+from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import Tensor, nn
 
-from benchmarks.timing import in_turn
+from benchmarks.timing import cpu_seconds, in_turn, ratio
 from dfdm import sources
-from dfdm.config import Config
+from dfdm.config import Config, EncodeConfig
 from dfdm.media import detectors
 from dfdm.media.colour import yuv_to_rgb
-from dfdm.media.encoding import EncodeSettings, write_master
+from dfdm.media.encoding import EncodeSettings, ffmpeg_binary, planes_hash, write_master
 from dfdm.media.tracks import FaceTrack, track_faces
-from dfdm.media.video import of_encoded, probe, read_planes
+from dfdm.media.video import VideoRecord, of_encoded, probe, read_planes
 from generators.models import build
+from generators.models.blocks import Autoencoder
 from generators.swap import Swapper
+
+PARTS = ("inference", "decode", "encode")  # what rendering cannot do without
 
 
 def real_clip(cfg: Config, frames: int) -> tuple[Path, FaceTrack]:
@@ -41,54 +49,85 @@ def real_clip(cfg: Config, frames: int) -> tuple[Path, FaceTrack]:
     return path, track_faces(pictures, detector, record, faces.keep, faces.cut_threshold, faces.max_gap)
 
 
+class Nothing(nn.Module):
+    """In a model's place: grey faces at once, so that what remains is cropping, masks, colours and the blend."""
+
+    def __init__(self, like: Autoencoder) -> None:
+        super().__init__()
+        self.input_size, self.output_size = like.input_size, like.output_size
+
+    def swap(self, faces: Tensor, to: str) -> Tensor:
+        """Faces [B, 3, in, in] to [B, 3, out, out]."""
+        return torch.full((len(faces), 3, self.output_size, self.output_size), 0.5)
+
+
 def render_row(name: str, width: float, cfg: Config, clip: tuple[Path, FaceTrack], budget: float) -> dict[str, Any]:
-    """Frames a second of one model, and its time as a multiple of inference + decoding + encoding."""
+    """Frames a second of one model, and its time and CPU time as multiples of inference + decoding + encoding."""
     path, track = clip
     record, settings = track.record, cfg.render
     torch.set_num_threads(settings.threads)
-    torch.manual_seed(0)
+    torch.manual_seed(0)  # speed does not ask whether the weights are trained
     model = build(name, width).to(memory_format=torch.channels_last).eval().requires_grad_(False)
     swapper = Swapper(model, "face", 0.875, "b", settings)
-    encoder = EncodeSettings(cfg.encode.preset, cfg.encode.threads)
+    empty = Swapper(cast(Autoencoder, Nothing(model)), "face", 0.875, "b", settings)
     faces = torch.rand(settings.batch, 3, model.input_size, model.input_size)
+    planes = list(read_planes(path, record))
     with tempfile.TemporaryDirectory() as folder:
-        out, ready = Path(folder, "swap.mp4"), Path(folder, "again.mp4")
+        master, raw = Path(folder, "swap.mp4"), Path(folder, "swap.yuv")
 
         def whole() -> None:
-            write_master(out, swapper.render(read_planes(path, record), track), record, path, encoder, {})
+            encoder = EncodeSettings(cfg.encode.preset, cfg.encode.threads)
+            write_master(master, swapper.render(read_planes(path, record), track), record, path, encoder, {})
 
         @torch.inference_mode()
         def inference() -> None:
-            left = len(track)
-            while left > 0:
-                model.swap(faces[: min(left, settings.batch)], to="b")
-                left -= settings.batch
+            for done in range(0, len(track), settings.batch):
+                model.swap(faces[: len(track) - done], to="b")
 
-        swapped = [frame.copy() for frame in swapper.render(read_planes(path, record), track)]
+        def unpack() -> None:
+            with raw.open("wb") as file:
+                for frame in read_planes(master, of_encoded(record), whole=True):
+                    file.write(frame.data)
 
-        def encode_and_check() -> None:
-            write_master(ready, iter(swapped), record, path, encoder, {})
+        runs: dict[str, Callable[[], object]] = {
+            "whole": whole,
+            "inference": inference,
+            "decode": lambda: deque(read_planes(path, record), 0),
+            "unpack": unpack,  # the frames that `whole` made, for `encode`
+            "encode": lambda: encode_alone(raw, record, cfg.encode),
+            "faces": lambda: deque(empty.render(iter(planes), track), 0),
+            "check": lambda: planes_hash(read_planes(master, of_encoded(record), whole=True)),
+        }
+        used: dict[str, list[float]] = {part: [] for part in runs}
 
-        def check() -> None:
-            for _ in read_planes(ready, of_encoded(record), whole=True):
-                pass
+        def counted(part: str) -> None:
+            before = cpu_seconds()
+            runs[part]()
+            used[part].append(cpu_seconds() - before)
 
-        def decode() -> None:
-            for _ in read_planes(path, record):
-                pass
-
-        inference()
-        encode_and_check()
-        runs = {"whole": whole, "inference": inference, "decode": decode, "encode": encode_and_check, "check": check}
-        taken = in_turn(runs, budget, least=1)
-    taken["encode"] = [both - again for both, again in zip(taken["encode"], taken["check"])]
-    middle = {part: statistics.median(values) for part, values in taken.items()}
-    parts = [sum(values) for values in zip(taken["inference"], taken["decode"], taken["encode"])]
+        with torch.inference_mode():
+            model.swap(faces, to="b")
+        taken = in_turn({part: partial(counted, part) for part in runs}, budget)
+    shown = [part for part in runs if part != "unpack"]
     return {
         "model": name,
         "width": width,
-        "frames": record.frames,
-        "frames_per_second": record.frames / middle["whole"],
-        **{f"{part}_ms": 1e3 * value / record.frames for part, value in middle.items()},
-        "times_parts": statistics.median(a / b for a, b in zip(taken["whole"], parts)),
+        "frames_per_second": record.frames / statistics.median(taken["whole"]),
+        **{f"{part}_ms": 1e3 * statistics.median(taken[part]) / record.frames for part in shown},
+        "times_parts": times_parts(taken),
+        "whole_cpu_ms": 1e3 * statistics.median(used["whole"]) / record.frames,
+        "cpu_times_parts": times_parts(used),
     }
+
+
+def times_parts(rounds: dict[str, list[float]]) -> float:
+    """The whole as a multiple of inference + decoding + encoding, the median of the rounds."""
+    return ratio(rounds["whole"], [sum(parts) for parts in zip(*(rounds[part] for part in PARTS))])
+
+
+def encode_alone(raw: Path, record: VideoRecord, settings: EncodeConfig) -> None:
+    """ffmpeg's own time for the crf 0 of frames that lie ready, I420 one after another."""
+    picture = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-video_size", f"{record.width}x{record.height}"]
+    codec = ["-c:v", "libx264", "-crf", "0", "-preset", settings.preset, "-threads", str(settings.threads)]
+    command = [ffmpeg_binary(), "-y", "-loglevel", "error", *picture, "-framerate", "{}/{}".format(*record.rate)]
+    subprocess.run([*command, "-i", raw, *codec, raw.with_suffix(".mp4")], check=True, stdin=subprocess.DEVNULL)

@@ -37,12 +37,12 @@ class Others:
     """`with Others() as others:` then `others.share`: the CPUs that other processes kept busy meanwhile, on Linux."""
 
     def __enter__(self) -> "Others":
-        self._before, self._own, self._start = _busy(), _own(), time.perf_counter()
+        self._before, self._own, self._start = _busy(), cpu_seconds(), time.perf_counter()
         self.share = 0.0
         return self
 
     def __exit__(self, *_: object) -> None:
-        own = _own() - self._own
+        own = cpu_seconds() - self._own
         self.share = max(0.0, _busy() - self._before - own) / (time.perf_counter() - self._start)
 
 
@@ -54,7 +54,8 @@ def _busy() -> float:
     return (user + nice + system + irq + softirq + steal) / 100
 
 
-def _own() -> float:
+def cpu_seconds() -> float:
+    """CPU time of this process and of those it has waited for."""
     import resource
 
     total = 0.0

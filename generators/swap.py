@@ -6,6 +6,7 @@ this gives the blend in RGB without its rounding, and leaves every sample bit fo
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -63,7 +64,6 @@ class Place:
 class _Target:
     """The face of one frame: where it lies and what the model and the blend need of it."""
 
-    frame: int  # its place in the batch
     place: Place
     fed: np.ndarray  # [in, in, 3] uint8 RGB
     old: np.ndarray  # [out, out, 3] uint8 RGB
@@ -97,24 +97,28 @@ class Swapper:
         """Swap the tracked face in a scene's frames (I420 uint8 [H * 3 / 2, W], all of them, in order).
 
         A frame without the face is given on as it came; in the others only the 2 x 2 blocks that the mask
-        touches change.
+        touches change. `frames` is read in a thread, a batch ahead of the model; the thread ends with the iterator.
         """
         track = track.smoothed(self._settings.smooth)
         rows = {int(frame): row for row, frame in enumerate(track.frame_index)}
-        frames, start = iter(frames), 0
-        while batch := list(islice(frames, self._settings.batch)):
-            found = [
-                self._target(index, planes, track.landmarks[rows[start + index]], track.record)
-                for index, planes in enumerate(batch)
-                if start + index in rows
-            ]
-            targets = [target for target in found if target is not None]
-            for target, face in zip(targets, self._swap(targets) if targets else []):
-                batch[target.frame] = self._blend(batch[target.frame], target, face, track.record)
-            yield from batch
-            start += len(batch)
+        numbered = enumerate(frames)
 
-    def _target(self, frame: int, planes: np.ndarray, landmarks: np.ndarray, record: VideoRecord) -> _Target | None:
+        def prepare() -> list[tuple[np.ndarray, _Target | None]]:
+            return [
+                (planes, self._target(planes, track.landmarks[rows[index]], track.record) if index in rows else None)
+                for index, planes in islice(numbered, self._settings.batch)
+            ]
+
+        with ThreadPoolExecutor(1) as thread:
+            coming = thread.submit(prepare)
+            while batch := coming.result():
+                coming = thread.submit(prepare)
+                targets = [target for _, target in batch if target is not None]
+                faces = iter(self._swap(targets) if targets else [])
+                for planes, target in batch:
+                    yield planes if target is None else self._blend(planes, target, next(faces), track.record)
+
+    def _target(self, planes: np.ndarray, landmarks: np.ndarray, record: VideoRecord) -> _Target | None:
         """Cut the face out of a frame; None where nothing of it lies inside the frame."""
         size = self._output_size
         frame_size = (planes.shape[1], planes.shape[0] * 2 // 3)
@@ -128,7 +132,7 @@ class Swapper:
             crop = self._settings.convert_crop
             matrix = alignment.aligned_matrix(landmarks, self._input_size, self._centering, self._coverage, crop)
             fed = alignment.warp(rgb, _moved(matrix, region), self._input_size)
-        return _Target(frame, place, fed, old)
+        return _Target(place, fed, old)
 
     @torch.inference_mode()
     def _swap(self, targets: list[_Target]) -> np.ndarray:

@@ -10,7 +10,9 @@ import json
 import shutil
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -28,6 +30,8 @@ from dfdm.media.video import UNSPECIFIED, VideoRecord, of_encoded, read_planes
 
 # Sound that mp4 can hold is copied as it is; any other becomes AAC.
 _MP4_AUDIO = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "flac", "alac"}
+_BROKEN = (BrokenPipeError, av.error.FFmpegError)  # what sending meets when ffmpeg has ended: its message says why
+_WAITING = 2**26  # bytes of frames that may wait for ffmpeg: two batches of 16 at 1280 x 720
 
 
 @dataclass(frozen=True)
@@ -190,34 +194,61 @@ def _start(output: Any) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
 
 
 def _send(output: Any, frames: Iterator[np.ndarray], record: VideoRecord) -> _Sent:
-    """Send frames with their timestamps through NUT; count and hash them on the way."""
+    """Give frames to ffmpeg and wait until it has written its file."""
     process, log = _start(output)
-    digest, count = hashlib.sha256(), 0
-    error: BaseException | None = None
-    assert process.stdin is not None
+    sent, error = _Sent(0, ""), None
     try:
-        with av.open(process.stdin, "w", format="nut") as pipe:
-            stream = pipe.add_stream("rawvideo", rate=Fraction(*record.rate).limit_denominator(65535))
-            stream.width, stream.height, stream.pix_fmt = record.width, record.height, "yuv420p"
-            stream.codec_context.time_base = stream.time_base = Fraction(*record.time_base)
-            for index, planes in enumerate(frames):
-                frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-                frame.pts = record.pts[index] if record.pts and index < len(record.pts) else index
-                frame.time_base = Fraction(*record.time_base)
-                pipe.mux(stream.encode(frame))
-                digest.update(planes.data)
-                count += 1
-            pipe.mux(stream.encode())
+        sent = _feed(process, frames, record)
     except BaseException as caught:
         error = caught
     _finish((process, log), error)
+    return sent
+
+
+def _feed(process: subprocess.Popen[bytes], frames: Iterator[np.ndarray], record: VideoRecord) -> _Sent:
+    """Send frames with their timestamps through NUT; count and hash them on the way.
+
+    A thread of its own sends, so that ffmpeg encodes while the next frames are made: `frames` is asked for more as
+    long as those that wait take up less than `_WAITING`.
+    """
+    assert process.stdin is not None
+    digest, count = hashlib.sha256(), 0
+    pipe = av.open(process.stdin, "w", format="nut")
+    stream = pipe.add_stream("rawvideo", rate=Fraction(*record.rate).limit_denominator(65535))
+    stream.width, stream.height, stream.pix_fmt = record.width, record.height, "yuv420p"
+    stream.codec_context.time_base = stream.time_base = Fraction(*record.time_base)
+
+    def send(index: int, planes: np.ndarray) -> None:
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.pts = record.pts[index] if record.pts and index < len(record.pts) else index
+        frame.time_base = Fraction(*record.time_base)
+        pipe.mux(stream.encode(frame))
+        digest.update(planes.data)
+
+    waiting: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            for planes in frames:
+                if (len(waiting) + 1) * planes.nbytes > _WAITING and waiting:
+                    waiting.popleft().result()
+                waiting.append(thread.submit(send, count, planes))
+                count += 1
+            for sending in waiting:
+                sending.result()
+        except BaseException as error:
+            thread.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, _BROKEN):
+                process.kill()  # else the thread could wait for it without end
+            raise
+    pipe.mux(stream.encode())
+    pipe.close()
     return _Sent(count, digest.hexdigest())
 
 
 def _finish(started: tuple[subprocess.Popen[bytes], IO[bytes]], error: BaseException | None) -> None:
     """Wait for ffmpeg; a fault of the sender goes before ffmpeg's, unless that is only the broken pipe."""
     process, log = started
-    if error is not None and not isinstance(error, BrokenPipeError | av.error.FFmpegError):
+    if error is not None and not isinstance(error, _BROKEN):
         process.kill()
     if process.stdin and not process.stdin.closed:
         with contextlib.suppress(BrokenPipeError):  # ffmpeg ended first; its own message follows
@@ -226,7 +257,7 @@ def _finish(started: tuple[subprocess.Popen[bytes], IO[bytes]], error: BaseExcep
     log.seek(0)
     message = log.read().decode(errors="replace").strip()
     log.close()
-    if error is not None and not isinstance(error, BrokenPipeError | av.error.FFmpegError):
+    if error is not None and not isinstance(error, _BROKEN):
         raise error
     if status or error is not None:
         lines = " / ".join(message.splitlines()[-3:]) or f"no message, status {status}"

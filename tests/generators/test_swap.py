@@ -1,5 +1,8 @@
 """Rendering a swap (docs/architectures.md, Conversion), on real frames with models whose answer is known."""
 
+import threading
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dfdm.config import RenderConfig
+from dfdm.errors import DfdmError
 from dfdm.media import alignment, colour, detectors, masks
 from dfdm.media.tracks import FaceTrack, TrackCounts, track_faces
 from dfdm.media.video import VideoRecord, probe, read_planes, split_planes
@@ -175,6 +179,40 @@ def test_the_blend_is_the_one_in_rgb_within_2_levels(scenes):
         inner = ((place > 3) & (place < 60)).all(-1) & (np.abs(untouched - before[:height]) < 0.8)
         assert inner.sum() > 20_000
         assert np.abs(found - expected)[inner].max() <= 2
+
+
+def reading(frames: Iterator[np.ndarray], threads: set[str]) -> Iterator[np.ndarray]:
+    """Pass frames on and note in which threads they are asked for."""
+    for frame in frames:
+        threads.add(threading.current_thread().name)
+        yield frame
+
+
+def test_frames_are_read_a_batch_ahead_in_a_thread_that_ends_when_rendering_is_given_up(scenes):
+    planes, track = scenes["woman"]
+    left, threads = iter(planes), set()
+    rendering = Swapper(Known(64, 64), "face", 0.875, "b", RenderConfig(batch=2)).render(reading(left, threads), track)
+    next(rendering)
+    rendering.close()
+    assert len(list(left)) == 2  # of six: two were on their way out, two prepared meanwhile
+    assert threads
+    assert threading.main_thread().name not in threads
+    assert threads.isdisjoint(thread.name for thread in threading.enumerate())
+
+
+def test_a_fault_while_reading_ahead_surfaces_after_the_frames_before_it(scenes):
+    planes, track = scenes["woman"]
+    threads: set[str] = set()
+
+    def damaged() -> Iterator[np.ndarray]:
+        yield from reading(iter(planes[:3]), threads)
+        raise DfdmError("damaged after frame 3")
+
+    rendering = Swapper(Known(64, 64), "face", 0.875, "b", RenderConfig(batch=2)).render(damaged(), track)
+    assert len([next(rendering), next(rendering)]) == 2
+    with pytest.raises(DfdmError, match="damaged after frame 3"):
+        next(rendering)
+    assert threads.isdisjoint(thread.name for thread in threading.enumerate())
 
 
 def test_a_face_that_did_not_change_leaves_the_frame_nearly_as_it_was(scenes):

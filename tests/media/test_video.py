@@ -1,4 +1,8 @@
+import itertools
+import os
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -8,6 +12,7 @@ import numpy as np
 import pytest
 
 from dfdm.errors import DfdmError
+from dfdm.media import encoding
 from dfdm.media import video as video_module
 from dfdm.media.encoding import (
     EncodeSettings,
@@ -207,6 +212,44 @@ def test_a_fault_while_rendering_leaves_no_file(short: Short, tmp_path: Path) ->
     with pytest.raises(RuntimeError, match="planted"):
         write_master(tmp_path / "m.mp4", broken(), record, path, FAST, {})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, KeyboardInterrupt])
+def test_a_fault_ends_an_ffmpeg_that_takes_no_more_frames(
+    short: Short, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
+) -> None:
+    path, record, planes = short
+    stuck, pid = tmp_path / "stuck", tmp_path / "pid"
+    stuck.write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 600\n")
+    stuck.chmod(0o755)
+    monkeypatch.setattr(encoding, "ffmpeg_binary", lambda: str(stuck))
+
+    def interrupted() -> Iterator[np.ndarray]:
+        yield from planes[:5]
+        while not (pid.exists() and pid.read_text()):  # the sending thread now waits for room in the pipe
+            time.sleep(0.01)
+        raise fault("planted")
+
+    with pytest.raises(fault, match="planted"):
+        write_master(tmp_path / "m.mp4", interrupted(), record, path, FAST, {})
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+    assert not any(thread.name.startswith("ThreadPoolExecutor") for thread in threading.enumerate())
+    assert sorted(tmp_path.iterdir()) == [pid, stuck]
+
+
+def test_an_ffmpeg_that_fails_midway_stops_the_rendering_and_says_why(
+    short: Short, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, record, planes = short
+    full = tmp_path / "full"
+    full.write_text("#!/bin/sh\nhead -c 1000 > /dev/null\necho no room is left >&2\nexit 1\n")
+    full.chmod(0o755)
+    monkeypatch.setattr(encoding, "ffmpeg_binary", lambda: str(full))
+    monkeypatch.setattr(encoding, "_WAITING", 2 * planes[0].nbytes)
+    with pytest.raises(DfdmError, match="ffmpeg failed: no room is left"):
+        write_master(tmp_path / "m.mp4", itertools.cycle(planes), record, path, FAST, {})  # frames without end
+    assert list(tmp_path.iterdir()) == [full]
 
 
 def test_other_pixel_formats_and_odd_sizes_become_even_yuv420p_once(clips: Path, tmp_path: Path) -> None:
