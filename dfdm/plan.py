@@ -24,6 +24,7 @@ _ORDER = (
     *("source", "predictor", "identity", "track", "train", "render", "original", "evaluate", "encode", "crops"),
     *("manifest", "classify", "page", "target"),
 )
+_SHOWN = 432  # videos that the report decodes at most: 24 clips of 6 models at 3 qualities
 _STATE_BYTES = 12  # a weight's: itself and Adam's two means, float32
 
 
@@ -94,6 +95,7 @@ class Sizes:
     def __init__(self, cfg: Config, assumed: Assumed) -> None:
         self.cfg, self.assumed, self.known = cfg, assumed, 0
         self._found: dict[str, tuple[int, int]] = {}
+        self._crops: dict[str, float | None] = {}
 
     def __getitem__(self, scene: str) -> tuple[int, int]:
         if scene not in self._found:
@@ -108,6 +110,20 @@ class Sizes:
             self._found[scene] = frames, width * height
         return self._found[scene]
 
+    def crops(self, scene: str) -> float | None:
+        """Bytes of a video's crops by the scene's face track; None where the stage faces has not made it."""
+        if scene not in self._crops:
+            from dfdm.dataset.crops import side_along
+            from dfdm.media.tracks import FaceTrack
+
+            path = Path(Layout(self.cfg.results).track(scene))
+            self._crops[scene] = None
+            if path.is_file() and path.stat().st_size:
+                track = FaceTrack.load(path)
+                side = side_along(track, self.cfg.crops.margin) if len(track) else 0
+                self._crops[scene] = len(track) * side * side * 1.5
+        return self._crops[scene]
+
 
 def stage_of(job: Job) -> str:
     """The stage a job counts under: its rule's name, trainings of all models together."""
@@ -121,9 +137,11 @@ def features(cfg: Config, job: Job, sizes: Sizes) -> dict[str, float]:
     if stage == "train":
         settings = cfg.settings(job.model)
         faces = 2 * settings.batch * settings.iterations
+        precision = 1 if settings.amp else 2  # float32 takes twice the time of bfloat16 where a CPU has it
         return {
             "job": 1,
-            "gmac": 3 * costs.multiply_adds(job.model, settings.width) * faces / 1e9,
+            "step": settings.iterations,
+            "gmac": precision * 3 * costs.multiply_adds(job.model, settings.width) * faces / 1e9,
             "kpx": costs.output_size(job.model) ** 2 * faces / 1e3,
             "gparam": costs.parameters(job.model, settings.width) * settings.iterations / 1e9,
         }
@@ -135,7 +153,8 @@ def features(cfg: Config, job: Job, sizes: Sizes) -> dict[str, float]:
         return {"job": 1, "mpx": sum(frames * pixels for frames, pixels in shown) / 1e6}
     if stage == "classify":
         return {"job": 1, "gmac": _classifier_gmac(cfg)}
-    return {"job": 1, "mpx": mpx} if job.scene else {"job": 1, "files": len(job.needs)}
+    files = min(len(job.needs), _SHOWN) if stage == "page" else len(job.needs)
+    return {"job": 1, "mpx": mpx} if job.scene else {"job": 1, "files": files}
 
 
 def _classifier_gmac(cfg: Config) -> float:
@@ -155,7 +174,8 @@ def job_bytes(cfg: Config, job: Job, sizes: Sizes, rates: Rates) -> float:
     if stage in ("render", "original", "encode"):
         return rates.bytes_at(job.crf or 0) * frames * pixels + 2000
     if stage == "crops":
-        return rates.crop_bytes_pixel * frames * pixels
+        known = sizes.crops(job.scene)
+        return rates.crop_bytes_pixel * frames * pixels if known is None else known
     if stage == "train":
         return 4 * costs.parameters(job.model, cfg.settings(job.model).width) + 300_000
     if stage == "track":

@@ -1,8 +1,9 @@
 """What the stages cost: a table of rates, shipped, given as a file, or measured on a finished results folder.
 
 Seconds of a job = sum of its work's features times the stage's rates (dfdm.plan counts the features); bytes go by
-pixels. Features: `job` 1; `mpx` frames times megapixels; `gmac` multiply-adds in 10^9 (a training step three times
-those of a forward pass); `kpx` output pixels of trained faces in 10^3; `gparam` weights updated in 10^9.
+pixels. Features: `job` 1; `mpx` frames times megapixels; `step` training iterations; `gmac` multiply-adds in 10^9 (a
+training step three times those of a forward pass, and twice that in float32); `kpx` output pixels of trained faces in
+10^3; `gparam` weights updated in 10^9.
 """
 
 import json

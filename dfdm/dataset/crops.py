@@ -25,6 +25,12 @@ from dfdm.tensorfile import Streamed, write_tensors
 POLYGON_POINTS = 27
 
 
+def side_along(track: FaceTrack, margin: float) -> int:
+    """Side of the square boxes along a track, px, even: the largest landmarks' box with `margin` of it on each side."""
+    largest = float(np.ptp(track.landmarks, axis=1).max())
+    return min(int(largest * (1 + 2 * margin)) // 2 * 2, track.record.width, track.record.height)
+
+
 def boxes_along(track: FaceTrack, margin: float, smooth: float) -> tuple[np.ndarray, int]:
     """Corner [n, 2] int32 (even x, y) and side (even, one a scene) of the square boxes along a track.
 
@@ -36,8 +42,7 @@ def boxes_along(track: FaceTrack, margin: float, smooth: float) -> tuple[np.ndar
     lower, upper = track.landmarks.min(1), track.landmarks.max(1)  # [n, 2] each
     if len(lower) == 0:
         return np.zeros((0, 2), np.int32), 0
-    largest = float((upper - lower).max())
-    size = min(int(largest * (1 + 2 * margin)) // 2 * 2, record.width, record.height)
+    largest, size = float((upper - lower).max()), side_along(track, margin)
     steady = track.smoothed(smooth).landmarks if smooth else track.landmarks
     low, high = steady.min(1), steady.max(1)
     free = largest * margin / 2
