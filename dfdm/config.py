@@ -222,14 +222,22 @@ class AttributionConfig(Section):
     size: Count = 224
     clip: Annotated[int, Field(ge=2)] = 10  # consecutive frames
     test_clips: Count = 5  # fixed clips a video when scoring; their logits are averaged
+    pixels: Literal["resized", "native"] = "resized"  # native: the crop's own pixels around the face, never resized
+    region: Literal["all", "background"] = "all"  # background: what no model changed; a control (docs/attribution.md)
+    real: Switch = False  # unswapped scenes are a class of their own, `real`
     batch: Count = 20
     epochs: Count = 299
     clips_per_epoch: Count = 1  # a video
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    schedule: Literal["steps", "cosine"] = "steps"  # cosine: from lr to 0 over all steps
     lr: Annotated[float, Field(gt=0)] = 1e-3  # effective
-    milestones: list[Count] = [40]
+    milestones: list[Count] = [40]  # of `steps`: epochs from which the rate is times gamma
     gamma: Share = 0.1
-    momentum: Share = 0.9
+    momentum: Share = 0.9  # of sgd
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    label_smoothing: BelowOne = 0.0
+    mixup: Annotated[float, Field(ge=0, le=10)] = 0.0  # alpha of the Beta that mixes two clips; 0: off
+    on_nan: Literal["stop", "rollback"] = "stop"  # at a loss that is no number or explodes; docs/training.md
     weights: str | None = None  # pretrained weights (torchvision's file for this model)
     threads: Count = 2
     amp: Switch = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
@@ -241,6 +249,31 @@ class AttributionConfig(Section):
         if self.size > self.resize:
             raise ValueError(f"size {self.size} is cut out of a crop resized to {self.resize}; make it no larger")
         return self
+
+
+Classifier = Annotated[str, Field(pattern="^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
+
+
+class ComparisonConfig(Section):
+    """Classifiers against each other, with the same budget (docs/attribution.md, Comparison).
+
+    A classifier is `attribution` with its own keys over it; `model` is its name unless it says another.
+    """
+
+    classifiers: dict[Classifier, dict[str, Any] | None] = Field(min_length=1)
+    crf: Annotated[int, Field(ge=0, le=51, strict=True)] = 10  # the quality at which all are compared
+    seeds: list[Annotated[int, Field(ge=0, strict=True)]] = Field(default=[0, 1, 2], min_length=1)
+    rates: list[Annotated[float, Field(gt=0)]] = []  # each classifier takes the best by validation; []: attribution.lr
+    tune_epochs: Count = 4  # of the trainings that choose the rate
+    matrix: list[Classifier] = []  # also trained on every quality and on all together, scored on every quality
+    splits: list[Literal["scene", "identity"]] = ["scene"]  # of the matrix
+
+
+class ControlsConfig(Section):
+    """What a score is worth nothing without (docs/attribution.md, Controls)."""
+
+    classifier: Classifier  # whose scores are checked: a key of comparison.classifiers, or attribution.model
+    permutations: Annotated[int, Field(ge=20)] = 20
 
 
 class Config(Section):
@@ -263,6 +296,23 @@ class Config(Section):
     crops: CropsConfig = CropsConfig()
     splits: SplitsConfig = SplitsConfig()
     attribution: AttributionConfig = AttributionConfig()
+    comparison: ComparisonConfig | None = None
+    controls: ControlsConfig | None = None
+
+    def classifier(self, name: str) -> AttributionConfig:
+        """The settings of one classifier: `attribution`, with its own keys from `comparison` over it."""
+        own = (self.comparison.classifiers if self.comparison else {}).get(name)
+        known = name == self.attribution.model or (self.comparison and name in self.comparison.classifiers)
+        if not known:
+            raise DfdmError(f"'{name}' is no classifier of this config; known are {', '.join(self.classifier_names)}")
+        model = {} if name == self.attribution.model else {"model": name}
+        return AttributionConfig.model_validate({**self.attribution.model_dump(), **model, **(own or {})})
+
+    @property
+    def classifier_names(self) -> list[str]:
+        """Every classifier: `attribution.model`, then those of `comparison`, each once."""
+        others = self.comparison.classifiers if self.comparison else {}
+        return list(dict.fromkeys([self.attribution.model, *others]))
 
     def settings(self, model: str) -> TrainConfig:
         """The training settings of one model: `train`, with the model's own values over it."""
@@ -358,6 +408,7 @@ class Config(Section):
                 check_options(chosen.model, chosen.depth, chosen.clip, chosen.options)
             except DfdmError as error:
                 raise ValueError(str(error)) from None
+        self._check_comparison()
         if getattr(self.splits, self.attribution.split) is None:
             raise ValueError(
                 f"attribution.split is '{self.attribution.split}', but splits.{self.attribution.split} is null"
@@ -373,6 +424,33 @@ class Config(Section):
             doubled = {name for _, name in listed if sum(other == name for _, other in listed) > 1}
             if doubled:
                 raise ValueError(f"splits.{kind} lists {', '.join(sorted(doubled))} more than once")
+
+    def _check_comparison(self) -> None:
+        from attribution.models import names as known_models
+
+        if comparison := self.comparison:
+            for name in comparison.classifiers:
+                try:
+                    model = self.classifier(name).model
+                except ValidationError as error:
+                    raise ValueError(f"comparison.classifiers.{name}.{_sentence(error)}") from None
+                if model not in known_models():
+                    raise ValueError(
+                        f"comparison.classifiers.{name}: there is no model '{model}'; known are "
+                        f"{', '.join(known_models())}"
+                    )
+            if unknown := [name for name in comparison.matrix if name not in comparison.classifiers]:
+                raise ValueError(f"comparison.matrix names '{unknown[0]}', which comparison.classifiers lacks")
+            if comparison.crf not in self.crf:
+                raise ValueError(f"comparison.crf is {comparison.crf}, which is not among the qualities in crf")
+            for split in comparison.splits:
+                if getattr(self.splits, split) is None:
+                    raise ValueError(f"comparison.splits names {split}, but splits.{split} is null")
+        if self.controls and self.controls.classifier not in self.classifier_names:
+            raise ValueError(
+                f"controls.classifier: '{self.controls.classifier}' is no classifier of this config; known are "
+                f"{', '.join(self.classifier_names)}"
+            )
 
 
 def _sentence(error: ValidationError) -> str:

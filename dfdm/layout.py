@@ -78,6 +78,31 @@ class Layout:
         """A file of the classifier of one quality."""
         return f"{self.results}/attribution/crf{crf}/{name}"
 
+    def run(self, run: str, name: str = "model.safetensors") -> str:
+        """A file of one training of a classifier (dfdm/runs.py): model.safetensors, log.csv or training.json."""
+        return f"{self.results}/attribution/{run}/{name}"
+
+    def scores(self, run: str, crf: int | str, name: str = "scores.json") -> str:
+        """How a trained classifier does on the test videos of one quality: scores.json or predictions.parquet."""
+        return f"{self.results}/attribution/{run}/test_crf{crf}/{name}"
+
+    def rate(self, classifier: str) -> str:
+        """The learning rates tried for a classifier and the one that validation chose."""
+        return f"{self.results}/attribution/{classifier}/rate.json"
+
+    @property
+    def comparison(self) -> str:
+        """The classifiers side by side."""
+        return f"{self.results}/attribution/comparison.json"
+
+    def region(self, clip: str) -> str:
+        """What any model changed of a clip's frames, grown from the mask's polygon."""
+        return f"{self.results}/regions/{clip}.safetensors"
+
+    def controls(self, crf: int | str) -> str:
+        """The controls of one quality."""
+        return f"{self.results}/controls/crf{crf}.json"
+
     def evaluation(self, pair: str, model: str) -> str:
         """How good one training's swaps are."""
         return f"{self.results}/evaluation/{pair}/{model}.json"

@@ -1,0 +1,56 @@
+"""The trainings of classifiers that a config asks for, and the qualities on which each is scored."""
+
+from dataclasses import dataclass
+
+from dfdm.config import Config
+from dfdm.dataset.splits import Kind
+
+ALL = "all"  # trained on every quality together
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One training: which classifier (dfdm.config.Config.classifier), split, quality (or `all`) and seed."""
+
+    classifier: str
+    split: Kind
+    crf: str
+    seed: int
+
+    def __str__(self) -> str:
+        """Its folder below `attribution/`, which tells it wholly: `dma_sta/scene/crf10/seed0`."""
+        return f"{self.classifier}/{self.split}/crf{self.crf}/seed{self.seed}"
+
+    def qualities(self, cfg: Config) -> list[int]:
+        """The crf values that it is trained on."""
+        return cfg.qualities if self.crf == ALL else [int(self.crf)]
+
+
+def main_runs(cfg: Config) -> list[Run]:
+    """What `attribution` asks for: one training a quality, scored on that quality."""
+    settings = cfg.attribution
+    return [Run(settings.model, settings.split, str(crf), cfg.seed) for crf in cfg.qualities]
+
+
+def seed_runs(cfg: Config) -> list[Run]:
+    """Every classifier of `comparison`, every seed, at one quality of the scene split."""
+    if cfg.comparison is None:
+        return []
+    crf = str(cfg.comparison.crf)
+    return [Run(name, "scene", crf, seed) for name in cfg.comparison.classifiers for seed in cfg.comparison.seeds]
+
+
+def matrix_runs(cfg: Config) -> list[Run]:
+    """`comparison.matrix`: trained on every quality and on all together, one seed, each split."""
+    if cfg.comparison is None:
+        return []
+    rows = [*map(str, cfg.qualities), ALL]
+    one, seed = cfg.comparison, cfg.comparison.seeds[0]
+    return [Run(name, split, crf, seed) for name in one.matrix for split in one.splits for crf in rows]
+
+
+def comparison_scores(cfg: Config) -> list[tuple[Run, int]]:
+    """The comparison's runs and the qualities that each is scored on, each once."""
+    found = [(run, cfg.comparison.crf) for run in seed_runs(cfg)] if cfg.comparison else []
+    found += [(run, crf) for run in matrix_runs(cfg) for crf in cfg.qualities]
+    return list(dict.fromkeys(found))
