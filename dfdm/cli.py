@@ -82,11 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     with_config(command, "the table (.parquet; the .csv is written beside)")
     command.add_argument("--target", default="dataset", help="dataset, crf23, iae, iae_crf23 ...; default: dataset")
     command.add_argument("--results", type=Path, help=_RESULTS_HELP)
-    command = add("attribution", _attribution, "Train and score the classifier of one quality.")
-    with_config(command, "the folder for weights, log, scores and predictions")
-    command.add_argument("--crf", type=int, required=True, help="the quality")
-    command.add_argument("--manifest", type=Path, required=True, help="the manifest of that quality")
-    command.add_argument("--results", type=Path, help=_RESULTS_HELP)
+    _attribution_commands(stages, add, with_config)
     command = add("report", _report, "Build the report from what the results folder holds.")
     with_config(command, "the page (.html)").add_argument("--results", type=Path, help=_RESULTS_HELP)
     with_config(add("scores", _scores, "Print the score table and where the report lies."))
@@ -133,7 +129,13 @@ _EXAMPLES = {
     "--out results/crops/crf23/iae/id0_id1_0000_iae.safetensors",
     "export": "export results/crops/crf23/*/*.safetensors --out exported",
     "manifest": "manifest --target crf23 --out results/manifests/crf23.parquet",
-    "attribution": "attribution --crf 23 --manifest results/manifests/crf23.parquet --out results/attribution/crf23",
+    "attribution train": "attribution train --crf 23 --manifest results/manifests/crf23.parquet "
+    "--out results/attribution/dma_sta/scene/crf23/seed0",
+    "attribution tune": "attribution tune --classifier dma_sta --manifest results/manifests/crf10.parquet "
+    "--out results/attribution/dma_sta/rate.json --config workflow/configs/five_people.yaml",
+    "attribution score": "attribution score --model results/attribution/dma_sta/scene/crf23/seed0/model.safetensors "
+    "--crf 10 --manifest results/manifests/crf10.parquet --out scores",
+    "attribution compare": "attribution compare --out comparison.json --config workflow/configs/five_people.yaml",
     "report": "report --out results/report.html",
     "scores": "scores --config config.yaml",
     "picture": "picture id0_id1_0000 id1_id0_0001 --out swaps.jpg",
@@ -167,6 +169,41 @@ def _sources(stages: object, add: Callable[..., argparse.ArgumentParser], with_c
     command.add_argument("--licence", required=True, help="the licence of the videos")
     command.add_argument("--consent", required=True, help="the basis on which the people shown agreed")
     command.add_argument("--out", type=Path, help="the config to write; default: print it")
+
+
+def _attribution_commands(
+    stages: object, add: Callable[..., argparse.ArgumentParser], with_config: Callable[..., object]
+) -> None:
+    text = "Train, score and compare classifiers that name the model of a swap."
+    group = stages.add_parser("attribution", help=text, description=text).add_subparsers(  # type: ignore[attr-defined]
+        metavar="WHAT", required=True
+    )
+    manifest, results = "the manifest of that quality", _RESULTS_HELP
+    command = add("train", _attribution_train, "Train a classifier; the test videos are not read.", group)
+    with_config(command, "the folder for weights, log and figures of the training")
+    command.add_argument("--crf", required=True, help="the quality; all: every quality together")
+    command.add_argument(
+        "--manifest", type=Path, nargs="+", required=True, help="its manifest; with all: one a quality"
+    )
+    command.add_argument("--classifier", help="a name in comparison.classifiers; default: attribution.model")
+    command.add_argument("--split", choices=("scene", "identity"), help="default: attribution.split")
+    command.add_argument("--seed", type=int, help="default: the config's")
+    command.add_argument("--rate", type=Path, help="the learning rate, from 'dfdm attribution tune'")
+    command.add_argument("--results", type=Path, help=results)
+    command = add("tune", _attribution_tune, "Choose a classifier's learning rate by validation.", group)
+    with_config(command, "the choice (.json)")
+    command.add_argument("--classifier", required=True, help="a name in comparison.classifiers")
+    command.add_argument("--manifest", type=Path, required=True, help="the manifest of comparison.crf")
+    command.add_argument("--results", type=Path, help=results)
+    command = add("score", _attribution_score, "Score a trained classifier on the test videos of a quality.", group)
+    with_config(command, "the folder for scores and predictions")
+    command.add_argument("--model", type=Path, required=True, help="the trained classifier (.safetensors)")
+    command.add_argument("--crf", type=int, required=True, help="the quality")
+    command.add_argument("--manifest", type=Path, required=True, help=manifest)
+    command.add_argument("--results", type=Path, help=results)
+    command = add("compare", _attribution_compare, "Set the config's classifiers side by side.", group)
+    with_config(command, "the comparison (.json)")
+    command.add_argument("--results", type=Path, help=results)
 
 
 def _weights_commands(stages: object, add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -309,10 +346,34 @@ def _manifest(a: argparse.Namespace) -> None:
     stages.manifest(_load(a), a.target, a.out, a.results)
 
 
-def _attribution(a: argparse.Namespace) -> None:
-    from dfdm import stages
+def _attribution_train(a: argparse.Namespace) -> None:
+    from dfdm import classifier_stages
+    from dfdm.runs import ALL, Run
 
-    stages.attribution(_load(a), a.crf, a.manifest, a.out, a.results)
+    cfg = _load(a)
+    if a.crf != ALL and not a.crf.isdigit():
+        raise DfdmError(f"--crf is '{a.crf}'; give a number, or all")
+    seed = cfg.seed if a.seed is None else a.seed
+    run = Run(a.classifier or cfg.attribution.model, a.split or cfg.attribution.split, a.crf, seed)
+    classifier_stages.train_classifier(cfg, run, a.manifest, a.out, a.results, a.rate)
+
+
+def _attribution_tune(a: argparse.Namespace) -> None:
+    from dfdm import classifier_stages
+
+    classifier_stages.tune_classifier(_load(a), a.classifier, a.manifest, a.out, a.results)
+
+
+def _attribution_score(a: argparse.Namespace) -> None:
+    from dfdm import classifier_stages
+
+    classifier_stages.score_classifier(_load(a), a.model, a.crf, a.manifest, a.out, a.results)
+
+
+def _attribution_compare(a: argparse.Namespace) -> None:
+    from dfdm import classifier_stages
+
+    classifier_stages.compare_classifiers(_load(a), a.out, a.results)
 
 
 def _report(a: argparse.Namespace) -> None:
@@ -322,11 +383,11 @@ def _report(a: argparse.Namespace) -> None:
 
 
 def _scores(a: argparse.Namespace) -> None:
-    from dfdm import stages
+    from dfdm.classifier_stages import scores
     from dfdm.layout import Layout
 
     cfg = _load(a)
-    print(stages.scores(cfg))
+    print(scores(cfg))
     report = Path(Layout(cfg.results).report)
     print(f"report: {report.resolve()}" if report.exists() else "no report yet: snakemake --cores all report")
 

@@ -11,6 +11,7 @@ from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.layout import Layout, originals_of, targets, videos_of
 from dfdm.names import REAL, pair_of
+from dfdm.runs import ALL, comparison_runs, comparison_scores, main_runs
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Job:
     pair: str = ""  # id0_id1
     model: str = ""
     crf: int | None = None
+    classifier: str = ""
+    run: str = ""  # of a classifier (dfdm/runs.py)
 
 
 def _all_jobs(cfg: Config) -> Iterator[Job]:
@@ -61,16 +64,57 @@ def _all_jobs(cfg: Config) -> Iterator[Job]:
         table = at.manifest(target)
         sidecars = tuple(at.sidecar(v.name.clip, v.name.model, v.crf) for v in videos_of(cfg, target))
         yield Job("manifest", (table, table.replace(".parquet", ".csv")), sidecars)
-    for crf in cfg.qualities:
-        made = tuple(
-            at.attribution(crf, n) for n in ("scores.json", "model.safetensors", "log.csv", "predictions.parquet")
-        )
-        swapped = [v for v in videos_of(cfg, f"crf{crf}") if v.name.model != REAL]
-        crops = tuple(at.crops(v.name.clip, v.name.model, v.crf) for v in swapped)
-        yield Job("classify", made, (at.manifest(f"crf{crf}"), *crops), crf=crf)
+    yield from _classifier_jobs(cfg, at)
     videos = tuple(at.video(v.name.clip, v.name.model, v.crf) for v in videos_of(cfg, "dataset"))
-    shown = (*map(at.attribution, cfg.qualities), *_evaluations(cfg, at))
+    logs = (at.run(str(run), "log.csv") for run in main_runs(cfg))
+    shown = (*_scores(cfg, at), *logs, *_comparison(cfg, at), *_evaluations(cfg, at))
     yield Job("page", (at.report,), (at.manifest("dataset"), *videos, *shown))
+
+
+def _classifier_jobs(cfg: Config, at: Layout) -> Iterator[Job]:
+    """The classifiers': their rates, trainings, scores and comparison."""
+
+    def reads(name: str, qualities: Iterable[int]) -> tuple[str, ...]:
+        settings = cfg.classifier(name)
+        videos = [v for crf in qualities for v in videos_of(cfg, f"crf{crf}")]
+        crops = tuple(
+            at.crops(v.name.clip, v.name.model, v.crf) for v in videos if settings.real or v.name.model != REAL
+        )
+        hidden = tuple(at.region(clip.clip) for clip in cfg.clips) if settings.region == "background" else ()
+        return (*(at.manifest(f"crf{crf}") for crf in qualities), *crops, *hidden)
+
+    one = cfg.comparison
+    tuned = list(one.classifiers) if one and one.rates else []
+    for name in tuned:
+        assert one is not None
+        yield Job("tune", (at.rate(name),), reads(name, [one.crf]), classifier=name, crf=one.crf)
+    scored = dict.fromkeys([*((run, int(run.crf)) for run in main_runs(cfg)), *comparison_scores(cfg)])
+    for run in dict.fromkeys(run for run, _ in scored):
+        made = tuple(at.run(str(run), n) for n in ("model.safetensors", "log.csv", "training.json", "speed.json"))
+        rate = (at.rate(run.classifier),) if run.classifier in tuned else ()
+        needs = (*reads(run.classifier, run.qualities(cfg)), *rate)
+        quality = int(run.crf) if run.crf != ALL else None
+        yield Job("classify", made, needs, classifier=run.classifier, crf=quality, run=str(run))
+    for run, crf in scored:
+        made = tuple(at.scores(str(run), crf, name) for name in ("scores.json", "predictions.parquet"))
+        needs = (at.run(str(run)), *reads(run.classifier, [crf]))
+        yield Job("score", made, needs, classifier=run.classifier, crf=crf, run=str(run))
+    if one:
+        files = [
+            at.scores(str(r), crf, n)
+            for r, crf in comparison_scores(cfg)
+            for n in ("scores.json", "predictions.parquet")
+        ]
+        files += [at.run(str(run), name) for run in comparison_runs(cfg) for name in ("training.json", "speed.json")]
+        yield Job("compare", (at.comparison,), (*files, *map(at.rate, tuned)))
+
+
+def _scores(cfg: Config, at: Layout) -> tuple[str, ...]:
+    return tuple(at.scores(str(run), run.crf) for run in main_runs(cfg))
+
+
+def _comparison(cfg: Config, at: Layout) -> tuple[str, ...]:
+    return (at.comparison,) if cfg.comparison else ()
 
 
 def _evaluations(cfg: Config, at: Layout) -> tuple[str, ...]:
@@ -80,13 +124,14 @@ def _evaluations(cfg: Config, at: Layout) -> tuple[str, ...]:
 def _wanted(cfg: Config, target: str) -> tuple[str, ...]:
     """The files that a named target asks for."""
     at = Layout(cfg.results)
-    scores = tuple(map(at.attribution, cfg.qualities))
+    scores = _scores(cfg, at)
     named = {
         "faces": tuple(map(at.track, cfg.scene_keys)),
         "attribution": scores,
         "evaluation": _evaluations(cfg, at),
         "report": (at.report,),
-        **{f"attribution_crf{crf}": (at.attribution(crf),) for crf in cfg.qualities},
+        **{f"attribution_crf{run.crf}": (at.scores(str(run), run.crf),) for run in main_runs(cfg)},
+        **({"comparison": (at.comparison,)} if cfg.comparison else {}),
     }
     if target in named:
         return named[target]
@@ -95,7 +140,7 @@ def _wanted(cfg: Config, target: str) -> tuple[str, ...]:
         known = ", ".join(["all", *named, *targets(cfg)])
         raise DfdmError(f"'{target}' is no target of this config; known are {known}")
     files = tuple(path for v in videos_of(cfg, videos) for path in at.encoded(v))
-    extra = {"all": (at.report, *scores), "dataset": (at.manifest("dataset"),)}
+    extra = {"all": (at.report, *scores, *_comparison(cfg, at)), "dataset": (at.manifest("dataset"),)}
     return files + extra.get(target, ())
 
 

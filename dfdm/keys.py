@@ -92,10 +92,28 @@ def manifest_keys(cfg: Config) -> dict[str, Any]:
     return {"seed": cfg.seed, "splits": cfg.splits.model_dump(), "people": people}
 
 
-def attribution_keys(cfg: Config) -> dict[str, Any]:
-    """The classifier's training and scoring."""
-    settings = cfg.attribution.model_dump(exclude={"save_every"})
-    return {"seed": cfg.seed, "classes": list(cfg.models), **settings}
+def classifier_keys(cfg: Config, classifier: str) -> dict[str, Any]:
+    """A classifier's training; the rate that validation chose for it is an input of its own."""
+    settings = cfg.classifier(classifier).model_dump(exclude={"save_every", "on_nan", "split"})
+    return {"classes": list(cfg.models), **settings}
+
+
+def tune_keys(cfg: Config, classifier: str) -> dict[str, Any]:
+    """The choice of a classifier's rate."""
+    one = cfg.comparison
+    assert one is not None
+    tried = {"rates": one.rates, "tune_epochs": one.tune_epochs, "crf": one.crf, "seed": one.seeds[0]}
+    return {**tried, **classifier_keys(cfg, classifier)}
+
+
+def score_keys(cfg: Config) -> dict[str, Any]:
+    """A trained classifier's scores: how it works is in its file, the videos' parts are in the manifest."""
+    return {"classes": list(cfg.models)}
+
+
+def comparison_keys(cfg: Config) -> dict[str, Any] | None:
+    """What is set side by side."""
+    return cfg.comparison and cfg.comparison.model_dump()
 
 
 def report_keys(cfg: Config) -> dict[str, Any]:

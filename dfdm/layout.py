@@ -74,10 +74,6 @@ class Layout:
         """The manifest of a target; the CSV lies beside."""
         return f"{self.results}/manifests/{target}.parquet"
 
-    def attribution(self, crf: int | str, name: str = "scores.json") -> str:
-        """A file of the classifier of one quality."""
-        return f"{self.results}/attribution/crf{crf}/{name}"
-
     def run(self, run: str, name: str = "model.safetensors") -> str:
         """A file of one training of a classifier (dfdm/runs.py): model.safetensors, log.csv or training.json."""
         return f"{self.results}/attribution/{run}/{name}"
@@ -95,9 +91,14 @@ class Layout:
         """The classifiers side by side."""
         return f"{self.results}/attribution/comparison.json"
 
+    @property
+    def regions_root(self) -> str:
+        """The folder of the regions."""
+        return f"{self.results}/regions"
+
     def region(self, clip: str) -> str:
         """What any model changed of a clip's frames, grown from the mask's polygon."""
-        return f"{self.results}/regions/{clip}.safetensors"
+        return f"{self.regions_root}/{clip}.safetensors"
 
     def controls(self, crf: int | str) -> str:
         """The controls of one quality."""

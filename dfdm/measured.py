@@ -17,7 +17,7 @@ from dfdm.rates import Rates
 
 def _benchmark_of(at: Layout, job: Job) -> str:
     """Where Snakemake wrote a job's seconds."""
-    name = Path(job.makes[0]).stem
+    name, run = Path(job.makes[0]).stem, job.run.replace("/", "_")
     return {
         "source": at.benchmark("source", job.scene),
         "predictor": at.benchmark("predictor", "predictor"),
@@ -30,7 +30,10 @@ def _benchmark_of(at: Layout, job: Job) -> str:
         "crops": at.benchmark("crops", f"crf{job.crf}_{name}"),
         "evaluate": at.benchmark("evaluate", f"{job.pair}_{job.model}"),
         "manifest": at.benchmark("manifest", name),
-        "classify": at.benchmark("attribution", f"crf{job.crf}"),
+        "tune": at.benchmark("attribution_rate", job.classifier),
+        "classify": at.benchmark("attribution", run),
+        "score": at.benchmark("score", f"{run}_test_crf{job.crf}"),
+        "compare": at.benchmark("comparison", "comparison"),
         "page": at.benchmark("report", "report"),
     }[stage_of(job)]
 

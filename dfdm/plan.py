@@ -4,25 +4,27 @@ A plan needs no source videos: scenes that have been probed count with their fra
 frames that config names, all others with assumed ones. Costs: dfdm/rates.py. torch is never imported.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from dfdm import rates as costs
-from dfdm.config import Config
+from dfdm.config import Config, SplitsConfig
 from dfdm.dataset.splits import split_videos
 from dfdm.files import read_json
 from dfdm.jobs import Job, jobs_of, left_to_do
 from dfdm.layout import Layout, videos_of
-from dfdm.names import REAL
+from dfdm.names import REAL, VideoName
 from dfdm.rates import Rates
 
 FRAMES, SIZE = 390, (944, 500)  # assumed of a scene: about the mean of Celeb-DF's real videos
-_ON_GPU = ("train", "render", "classify")
+_ON_GPU = ("train", "render", "tune", "classify", "score")
 _ORDER = (
     *("source", "predictor", "identity", "track", "train", "render", "original", "evaluate", "encode", "crops"),
-    *("manifest", "classify", "page", "target"),
+    *("manifest", "tune", "classify", "score", "compare"),
+    *("page", "target"),
 )
 _SHOWN = 432  # videos that the report decodes at most: 24 clips of 6 models at 3 qualities
 _STATE_BYTES = 12  # a weight's: itself and Adam's two means, float32
@@ -151,20 +153,36 @@ def features(cfg: Config, job: Job, sizes: Sizes) -> dict[str, float]:
     if stage == "evaluate":
         shown = (sizes[clip.scene_key] for clip in cfg.clips if "_".join(clip.pair or ()) == job.pair)
         return {"job": 1, "mpx": sum(frames * pixels for frames, pixels in shown) / 1e6}
-    if stage == "classify":
-        return {"job": 1, "gmac": _classifier_gmac(cfg)}
+    if stage in ("tune", "classify", "score"):
+        return {"job": 1, "gmac": _classifier_gmac(cfg, job)}
     files = min(len(job.needs), _SHOWN) if stage == "page" else len(job.needs)
     return {"job": 1, "mpx": mpx} if job.scene else {"job": 1, "files": files}
 
 
-def _classifier_gmac(cfg: Config) -> float:
-    """Multiply-adds of one quality's classifier: every epoch the training clips and those that choose it."""
-    a = cfg.attribution
-    names = [v.name for v in videos_of(cfg, f"crf{cfg.qualities[0]}") if v.name.model != REAL]
-    parts = split_videos(names, a.split, cfg.splits, cfg.seed)
-    clips = 3 * a.clips_per_epoch * a.epochs * parts.count("train")
-    clips += a.test_clips * (a.epochs * parts.count("validation") + parts.count("test"))
-    return costs.RESNET_GMAC[a.depth] * (a.size / 224) ** 2 * a.clip * clips
+def _classifier_gmac(cfg: Config, job: Job) -> float:
+    """Multiply-adds of a classifier's job: every epoch the training clips and those that choose it, or the test clips.
+
+    The identity split counts as the scene split: about as many clips.
+    """
+    a, one = cfg.classifier(job.classifier), cfg.comparison
+    parts = _parts(cfg)
+    epochs = one.tune_epochs * len(one.rates) if one and job.rule == "tune" else a.epochs
+    clips = epochs * (3 * a.clips_per_epoch * parts["train"] + a.test_clips * parts["validation"])
+    if job.rule == "score":
+        clips = a.test_clips * parts["test"]
+    frame = costs.CLASSIFIER_GMAC.get(a.model, costs.RESNET_GMAC[a.depth])
+    return frame * (a.size / 224) ** 2 * a.clip * clips
+
+
+@lru_cache(maxsize=4)  # the same for every job, and slow to count
+def _split_of(names: tuple[VideoName, ...], splits: str, seed: int) -> Counter[str | None]:
+    return Counter(split_videos(list(names), "scene", SplitsConfig.model_validate_json(splits), seed))
+
+
+def _parts(cfg: Config) -> Counter[str | None]:
+    """Swapped videos of one quality by part of the scene split."""
+    names = tuple(v.name for v in videos_of(cfg, f"crf{cfg.qualities[0]}") if v.name.model != REAL)
+    return _split_of(names, cfg.splits.model_dump_json(), cfg.seed)
 
 
 def job_bytes(cfg: Config, job: Job, sizes: Sizes, rates: Rates) -> float:
@@ -196,12 +214,9 @@ def make(cfg: Config, target: str = "all", rates: Rates | None = None, assumed: 
     left = {id(job) for job in left_to_do(jobs)}
     parts: dict[tuple[str, str, int | None], Cost] = defaultdict(Cost)
     states = largest = 0.0
-    classifier: dict[str, float] = {}  # the same for every quality, and slow to count
     for job in jobs:
         stage = "target" if job is jobs[-1] else stage_of(job)
-        if stage == "classify":
-            classifier = classifier or features(cfg, job, sizes)
-        work = classifier if stage == "classify" else features(cfg, job, sizes)
+        work = features(cfg, job, sizes)
         size = 0.0 if stage == "target" else job_bytes(cfg, job, sizes, rates)
         largest = max(largest, size)
         gpu = work.get("gmac", 0.0) / rates.gpu_gmac_second if stage in _ON_GPU else 0.0

@@ -24,6 +24,15 @@ _NETWORKS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float
     "dfl_h128": ((1.52505e10, 196608000.0, 0.0), (107643000.0, 73216.0, 6.0), 128),
 }
 RESNET_GMAC = {18: 1.82, 34: 3.67, 50: 4.11, 101: 7.83}  # a frame at 224 px
+CLASSIFIER_GMAC = {  # of the classifiers that are no such ResNet
+    "efficientnet_b0": 0.385,
+    "meso_inception4": 0.044,
+    "r3d_18": 10.8,
+    "residual_dct": 1.15,
+    "vgg_bilstm": 17.7,
+    "vgg_capsule": 20.0,
+    "xception": 4.59,
+}
 
 
 def multiply_adds(model: str, width: float) -> float:

@@ -49,6 +49,11 @@ def matrix_runs(cfg: Config) -> list[Run]:
     return [Run(name, split, crf, seed) for name in one.matrix for split in one.splits for crf in rows]
 
 
+def comparison_runs(cfg: Config) -> list[Run]:
+    """Every training of the comparison, each once."""
+    return list(dict.fromkeys([*seed_runs(cfg), *matrix_runs(cfg)]))
+
+
 def comparison_scores(cfg: Config) -> list[tuple[Run, int]]:
     """The comparison's runs and the qualities that each is scored on, each once."""
     found = [(run, cfg.comparison.crf) for run in seed_runs(cfg)] if cfg.comparison else []

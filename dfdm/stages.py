@@ -11,7 +11,7 @@ from dfdm import __version__, devices, keys, sources
 from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.files import digest, read_json, sha256, write_json
-from dfdm.layout import Encoded, Layout, encoded_of
+from dfdm.layout import Encoded, encoded_of
 from dfdm.media.encoding import EncodeSettings, provenance_tags, write_master, write_quality
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, probe, read_planes
@@ -281,49 +281,11 @@ def manifest(cfg: Config, target: str, out: Path, results: Path | None = None) -
     print(f"{target}: {len(table)} videos, {table['bytes'].sum() / 1e6:.1f} MB")
 
 
-def attribution(cfg: Config, crf: int, manifest_file: Path, out: Path, results: Path | None = None) -> None:
-    """Train, choose and score the classifier of one quality; its files go into the folder `out`.
-
-    `results`: where the crops lie, None for the config's folder.
-    """
-    devices.take(cfg.device)
-    from attribution.run import run
-
-    layout = Layout(str(results or cfg.results))
-    weights = cfg.attribution.weights and sha256(cfg.attribution.weights)
-    run(
-        manifest=manifest_file,
-        crops=Path(layout.crops_root),
-        classes=list(cfg.models),
-        settings=cfg.attribution,
-        seed=cfg.seed,
-        device=cfg.device,
-        key=digest(
-            {"version": __version__, "crops": keys.crops_keys(cfg), "weights": weights, **keys.attribution_keys(cfg)}
-        ),
-        state_dir=Path(cfg.state_dir or Path(cfg.results) / "state"),
-        out=out,
-        crf=crf,
-    )
-
-
 def report(cfg: Config, out: Path, results: Path | None = None) -> None:
     """Build the report from what the results folder holds; `results`: that folder, None for the config's."""
     from dfdm.report.build import build
 
     build(cfg, results or Path(cfg.results), out)
-
-
-def scores(cfg: Config) -> str:
-    """The score table of every quality that has one."""
-    from attribution.score import format_table
-
-    layout = Layout(cfg.results)
-    files = [Path(layout.attribution(crf)) for crf in cfg.qualities]
-    found = [read_json(path) for path in files if path.exists()]
-    if not found:
-        raise DfdmError(f"{cfg.results} holds no scores; run 'snakemake --cores all attribution' first")
-    return format_table(found)
 
 
 def _plain(record: VideoRecord) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sys
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -25,6 +25,7 @@ from dfdm.files import atomic, writing
 from dfdm.progress import Progress, progress
 
 __all__ = ["DivergedError", "Interrupt", "Progress", "StateFolder", "progress"]
+ROLLBACKS = 5  # times that a training may go on at half the rate: 1/32 of it in the end
 
 
 def resolve_device(name: str) -> torch.device:
@@ -206,6 +207,30 @@ class StateFolder:
                 continue
             return f"move it away to go on from {path.name}, which is whole"
         return "move it away to begin anew, there is no whole state before it"
+
+
+def go_back(
+    folder: StateFolder,
+    fresh: Callable[[], dict[str, Any]],
+    rollbacks: list[int],
+    fault: DivergedError,
+    on_nan: str,
+    rate: float,
+) -> dict[str, Any]:
+    """The state that a training which went astray goes on from: the last good one, else the beginning (`fresh`).
+
+    `rollbacks`, the steps it went back to before, has the new one added in it; each halves the rate from there on.
+    Raises DfdmError where `on_nan` is stop, or after the last of the rollbacks; `rate` is the one that failed.
+    """
+    if on_nan == "stop":
+        raise DfdmError(f"{fault}, or on_nan: rollback") from fault
+    if len(rollbacks) == ROLLBACKS:
+        raise DfdmError(
+            f"{fault.fact}, after {ROLLBACKS} rollbacks at a rate of {rate:.3g}; the last good state was kept: look "
+            f"at what lies in {folder.folder}, try amp: false or other scenes, and move the states away to begin anew"
+        ) from fault
+    state = folder.latest(regular=True) or fresh()
+    return {**state, "rollbacks": [*rollbacks, state.get("step", 0)]}
 
 
 class Interrupt:

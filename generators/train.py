@@ -40,7 +40,6 @@ CHECK = 16  # iterations between two looks at the losses
 TREND = 64  # iterations whose mean loss tells an explosion
 CSV_ROWS = 1000  # of the loss log, at most
 LOOK = 5.0  # seconds after which a slow training looks at its losses all the same
-ROLLBACKS = 5  # times that a training may go on at half the rate: 1/32 of it in the end
 
 
 @dataclass(frozen=True)
@@ -268,16 +267,11 @@ def roll_back(trainer: Trainer, folder: training.StateFolder, seed: int, fault: 
     The state is written anew with the rollback in it. Raises DfdmError where `on_nan` is stop, or after the last
     of the rollbacks.
     """
-    if trainer.settings.on_nan == "stop":
-        raise DfdmError(f"{fault}, or on_nan: rollback") from fault
-    if len(trainer.rollbacks) == ROLLBACKS:
-        raise DfdmError(
-            f"{fault.fact}, after {ROLLBACKS} rollbacks at a rate of {trainer.rate(trainer.step):.3g}; the last good "
-            f"state was kept: look at the previews in {folder.folder}, try amp: false or other scenes, and move the "
-            "states away to begin anew"
-        ) from fault
-    state = folder.latest(regular=True) or fresh(trainer.job, seed, trainer.device).state()
-    trainer.resume({**state, "rollbacks": [*trainer.rollbacks, len(state["losses"])]}, folder.folder)
+    rate, on_nan = trainer.rate(trainer.step), trainer.settings.on_nan
+    state = training.go_back(
+        folder, lambda: fresh(trainer.job, seed, trainer.device).state(), trainer.rollbacks, fault, on_nan, rate
+    )
+    trainer.resume(state, folder.folder)
     folder.roll_back(trainer.step, trainer.state())
     print(f"{fault.fact}; rolled back", file=sys.stderr)
     tell_start(trainer)
@@ -287,7 +281,7 @@ def tell_start(trainer: Trainer) -> None:
     """Say on stderr from where a training goes on, and how often it was rolled back."""
     text = f"{trainer.job.title}: goes on from iteration {trainer.step} of {trainer.settings.iterations}"
     if times := len(trainer.rollbacks):
-        text += f" at lr {trainer.rate(trainer.step):.3g}, rollback {times} of at most {ROLLBACKS}"
+        text += f" at lr {trainer.rate(trainer.step):.3g}, rollback {times} of at most {training.ROLLBACKS}"
     print(text, file=sys.stderr, flush=True)
 
 

@@ -12,6 +12,7 @@ import pytest
 from dfdm.config import Config, load
 from dfdm.layout import Layout, stage_of, targets
 from dfdm.names import REAL
+from dfdm.runs import Run, main_runs
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = load(ROOT / "config.yaml")
@@ -86,17 +87,28 @@ def expected_jobs(cfg: Config, target: str) -> Jobs:
     if stage in ("dataset", "report"):
         jobs |= {("manifest", "dataset")}
     if stage in ("attribution", "report"):
-        jobs |= {("manifest", f"crf{crf}") for crf in qualities} | {("classify", str(crf)) for crf in qualities}
+        jobs |= {("manifest", f"crf{crf}") for crf in qualities}
+        jobs |= {
+            (rule, str(run)) for rule in ("classify", "score") for run in main_runs(cfg) if int(run.crf) in qualities
+        }
     if stage == "report":
         jobs |= {("page",)} | expected_jobs(cfg, "evaluation") - {("evaluation",)}
     return jobs
+
+
+def run_of(wildcards: dict[str, str]) -> str:
+    """The training that a job's wildcards name; a score's own quality is here that of its training."""
+    assert wildcards.get("crf", wildcards["train"]) == wildcards["train"]
+    return str(Run(wildcards["classifier"], wildcards["split"], wildcards["train"], int(wildcards["seed"])))
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_named_target_is_exactly_its_own_jobs(read: dict[str, Any], target: str) -> None:
     order = ("scene", "pair", "clip", "model", "crf", "target")
     found = [
-        (job["rule"], *(job["wildcards"][name] for name in order if name in job["wildcards"]))
+        (job["rule"], run_of(job["wildcards"]))
+        if job["rule"] in ("classify", "score")
+        else (job["rule"], *(job["wildcards"][name] for name in order if name in job["wildcards"]))
         for job in read["jobs"][target]
     ]
     assert len(found) == len(set(found))
@@ -143,10 +155,11 @@ def test_crops_are_cut_from_the_encoded_video_of_their_own_quality(read: dict[st
 
 
 def test_a_classifier_takes_the_swaps_crops_of_its_quality_and_no_originals(read: dict[str, Any]) -> None:
-    for job in jobs_of(read, "classify"):
-        crf = job["wildcards"]["crf"]
+    for job in (*jobs_of(read, "classify"), *jobs_of(read, "score")):
+        crf, run = job["wildcards"]["train"], run_of(job["wildcards"])
         crops = {LAYOUT.crops(clip.clip, model, crf) for clip in CONFIG.clips for model in CONFIG.models}
-        assert set(job["input"]) == {*crops, LAYOUT.manifest(f"crf{crf}")}
+        model = {LAYOUT.run(run)} if job["rule"] == "score" else set()
+        assert set(job["input"]) == {*crops, *model, LAYOUT.manifest(f"crf{crf}")}
 
 
 def test_a_manifest_merges_the_sidecars_of_its_target(read: dict[str, Any]) -> None:

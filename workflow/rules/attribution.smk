@@ -1,21 +1,25 @@
-rule classify:
+# A training of a classifier is a run (dfdm/runs.py): classifier, split, quality or `all`, seed. Its folder says them.
+RUN = "{classifier}/{split}/crf{train}/seed{seed}"
+RUN_NAME = RUN.replace("/", "_")
+# Classifiers whose learning rate validation chooses.
+TUNED = (
+    list(cfg.comparison.classifiers) if cfg.comparison and cfg.comparison.rates else []
+)
+
+
+rule tune:
     input:
-        manifest=layout.manifest("crf{crf}"),
-        crops=crops_of_crf,
-    output:
-        scores=report(
-            layout.attribution("{crf}"),
-            caption="../report/scores.rst",
-            category="Attribution",
-            labels={"quality": "crf {crf}"},
+        manifest=layout.manifest(f"crf{cfg.comparison.crf if cfg.comparison else 0}"),
+        crops=lambda wildcards: crops_of(
+            cfg.classifier(wildcards.classifier), [cfg.comparison.crf]
         ),
-        weights=layout.attribution("{crf}", "model.safetensors"),
-        log=layout.attribution("{crf}", "log.csv"),
-        predictions=layout.attribution("{crf}", "predictions.parquet"),
+        regions=lambda wildcards: regions_of(cfg.classifier(wildcards.classifier)),
+    output:
+        layout.rate("{classifier}"),
     log:
-        layout.log("attribution", "crf{crf}"),
+        layout.log("attribution", "rate_{classifier}"),
     benchmark:
-        layout.benchmark("attribution", "crf{crf}")
+        layout.benchmark("attribution_rate", "{classifier}")
     conda:
         "../../envs/torch.yaml"
     threads: cfg.attribution.threads
@@ -24,25 +28,111 @@ rule classify:
         runtime=minutes(24 * 60),
         gpu=GPUS,
     params:
-        settings=keys.attribution_keys(cfg),
+        settings=lambda wildcards: keys.tune_keys(cfg, wildcards.classifier),
     message:
-        "attribution: train and score on crf {wildcards.crf}"
+        "attribution: learning rate of {wildcards.classifier}"
     shell:
-        "dfdm attribution --crf {wildcards.crf} --manifest {input.manifest:q} "
+        "dfdm attribution tune --classifier {wildcards.classifier} --manifest {input.manifest:q} "
+        '--results "$(dirname "$(dirname {input.manifest:q})")" --out {output:q} >{log:q} 2>&1'
+
+
+rule classify:
+    input:
+        manifests=lambda wildcards: [
+            layout.manifest(f"crf{crf}") for crf in run_of(wildcards).qualities(cfg)
+        ],
+        crops=lambda wildcards: crops_of(
+            cfg.classifier(wildcards.classifier), run_of(wildcards).qualities(cfg)
+        ),
+        regions=lambda wildcards: regions_of(cfg.classifier(wildcards.classifier)),
+        rate=lambda wildcards: (
+            [layout.rate(wildcards.classifier)]
+            if wildcards.classifier in TUNED
+            else []
+        ),
+    output:
+        weights=layout.run(RUN),
+        log=layout.run(RUN, "log.csv"),
+        training=layout.run(RUN, "training.json"),
+        speed=layout.run(RUN, "speed.json"),
+    log:
+        layout.log("attribution", RUN_NAME),
+    benchmark:
+        layout.benchmark("attribution", RUN_NAME)
+    conda:
+        "../../envs/torch.yaml"
+    threads: cfg.attribution.threads
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=minutes(24 * 60),
+        gpu=GPUS,
+    params:
+        settings=lambda wildcards: keys.classifier_keys(cfg, wildcards.classifier),
+        rate=lambda wildcards, input: (
+            "--rate " + quote(input.rate) if input.rate else ""
+        ),
+    message:
+        "attribution: train {wildcards.classifier} on crf {wildcards.train}, {wildcards.split} split, seed {wildcards.seed}"
+    shell:
+        "dfdm attribution train --classifier {wildcards.classifier} --split {wildcards.split} "
+        "--crf {wildcards.train} --seed {wildcards.seed} {params.rate} --manifest {input.manifests:q} "
+        '--results "$(dirname "$(dirname {input.manifests[0]:q})")" '
+        '--out "$(dirname {output.weights:q})" >{log:q} 2>&1'
+
+
+rule score:
+    input:
+        model=layout.run(RUN),
+        manifest=layout.manifest("crf{crf}"),
+        crops=lambda wildcards: crops_of(
+            cfg.classifier(wildcards.classifier), [wildcards.crf]
+        ),
+        regions=lambda wildcards: regions_of(cfg.classifier(wildcards.classifier)),
+    output:
+        scores=report(
+            layout.scores(RUN, "{crf}"),
+            caption="../report/scores.rst",
+            category="Attribution",
+            labels={
+                "classifier": "{classifier}",
+                "split": "{split}",
+                "trained on": "crf {train}",
+                "seed": "{seed}",
+                "quality": "crf {crf}",
+            },
+        ),
+        predictions=layout.scores(RUN, "{crf}", "predictions.parquet"),
+    log:
+        layout.log("score", f"{RUN_NAME}_test_crf{{crf}}"),
+    benchmark:
+        layout.benchmark("score", f"{RUN_NAME}_test_crf{{crf}}")
+    conda:
+        "../../envs/torch.yaml"
+    threads: cfg.attribution.threads
+    resources:
+        mem_mb=megabytes(3000),
+        runtime=minutes(4 * 60),
+        gpu=GPUS,
+    params:
+        settings=lambda wildcards: keys.score_keys(cfg),
+    message:
+        "attribution: score {wildcards.classifier} of crf {wildcards.train}, {wildcards.split} split, seed {wildcards.seed}, on crf {wildcards.crf}"
+    shell:
+        "dfdm attribution score --model {input.model:q} --crf {wildcards.crf} --manifest {input.manifest:q} "
         '--results "$(dirname "$(dirname {input.manifest:q})")" '
         '--out "$(dirname {output.scores:q})" >{log:q} 2>&1'
 
 
-for quality in cfg.qualities:
+for run in main_runs(cfg):
 
     rule:
         name:
-            f"attribution_crf{quality}"
+            f"attribution_crf{run.crf}"
         input:
-            layout.attribution(quality),
+            layout.scores(str(run), run.crf),
         localrule: True
         message:
-            f"attribution_crf{quality}: done"
+            f"attribution_crf{run.crf}: done"
 
 
 rule attribution:
@@ -50,3 +140,46 @@ rule attribution:
         scores_files(),
     message:
         "attribution: done"
+
+
+if cfg.comparison:
+
+    rule compare:
+        input:
+            scores=[
+                layout.scores(str(run), crf, name)
+                for run, crf in comparison_scores(cfg)
+                for name in ("scores.json", "predictions.parquet")
+            ],
+            speed=[
+                layout.run(str(run), name)
+                for run in comparison_runs(cfg)
+                for name in ("training.json", "speed.json")
+            ],
+            rates=[layout.rate(name) for name in TUNED],
+        output:
+            layout.comparison,
+        log:
+            layout.log("comparison"),
+        benchmark:
+            layout.benchmark("comparison", "comparison")
+        conda:
+            "../../envs/media.yaml"
+        threads: 1
+        resources:
+            mem_mb=megabytes(1500),
+            runtime=minutes(30),
+        params:
+            settings=keys.comparison_keys(cfg),
+        message:
+            "attribution: classifiers side by side"
+        shell:
+            'dfdm attribution compare --results "$(dirname "$(dirname {output:q})")" '
+            "--out {output:q} >{log:q} 2>&1"
+
+    rule comparison:
+        input:
+            layout.comparison,
+        localrule: True
+        message:
+            "comparison: done"

@@ -15,6 +15,7 @@ from dfdm.files import atomic, digest
 from dfdm.layout import Layout, originals_of, stage_of, targets, videos_of
 from dfdm.machine import memory_mb
 from dfdm.names import ID, REAL, SCENE, pair_of
+from dfdm.runs import ALL, Run, comparison_runs, comparison_scores, main_runs
 
 try:
     cfg = dfdm_config.load(dict(config))
@@ -75,6 +76,10 @@ wildcard_constraints:
     model="|".join([*MODELS, REAL]),
     crf=r"\d+",
     target="|".join(targets(cfg)),
+    classifier="|".join(cfg.classifier_names),
+    split="scene|identity",
+    train=rf"\d+|{ALL}",
+    seed=r"\d+",
 
 
 def scene_file(wildcards):
@@ -143,19 +148,40 @@ def all_videos(wildcards):
     ]
 
 
-def crops_of_crf(wildcards):
-    """The crops of a quality's swaps."""
-    videos = videos_of(cfg, f"crf{wildcards.crf}")
+def crops_of(settings, qualities):
+    """The crops that a classifier reads: of the swaps, and of the originals where `real` is a class."""
     return [
         layout.crops(v.name.clip, v.name.model, v.crf)
-        for v in videos
-        if v.name.model != REAL
+        for crf in qualities
+        for v in videos_of(cfg, f"crf{crf}")
+        if v.name.model != REAL or settings.real
     ]
 
 
+def regions_of(settings):
+    """The regions that a classifier of the background leaves out."""
+    return (
+        [layout.region(clip.clip) for clip in cfg.clips]
+        if settings.region == "background"
+        else []
+    )
+
+
+def run_of(wildcards):
+    """The training of a classifier that the wildcards name."""
+    return Run(
+        wildcards.classifier, wildcards.split, wildcards.train, int(wildcards.seed)
+    )
+
+
 def scores_files():
-    """The scores of every quality."""
-    return [layout.attribution(crf) for crf in cfg.qualities]
+    """The scores of every quality, on videos of the same."""
+    return [layout.scores(str(run), run.crf) for run in main_runs(cfg)]
+
+
+def comparison_files():
+    """The classifiers side by side, where config compares them."""
+    return [layout.comparison] if cfg.comparison else []
 
 
 def evaluation_files():

@@ -10,7 +10,8 @@ rule page:
         ],
         tracks=[layout.track(scene.scene_key) for scene in originals_of(cfg)],
         trainings=training_files(),
-        curves=[layout.attribution(crf, "log.csv") for crf in cfg.qualities],
+        curves=[layout.run(str(run), "log.csv") for run in main_runs(cfg)],
+        comparison=comparison_files(),
         evaluation=evaluation_files(),
     output:
         report(
