@@ -87,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--crf", type=int, required=True, help="the quality")
     command.add_argument("--manifest", type=Path, required=True, help="the manifest of that quality")
     command.add_argument("--results", type=Path, help=_RESULTS_HELP)
+    command = with_config(add("predict", _predict, "Name the model that made a video, for any videos."))
+    command.epilog = f"{command.epilog}\n\nstatus: 0 every video has an answer, 2 none has, 3 some have"
+    command.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="video files, of any name")
+    command.add_argument("--classifier", type=Path, required=True, help="a trained classifier (model.safetensors)")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the answers as JSON; -: to stdout, alone")
+    command.add_argument("--picture", type=Path, metavar="PATH", help="a .png for one video, or a folder for any")
     command = add("report", _report, "Build the report from what the results folder holds.")
     with_config(command, "the page (.html)").add_argument("--results", type=Path, help=_RESULTS_HELP)
     with_config(add("scores", _scores, "Print the score table and where the report lies."))
@@ -134,6 +140,8 @@ _EXAMPLES = {
     "export": "export results/crops/crf23/*/*.safetensors --out exported",
     "manifest": "manifest --target crf23 --out results/manifests/crf23.parquet",
     "attribution": "attribution --crf 23 --manifest results/manifests/crf23.parquet --out results/attribution/crf23",
+    "predict": "predict clip.mov --classifier results/attribution/dma_sta/scene/crf23/seed0/model.safetensors "
+    "--picture clip.png",
     "report": "report --out results/report.html",
     "scores": "scores --config config.yaml",
     "picture": "picture id0_id1_0000 id1_id0_0001 --out swaps.jpg",
@@ -313,6 +321,12 @@ def _attribution(a: argparse.Namespace) -> None:
     from dfdm import stages
 
     stages.attribution(_load(a), a.crf, a.manifest, a.out, a.results)
+
+
+def _predict(a: argparse.Namespace) -> None:
+    from dfdm import stages
+
+    sys.exit(stages.predict(_load(a), a.videos, a.classifier, a.json, a.picture))
 
 
 def _report(a: argparse.Namespace) -> None:
