@@ -12,6 +12,8 @@ from torch import nn
 
 from attribution import models
 from attribution.clips import Clips, normalise
+from attribution.models.blocks import fused
+from attribution.openset import energy as energy  # beside softmax for those who read logits
 from dfdm.config import AttributionConfig
 from dfdm.errors import DfdmError
 from dfdm.training import autocast
@@ -28,20 +30,30 @@ class Trained:
 
 
 @torch.no_grad()
-def video_logits(model: nn.Module, clips: Clips, device: torch.device) -> np.ndarray:
-    """Mean logits over every video's fixed clips: float64 `[videos, classes]`. Sets eval mode."""
-    model.eval()
-    settings, sums = clips.settings, None
-    counts = np.zeros(len(clips.videos))
+def clip_logits(model: nn.Module, clips: Clips, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
+    """Logits float64 `[n, classes]` of all fixed clips in order, and the index of each one's video, `[n]`.
+
+    Computed in evaluation by a fused copy (attribution.models.blocks.fused): equal to `model` within 1e-4 of the
+    logits' size, and faster. `model` stays as it is.
+    """
+    quick, settings = fused(model), clips.settings
+    values: list[np.ndarray] = []
+    videos: list[np.ndarray] = []
     for frames, _, index in clips.batches(clips.fixed()):
         with autocast(device, settings.amp):
-            logits = model(normalise(frames, device, settings.channels_last))  # [B, classes]
-        values = logits.double().cpu().numpy()
-        sums = np.zeros((len(counts), values.shape[1])) if sums is None else sums
-        np.add.at(sums, index.numpy(), values)
-        np.add.at(counts, index.numpy(), 1)
-    if sums is None:
+            logits = quick(normalise(frames, device, settings.channels_last))  # [B, classes]
+        values.append(logits.double().cpu().numpy())
+        videos.append(index.numpy())
+    if not values:
         raise DfdmError("there is no video to classify; every one has fewer face frames than attribution.clip")
+    return np.concatenate(values), np.concatenate(videos)
+
+
+def video_logits(model: nn.Module, clips: Clips, device: torch.device) -> np.ndarray:
+    """Mean logits over every video's fixed clips: float64 `[videos, classes]`."""
+    values, videos = clip_logits(model, clips, device)
+    sums, counts = np.zeros((len(clips.videos), values.shape[1])), np.bincount(videos, minlength=len(clips.videos))
+    np.add.at(sums, videos, values)
     return sums / counts[:, None]
 
 

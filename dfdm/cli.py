@@ -83,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--target", default="dataset", help="dataset, crf23, iae, iae_crf23 ...; default: dataset")
     command.add_argument("--results", type=Path, help=_RESULTS_HELP)
     _attribution_commands(stages, add, with_config)
+    command = with_config(add("predict", _predict, "Name the model that made a video, for any videos."))
+    command.epilog = f"{command.epilog}\n\nstatus: 0 every video has an answer, 2 none has, 3 some have"
+    command.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="video files, of any name")
+    command.add_argument("--classifier", type=Path, required=True, help="a trained classifier (model.safetensors)")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the answers as JSON; -: to stdout, alone")
+    command.add_argument("--picture", type=Path, metavar="PATH", help="a .png for one video, or a folder for any")
     command = add("report", _report, "Build the report from what the results folder holds.")
     with_config(command, "the page (.html)").add_argument("--results", type=Path, help=_RESULTS_HELP)
     with_config(add("scores", _scores, "Print the score table and where the report lies."))
@@ -136,6 +142,8 @@ _EXAMPLES = {
     "attribution score": "attribution score --model results/attribution/dma_sta/scene/crf23/seed0/model.safetensors "
     "--crf 10 --manifest results/manifests/crf10.parquet --out scores",
     "attribution compare": "attribution compare --out comparison.json --config workflow/configs/five_people.yaml",
+    "predict": "predict clip.mov --classifier results/attribution/dma_sta/scene/crf23/seed0/model.safetensors "
+    "--picture clip.png",
     "report": "report --out results/report.html",
     "scores": "scores --config config.yaml",
     "picture": "picture id0_id1_0000 id1_id0_0001 --out swaps.jpg",
@@ -374,6 +382,12 @@ def _attribution_compare(a: argparse.Namespace) -> None:
     from dfdm import classifier_stages
 
     classifier_stages.compare_classifiers(_load(a), a.out, a.results)
+
+
+def _predict(a: argparse.Namespace) -> None:
+    from dfdm import stages
+
+    sys.exit(stages.predict(_load(a), a.videos, a.classifier, a.json, a.picture))
 
 
 def _report(a: argparse.Namespace) -> None:

@@ -281,6 +281,25 @@ def manifest(cfg: Config, target: str, out: Path, results: Path | None = None) -
     print(f"{target}: {len(table)} videos, {table['bytes'].sum() / 1e6:.1f} MB")
 
 
+def predict(
+    cfg: Config, videos: list[Path], classifier: Path, json_out: Path | None = None, picture: Path | None = None
+) -> int:
+    """Say which model made each video, on stdout; `json_out` (`-`: stdout, and nothing else there) for machines.
+
+    `picture`: a .png for a single video, or a folder, where each video gets one. A video without an answer is one
+    line on stderr and does not stop the others. Returns the exit status: 0 all answered, 2 none, 3 some.
+    """
+    devices.take(cfg.device)
+    from attribution.identify import identifier
+    from attribution.predictions import predict_all
+    from dfdm.training import resolve_device
+
+    if cfg.faces.predictor:
+        sources.fetch(cfg.sources, cfg.faces.predictor)
+    tools = identifier(classifier, _detector(cfg), cfg.faces, cfg.crops, resolve_device(cfg.device))
+    return predict_all(tools, videos, json_out, picture)
+
+
 def report(cfg: Config, out: Path, results: Path | None = None) -> None:
     """Build the report from what the results folder holds; `results`: that folder, None for the config's."""
     from dfdm.report.build import build

@@ -160,6 +160,31 @@ class DmaSta(nn.Module):
             raise DfdmError(f"training takes clips of {self.clip} frames, not {clips.shape[1]}; see attribution.clip")
         return self.fc(self.ta(per_frame(self.features, clips, whole=self.training)))
 
+    @torch.no_grad()
+    def attention(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """What the two attentions do on normalised clips `[B, T, 3, H, W]`: frame weights `[B, T]`, maps `[B, T, h, w]`.
+
+        The weights are those of the temporal attention over their sum. A map is the mean of all gates (0 closed, 1
+        open), each enlarged linearly to the first gate's h = H/4, w = W/4: a place that many stages let through is
+        high. Chosen here, since the last stage's gate alone has H/32 cells a side: two at 64 pixels.
+        """
+        gates = [module for module in self.modules() if isinstance(module, Gate)]
+        seen: list[list[Tensor]] = [[] for _ in gates]
+        hooks = [
+            gate.conv.register_forward_hook(lambda _module, _inputs, out, kept=kept: kept.append(out.sigmoid()))
+            for gate, kept in zip(gates, seen)
+        ]
+        try:
+            features = per_frame(self.features, clips, whole=False)  # [B, T, F]
+        finally:
+            for hook in hooks:
+                hook.remove()
+        opened = [torch.cat(chunks) for chunks in seen]  # [B * T, 1, h, w] each, h and w a stage's
+        size = opened[0].shape[2:]
+        maps = torch.stack([F.interpolate(gate, size, mode="bilinear") for gate in opened]).mean(0)  # [B * T, 1, h, w]
+        weights = self.ta.weights(features)
+        return weights / weights.sum(1, keepdim=True), maps[:, 0].unflatten(0, clips.shape[:2])
+
 
 # The published state's names. conv1, bn1, layer1..4, fc and ta are known (docs/attribution.md); the names of the
 # gates' and the temporal attention's weights inside them were not seen, so they are told by their place and shape.

@@ -1,0 +1,145 @@
+"""The picture of an answer: the most telling clip's frames, where the classifier looks in each, and the classes as bars."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from attribution.answer import NONE, Answer
+from attribution.evidence import Evidence
+from attribution.identify import Telling
+from dfdm.files import atomic
+
+INK, QUIET, BLUE, ORANGE, GREY = "#1f2933", "#616e7c", "#2563a8", "#c2611f", "#9aa5b1"
+HEAT = "inferno"
+ROW, SIDE = 15.0, 1.6  # inches: the frames' row at most, one frame at most
+BARS = 5.2  # inches for the classes
+LEGENDS = {
+    "attention": (
+        "spatial attention (mean of the gates)",
+        "Frames' weights: the classifier's temporal attention. Overlay: its spatial attention, where its gates let most "
+        "through; colours span this clip's own lowest to highest value.",
+    ),
+    "saliency": (
+        "saliency",
+        "This classifier has no attention. Overlay: |gradient x input| for the likeliest class; frames' weights: their "
+        "share of it; colours span this clip's own lowest to highest value.",
+    ),
+}
+
+
+def overlay(frames: np.ndarray, maps: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Grey frames under a heat: uint8 RGB `[T, H, W, 3]` and maps `[T, h, w]` -> uint8 `[T, H, W, 3]`.
+
+    `low` is the coldest colour, `high` the hottest; where they are equal all is cold.
+    """
+    height, width = frames.shape[1:3]
+    out = np.empty_like(frames)
+    for index, (frame, places) in enumerate(zip(frames, maps)):
+        heat = (cv2.resize(places, (width, height)) - low) / ((high - low) or 1.0)
+        colours = colormaps[HEAT](heat.clip(0, 1))[..., :3] * 255
+        grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)[..., None]
+        out[index] = (0.5 * grey + 0.5 * colours).round()
+    return out
+
+
+def draw(answer: Answer, telling: Telling) -> Figure:
+    """The figure: two axes a frame (as seen, overlaid), the weights' bars, the colour scale and the classes' bars."""
+    count = len(telling.frames)
+    side = min(SIDE, ROW / count)
+    wide, high = max(side * count, 6.0) + BARS, 2 * side + 2.9
+    figure = Figure((wide, high), dpi=110, facecolor="white")
+    FigureCanvasAgg(figure)
+    left, right = 0.75 / wide, 1 - BARS / wide
+    step = (right - left) / count
+    found = telling.evidence
+    span = (float(found.maps.min()), float(found.maps.max()))
+    heats = overlay(telling.frames, found.maps, *span)
+    rows = ((telling.frames, 1.15 + side), (heats, 1.1))
+    for index in range(count):
+        for frames, bottom in rows:
+            axes = figure.add_axes((left + index * step, (bottom + 0.35) / high, step * 0.97, side * 0.97 / high))
+            axes.imshow(frames[index], interpolation="nearest")
+            axes.axis("off")
+            if frames is telling.frames:
+                axes.set_title(f"frame {telling.frame_index[index]}", fontsize=8, color=QUIET, pad=2)
+    for text, bottom in (("seen", 1.5 + side * 1.5), ("looked at", 1.45 + side * 0.5)):
+        figure.text(left - 0.12 / wide, bottom / high, text, rotation=90, ha="right", va="center", color=QUIET, size=9)
+    _weights(figure.add_axes((left, 0.72 / high, right - left, 0.68 / high)), found)
+    _scale(figure, (right + 0.18 / wide, 1.5 / high, 0.1 / wide, side * 0.9 / high), span, LEGENDS[found.kind][0])
+    bars = figure.add_axes((right + 2.0 / wide, 1.45 / high, (BARS - 2.6) / wide, (2 * side - 0.1) / high))
+    _classes(bars, answer)
+    _words(figure, answer, telling, high)
+    return figure
+
+
+def _weights(axes: Axes, found: Evidence) -> None:
+    count = len(found.weights)
+    axes.bar(range(count), found.weights, color=BLUE, width=0.5)
+    axes.axhline(1 / count, color=ORANGE, linestyle="--", linewidth=1)
+    for index, weight in enumerate(found.weights):
+        axes.text(index, weight, f" {weight:.1%}", ha="center", va="bottom", fontsize=8, color=INK)
+    axes.set_xlim(-0.5, count - 0.5)
+    axes.set_ylim(0, max(found.weights.max(), 1 / count) * 1.45)
+    axes.text(count - 0.5, 1 / count, " equal", color=ORANGE, fontsize=8, va="center", ha="left")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_ylabel("weight", color=QUIET, fontsize=9)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _scale(figure: Figure, place: tuple[float, float, float, float], span: tuple[float, float], text: str) -> None:
+    axes = figure.add_axes(place)
+    figure.colorbar(ScalarMappable(Normalize(*span), HEAT), cax=axes)
+    axes.set_yticks(span, [f"{value:.2g}" for value in span])
+    axes.tick_params(labelsize=8, colors=QUIET)
+    axes.set_ylabel(text.replace(" (", "\n("), fontsize=8, color=QUIET, rotation=90)
+    axes.yaxis.set_label_position("right")
+
+
+def _classes(axes: Axes, answer: Answer) -> None:
+    shares = answer.probabilities
+    order = np.argsort(shares, kind="stable")  # the likeliest on top
+    likest = GREY if answer.verdict == NONE else BLUE
+    axes.barh(
+        [answer.classes[i] for i in order],
+        shares[order],
+        height=0.6,
+        color=[likest if i == answer.best else GREY for i in order],
+    )
+    for place, index in enumerate(order):
+        axes.text(shares[index] + 0.02, place, f"{shares[index]:.1%}", va="center", fontsize=9, color=INK)
+    axes.set_xlim(0, 1.22)
+    axes.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+    axes.tick_params(labelsize=9, colors=INK, length=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(f"probability, mean of {answer.clips} clips", fontsize=9, color=QUIET, loc="left")
+
+
+def _words(figure: Figure, answer: Answer, telling: Telling, high: float) -> None:
+    """Title, second line and caption."""
+    wide = figure.get_figwidth()
+    edge = 0.3 / wide
+    title = f"{Path(answer.video).name}: {answer.sentence}"
+    size = min(13.0, 13.0 * (wide - 0.6) / (0.105 * len(title)))
+    figure.text(edge, 1 - 0.32 / high, title, fontsize=size, weight="bold", color=INK, va="center")
+    limit = "" if answer.threshold is None else f" (none of these above {answer.threshold:.2f})"
+    second = (
+        f"clip {telling.number} of {answer.clips}, which speaks loudest for {answer.classes[answer.best]} "
+        f"({telling.probability:.1%}) · energy {answer.energy:.2f}{limit} · classifier {answer.source.run}"
+    )
+    figure.text(edge, 1 - 0.62 / high, second, fontsize=9, color=QUIET, va="center")
+    caption = LEGENDS[telling.evidence.kind][1]
+    figure.text(edge, 0.3 / high, caption, fontsize=8, color=QUIET, va="center", wrap=True)
+
+
+def save(path: Path, answer: Answer, telling: Telling) -> None:
+    """Write the picture as PNG; its folder is made."""
+    with atomic(path) as temporary:
+        draw(answer, telling).savefig(temporary, format="png")
