@@ -13,7 +13,6 @@ from torch import nn
 from attribution import models
 from attribution.clips import Clips, normalise
 from attribution.models.blocks import fused
-from attribution.openset import energy as energy  # beside softmax for those who read logits
 from dfdm.config import AttributionConfig
 from dfdm.errors import DfdmError
 from dfdm.training import autocast

@@ -13,8 +13,8 @@ import pandas as pd
 
 from attribution.clips import Clips, Video, find_videos
 from attribution.models.blocks import cost
-from attribution.openset import describe
-from attribution.predict import Trained, energy, load, softmax, video_logits
+from attribution.openset import describe, energy
+from attribution.predict import Trained, load, softmax, video_logits
 from attribution.score import learned, score
 from attribution.train import COLUMNS, Job, Trainer, fit
 from dfdm.config import AttributionConfig

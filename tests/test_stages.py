@@ -4,24 +4,38 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dfdm import stages
-from dfdm.config import Config
+from dfdm import classifier_stages, stages
+from dfdm.config import AttributionConfig, Config
 from dfdm.errors import DfdmError
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import probe
+from dfdm.runs import Run
 
 
-def test_a_classifier_of_other_crops_is_another_training(demo: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_classifier_of_other_crops_is_another_training(
+    demo: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     keys: list[str] = []
+    rates: list[float] = []
 
-    def fake(**given: Any) -> None:
-        keys.append(given["key"])
+    def fake(run: Run, settings: AttributionConfig, models: list[str], places: Any, device: str, key: str, out: Path):
+        keys.append(key)
+        rates.append(settings.lr)
+        return {"epoch": 1, "epochs": 1, "validation_accuracy": 0.2, "training_accuracy": 0.2, "learned": False}
 
-    monkeypatch.setattr("attribution.run.run", fake)
+    monkeypatch.setattr("attribution.run.train", fake)
+    run = Run("dma_sta", "scene", "23", 0)
     other = demo.model_copy(update={"crops": demo.crops.model_copy(update={"margin": 0.7})})
     for cfg in (demo, demo, other):
-        stages.attribution(cfg, 23, Path("m.parquet"), Path("out"))
+        classifier_stages.train_classifier(cfg, run, [Path("m.parquet")], Path("out"))
     assert keys[0] == keys[1] != keys[2]
+    rate = tmp_path / "rate.json"
+    rate.write_text('{"classifier": "dma_sta", "lr": 0.5}')
+    classifier_stages.train_classifier(demo, run, [Path("m.parquet")], Path("out"), rate=rate)
+    assert rates == [demo.attribution.lr] * 3 + [0.5]
+    rate.write_text('{"classifier": "xception", "lr": 0.5}')
+    with pytest.raises(DfdmError, match="holds no rate of dma_sta"):
+        classifier_stages.train_classifier(demo, run, [Path("m.parquet")], Path("out"), rate=rate)
 
 
 def test_the_content_of_the_file_to_start_from_is_part_of_the_training(

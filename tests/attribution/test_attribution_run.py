@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -8,48 +9,77 @@ import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
-from attribution import predict, run, train
+from attribution import models, predict, run, train
 from attribution.clips import Clips, find_videos
+from attribution.models import blocks
+from dfdm import training
 from dfdm.config import AttributionConfig
 from dfdm.errors import DfdmError
+from dfdm.runs import Run
 from dfdm.training import check_finite
 
 
-def start(crops, folder, classes, settings, manifest=None, **values):
-    values = {"seed": 3, "device": "cpu", "key": "k", "crf": 23} | values
-    manifest = manifest or crops / "manifest.parquet"
-    places = {"state_dir": folder / "state", "out": folder / "out"}
-    return run.run(manifest, crops, classes, settings, **values, **places)
+FILES = ("model.safetensors", "log.csv", "training.json", "speed.json")
+RUN = Run("dma_sta", "scene", "23", 3)
+
+
+def places(crops, folder, *manifests):
+    return run.Places(manifests or [crops / "manifest.parquet"], crops, crops / "regions", folder / "state")
+
+
+def start(crops, folder, classes, settings, *manifests, one=RUN, out="out"):
+    """Train a run; its files go into `folder`/out, its states into `folder`/state."""
+    return run.train(one, settings, classes, places(crops, folder, *manifests), "cpu", "k", folder / out)
+
+
+def score(crops, folder, manifest=None, crf=23):
+    where = places(crops, folder, manifest or crops / "manifest.parquet")
+    return run.score_run(folder / "out" / "model.safetensors", where, crf, "cpu", folder / "test")
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, crops):
-    """A run without interruption: its folder, settings and scores."""
+    """A training without interruption and its scores: its folder, settings, training.json and scores.json."""
     folder = tmp_path_factory.mktemp("whole")
     settings = AttributionConfig(depth=18, resize=36, size=32, clip=2, test_clips=2, batch=4, epochs=3, threads=1)
-    return folder, settings, start(crops, folder, ["faceswap", "lightweight", "iae"], settings)
+    about = start(crops, folder, ["faceswap", "lightweight", "iae"], settings)
+    return folder, settings, about, score(crops, folder)
 
 
-def test_a_run_writes_its_four_files_and_scores_every_test_video(whole):
-    folder, _, scores = whole
-    assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(run.FILES)
-    assert json.loads((folder / "out" / "scores.json").read_text()) == scores
-    assert (scores["videos"], scores["training_videos"], scores["validation_videos"]) == (6, 6, 6)
-    assert "Wilson" in scores["accuracy_interval"]["method"]
-    predictions = pd.read_parquet(folder / "out" / "predictions.parquet")
-    columns = ["name", "truth", "predicted", "p_faceswap", "p_lightweight", "p_iae"]
-    assert list(predictions.columns) == columns
-    assert predictions[columns[3:]].sum(axis=1).to_numpy() == pytest.approx(1)
-    assert (predictions["truth"] == predictions["predicted"]).mean() == scores["accuracy"]
+def test_a_training_writes_its_files_and_chooses_the_epoch_by_validation(whole):
+    folder, settings, about, _ = whole
+    assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(FILES)
+    assert json.loads((folder / "out" / "training.json").read_text()) == about
+    assert (about["run"], about["videos"]) == (str(RUN), {"train": 6, "validation": 6})
+    assert (about["steps"], about["lr"]) == (6, settings.lr)
     log = pd.read_csv(folder / "out" / "log.csv")
     assert tuple(log.columns) == train.COLUMNS
     assert log["epoch"].tolist() == [1, 2, 3]
     best = log.sort_values(["validation_accuracy", "validation_loss"], ascending=[False, True]).iloc[0]
-    assert scores["chosen_epoch"] == best["epoch"]
+    assert about["epoch"] == best["epoch"]
+    assert about["training_accuracy"] == pytest.approx(log["train_accuracy"].iloc[-1], abs=1e-5)
+    counted = blocks.cost(models.build("dma_sta", 3, 18, 2), 2, 32)
+    assert (about["parameters"], about["multiply_adds"]) == (counted.parameters, counted.multiply_adds)
+    speed = json.loads((folder / "out" / "speed.json").read_text())
+    assert speed["clips_per_second"] > 0
+
+
+def test_every_test_video_is_scored_with_its_probabilities(whole):
+    folder, _, about, scores = whole
+    assert json.loads((folder / "test" / "scores.json").read_text()) == scores
+    assert (scores["videos"], scores["crf"], scores["run"]["classifier"]) == (6, 23, "dma_sta")
+    assert scores["training"] == about
+    predictions = pd.read_parquet(folder / "test" / "predictions.parquet")
+    columns = ["p_faceswap", "p_lightweight", "p_iae"]
+    assert list(predictions.columns) == ["name", "truth", "predicted", *columns, "energy"]
+    assert predictions[columns].sum(axis=1).to_numpy() == pytest.approx(1)
+    accuracy = scores["figures"]["accuracy"]
+    assert (predictions["truth"] == predictions["predicted"]).mean() == pytest.approx(accuracy["value"])
+    assert "Wilson" in accuracy["method"]
 
 
 def test_a_training_interrupted_within_an_epoch_goes_on_to_the_same_bytes(whole, crops, tmp_path, classes, monkeypatch):
-    folder, settings, _ = whole
+    folder, settings, _, _ = whole
     update = train.Trainer.update
 
     def stopping(self, *batch):
@@ -66,34 +96,35 @@ def test_a_training_interrupted_within_an_epoch_goes_on_to_the_same_bytes(whole,
     monkeypatch.setattr(train.Trainer, "update", lambda self, *batch: (update(self, *batch), steps.append(self.step)))
     start(crops, tmp_path, classes, settings)
     assert steps == [4, 5, 6]
-    for name in run.FILES:
+    for name in ("model.safetensors", "log.csv", "training.json"):
         assert (tmp_path / "out" / name).read_bytes() == (folder / "out" / name).read_bytes(), name
 
 
 def test_a_finished_training_is_not_trained_again_and_another_one_starts_afresh(whole, crops, classes, monkeypatch):
-    folder, settings, scores = whole
+    folder, settings, about, _ = whole
     started = []
     monkeypatch.setattr(train.Trainer, "update", lambda self, *batch: started.append(1) or 1 / 0)
-    before = (folder / "out" / "model.safetensors").read_bytes()
-    assert start(crops, folder, classes, settings) == scores
-    assert (folder / "out" / "model.safetensors").read_bytes() == before
-    assert start(crops, folder, classes, settings.model_copy(update={"save_every": 2})) == scores
+    before = [(folder / "out" / name).read_bytes() for name in FILES]
+    assert start(crops, folder, classes, settings) == about
+    assert [(folder / "out" / name).read_bytes() for name in FILES] == before  # its speed is of when it was trained
+    assert start(crops, folder, classes, settings.model_copy(update={"save_every": 2})) == about
     assert started == []
     with pytest.raises(ZeroDivisionError):
-        start(crops, folder, classes, settings, seed=4)
+        start(crops, folder, classes, settings, one=replace(RUN, seed=4))
     assert started == [1]
 
 
 def test_the_model_file_says_what_it_is_and_classifies_as_it_did(whole, crops, classes):
-    folder, settings, _ = whole
+    folder, settings, about, _ = whole
     with safetensors.safe_open(folder / "out" / "model.safetensors", "np") as file:
         assert list(file.metadata()) == ["dfdm"]
     trained = predict.load(folder / "out" / "model.safetensors", torch.device("cpu"))
-    assert (trained.classes, trained.settings, trained.about["crf"]) == (classes, settings, 23)
+    assert (trained.classes, trained.settings) == (classes, settings)
+    assert {name: trained.about[name] for name in about} == about
     rows = pd.read_parquet(crops / "manifest.parquet")
     videos = find_videos(rows[rows["split_scene"] == "test"], crops, classes, 2)[0]
     again = run.test(trained, videos, "cpu", 3)[1]
-    pd.testing.assert_frame_equal(again, pd.read_parquet(folder / "out" / "predictions.parquet"), check_exact=False)
+    pd.testing.assert_frame_equal(again, pd.read_parquet(folder / "test" / "predictions.parquet"), check_exact=False)
 
 
 def test_a_missing_or_foreign_model_file_is_one_sentence_that_names_it(whole, tmp_path, classes):
@@ -121,13 +152,17 @@ def test_a_missing_or_foreign_model_file_is_one_sentence_that_names_it(whole, tm
         assert "\n" not in str(told.value)
 
 
-def test_one_batch_of_clips_is_learned_by_heart(crops, classes, settings):
+def job(crops, classes, settings, part="train", seed=0):
     rows = pd.read_parquet(crops / "manifest.parquet")
-    videos = find_videos(rows[rows["split_scene"] == "train"], crops, classes, 2)[0]
-    clips = Clips(videos, settings.model_copy(update={"batch": 6}))
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    trainer = train.Trainer(clips, clips, 3, 0, torch.device("cpu"))
+    videos = find_videos(rows[rows["split_scene"] == part], crops, classes, 2)[0]
+    return train.Job("a training", Clips(videos, settings), Clips(videos, settings), classes, seed)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"optimizer": "adamw", "schedule": "cosine", "lr": 1e-3}])
+def test_one_batch_of_clips_is_learned_by_heart(crops, classes, settings, chosen):
+    given = settings.model_copy(update={"batch": 6, "epochs": 12, **chosen})
+    trainer = train.Trainer(job(crops, classes, given), torch.device("cpu"))
+    clips = trainer.job.training
     frames, labels, _ = next(clips.batches(clips.training(0, 1)))
     for _ in range(12):
         trainer.sums = [0.0, 0.0, 0.0]
@@ -136,19 +171,90 @@ def test_one_batch_of_clips_is_learned_by_heart(crops, classes, settings):
     assert trainer.sums[0] / 6 < 0.1
 
 
-def test_the_rate_is_the_effective_one_and_falls_at_milestones(settings):
-    published = AttributionConfig()
-    rates = [train.rate(published, epoch) for epoch in (1, 39, 40, 299)]
-    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
-    twice = settings.model_copy(update={"milestones": [3, 5], "gamma": 0.5, "lr": 1.0})
-    assert [train.rate(twice, epoch) for epoch in range(1, 7)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
+def test_the_rate_is_the_effective_one_and_falls_at_milestones(crops, classes, settings):
+    clips = {"batch": 6}  # one step an epoch
+    published = AttributionConfig().model_dump(include={"lr", "milestones", "gamma"})
+    trainer = train.Trainer(
+        job(crops, classes, settings.model_copy(update={**clips, **published})), torch.device("cpu")
+    )
+    assert [trainer.rate(step) for step in (0, 38, 39, 298)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
+    twice = {"milestones": [3, 5], "gamma": 0.5, "lr": 1.0}
+    trainer = train.Trainer(job(crops, classes, settings.model_copy(update={**clips, **twice})), torch.device("cpu"))
+    assert [trainer.rate(step) for step in range(6)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
+    trainer.rollbacks = [2]
+    assert [trainer.rate(step) for step in range(4)] == [1, 1, 0.25, 0.25]
 
 
-def test_a_loss_that_is_no_number_stops_the_training(crops, tmp_path, classes, settings):
+def test_a_cosine_goes_from_the_rate_to_nothing_over_all_steps(crops, classes, settings):
+    given = settings.model_copy(update={"schedule": "cosine", "lr": 2.0, "epochs": 5})  # 2 steps an epoch
+    trainer = train.Trainer(job(crops, classes, given), torch.device("cpu"))
+    rates = [trainer.rate(step) for step in range(trainer.steps + 1)]
+    assert (trainer.steps, rates[0], rates[5], rates[10]) == (10, 2.0, pytest.approx(1.0), pytest.approx(0.0))
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_smoothing_and_mixup_change_the_loss_as_they_say_and_depend_on_the_step_alone(crops, classes, settings):
+    def loss(**chosen):
+        trainer = train.Trainer(job(crops, classes, settings.model_copy(update=chosen)), torch.device("cpu"))
+        clips = trainer.job.training
+        frames, labels, _ = next(clips.batches(clips.training(0, 1)))
+        trainer.update(frames, labels)
+        return trainer.sums[0] / len(labels)
+
+    assert loss() == loss(label_smoothing=0.0, mixup=0.0)
+    assert loss(mixup=1.0) == loss(mixup=1.0)
+    assert loss(mixup=1.0) != loss()
+    assert loss(label_smoothing=0.5) != loss()
+
+
+def test_a_loss_that_is_no_number_stops_the_training_or_rolls_it_back(crops, tmp_path, classes, settings, capsys):
+    wild = settings.model_copy(update={"lr": 1e30, "epochs": 50})
     with pytest.raises(DfdmError, match="no longer a number"):
-        start(crops, tmp_path, classes, settings.model_copy(update={"lr": 1e30, "epochs": 50}))
+        start(crops, tmp_path, classes, wild)
     with pytest.raises(DfdmError, match="here"):
         check_finite([float("nan")], "here")
+    with pytest.raises(DfdmError, match=f"after {training.ROLLBACKS} rollbacks at a rate of"):
+        start(crops, tmp_path / "back", classes, wild.model_copy(update={"on_nan": "rollback"}))
+    assert capsys.readouterr().err.count("rolled back to step 0") == training.ROLLBACKS
+
+
+def test_a_training_on_every_quality_takes_as_many_steps_as_on_one(crops, tmp_path, classes, settings):
+    other = pd.read_parquet(crops / "manifest.parquet").assign(crf=10, sha256="other")
+    other.to_parquet(tmp_path / "crf10.parquet")
+    manifests = [crops / "manifest.parquet", tmp_path / "crf10.parquet"]
+    together = start(crops, tmp_path, classes, settings, *manifests, one=replace(RUN, crf="all"))
+    assert together["videos"] == {"train": 12, "validation": 12}
+    assert together["steps"] == 4  # 2 epochs of 6 clips in batches of 4: a clip of every video, at one of its qualities
+    with pytest.raises(DfdmError, match="not of 23"):
+        start(crops, tmp_path, classes, settings, manifests[1])
+    with pytest.raises(DfdmError, match="the same quality"):
+        start(crops, tmp_path, classes, settings, manifests[1], manifests[1], one=replace(RUN, crf="all"))
+    other.assign(split_scene=other["split_scene"].replace({"test": "train", "train": "test"})).to_parquet(manifests[1])
+    with pytest.raises(DfdmError, match="stands in two parts at two qualities"):
+        start(crops, tmp_path, classes, settings, *manifests, one=replace(RUN, crf="all"))
+
+
+def test_the_rate_that_validation_likes_best_is_chosen_and_one_that_diverges_is_named(
+    crops, tmp_path, classes, settings
+):
+    found = run.tune(
+        "dma_sta",
+        [1e30, 0.01, 1e-6],
+        2,
+        RUN,
+        settings,
+        classes,
+        places(crops, tmp_path),
+        "cpu",
+        "k",
+        tmp_path / "r.json",
+    )
+    assert json.loads((tmp_path / "r.json").read_text()) == found
+    assert [entry["lr"] for entry in found["tried"]] == [1e-6, 0.01, 1e30]
+    assert found["tried"][2] == {"lr": 1e30, "diverged": True}
+    fair = found["tried"][:2]
+    best = max(fair, key=lambda entry: (entry["validation_accuracy"], -entry["validation_loss"]))
+    assert found["lr"] == best["lr"]
 
 
 def test_short_videos_are_named_and_counted(crops, tmp_path, classes, settings, capsys):
@@ -156,10 +262,11 @@ def test_short_videos_are_named_and_counted(crops, tmp_path, classes, settings, 
     lost = rows[rows["split_scene"] == "test"]["name"].tolist()[:2]
     rows.loc[rows["name"].isin(lost), "crops"] = None
     rows.to_parquet(tmp_path / "manifest.parquet")
-    once = settings.model_copy(update={"epochs": 1})
-    scores = start(crops, tmp_path, classes, once, tmp_path / "manifest.parquet")
-    assert scores["left_out"] == {"train": {}, "validation": {}, "test": dict.fromkeys(lost, 0)}
-    assert (scores["left_out_videos"], scores["videos"]) == (2, 4)
+    start(crops, tmp_path, classes, settings.model_copy(update={"epochs": 1}), tmp_path / "manifest.parquet")
+    scores = score(crops, tmp_path, tmp_path / "manifest.parquet")
+    named = {f"{name} (crf 23)": 0 for name in lost}
+    assert scores["left_out"] == {"train": {}, "validation": {}, "test": named}
+    assert scores["videos"] == 4
     assert (
         f"2 test videos have fewer face frames than the clip (2) and are left out: {lost[0]}" in capsys.readouterr().err
     )
@@ -170,8 +277,9 @@ def test_short_videos_are_named_and_counted(crops, tmp_path, classes, settings, 
     [
         (lambda rows: rows.drop(columns="sha256"), "lacks the column sha256"),
         (lambda rows: rows.drop(columns="split_scene"), "lacks the column split_scene"),
-        (lambda rows: rows.assign(crf=10), "other qualities than crf 23"),
-        (lambda rows: rows[rows["split_scene"] != "test"], "the test part has no video"),
+        (lambda rows: rows.assign(crf=[10, *rows["crf"][1:]]), "videos of several qualities"),
+        (lambda rows: rows.assign(crf=10), "videos of crf 10, not of 23"),
+        (lambda rows: rows[rows["split_scene"] != "validation"], "the validation part has no video"),
         (lambda rows: rows[~rows["name"].str.match(".*_0000_iae")], "no training video shows the model iae"),
         (
             lambda rows: rows.assign(split_scene=["test", *rows["split_scene"][1:]]),
@@ -186,11 +294,23 @@ def test_a_manifest_that_cannot_give_a_fair_score_is_an_error(crops, tmp_path, c
         start(crops, tmp_path, classes, settings, tmp_path / "manifest.parquet")
 
 
-def test_originals_are_left_out_of_the_classification_and_other_models_too(crops, tmp_path, classes):
+def test_a_planted_leak_fails_the_job_before_a_step_is_taken(crops, tmp_path, classes, settings, monkeypatch):
+    rows = pd.read_parquet(crops / "manifest.parquet")
+    moved = (rows["name"].str.contains("_0002_")) & (rows["model"] == "iae")
+    rows.assign(split_scene=rows["split_scene"].mask(moved, "train")).to_parquet(tmp_path / "manifest.parquet")
+    monkeypatch.setattr(train.Trainer, "update", lambda *given: pytest.fail("a step was taken"))
+    with pytest.raises(DfdmError, match="the scene split leaks: scene id0_0002, id1_0002 stands in two parts"):
+        start(crops, tmp_path, classes, settings, tmp_path / "manifest.parquet")
+
+
+def test_originals_are_a_class_only_where_asked_and_other_models_are_left_out(crops, tmp_path, classes, settings):
     rows = pd.read_parquet(crops / "manifest.parquet")
     original = rows[:1].assign(name="id0_0000_real", model="real")
     pd.concat([rows, original]).to_parquet(tmp_path / "manifest.parquet")
-    found = run.read_manifest(tmp_path / "manifest.parquet", classes, "scene", 23)
-    assert len(found) == len(rows)
+    assert run.classes_of(classes, settings) == classes
+    assert len(run.read_manifest(tmp_path / "manifest.parquet", classes, "scene")) == len(rows)
+    real = run.classes_of(classes, settings.model_copy(update={"real": True}))
+    assert real == [*classes, "real"]
+    assert len(run.read_manifest(tmp_path / "manifest.parquet", real, "scene")) == len(rows) + 1
     with pytest.raises(DfdmError, match="does not exist"):
-        run.read_manifest(tmp_path / "none.parquet", classes, "scene", 23)
+        run.read_manifest(tmp_path / "none.parquet", classes, "scene")

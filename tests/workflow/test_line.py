@@ -109,10 +109,11 @@ def test_qualities_are_smaller_in_order_of_crf(line: Path) -> None:
 
 def test_scores_name_their_interval_and_the_report_exists(line: Path) -> None:
     for crf in (0, 23):
-        scores = read_json(line / f"attribution/crf{crf}/scores.json")
+        scores = read_json(line / f"attribution/dma_sta/scene/crf{crf}/seed0/test_crf{crf}/scores.json")
         assert scores["classes"] == ["faceswap", "dfaker"]
         assert np.array(scores["confusion"]).sum() == 2
-        assert scores["accuracy_interval"]["low"] <= scores["accuracy"] <= scores["accuracy_interval"]["high"]
+        accuracy = scores["figures"]["accuracy"]
+        assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
     assert "SYNTHETIC" in (line / "report.html").read_text()
 
 
@@ -141,7 +142,7 @@ def test_deleting_an_output_reruns_it_and_what_depends_on_it(line: Path, snakema
     crops = line / "crops/crf23/dfaker/id0_id1_0001_dfaker.safetensors"
     aside = crops.rename(crops.with_suffix(".aside"))  # keeps its time of change
     try:
-        assert dry_run(snakemake, small()) == Counter(crops=1, classify=1, page=1, all=1)
+        assert dry_run(snakemake, small()) == Counter(crops=1, classify=1, score=1, page=1, all=1)
         assert dry_run(snakemake, small(), "faceswap_crf23") == Counter()
         assert dry_run(snakemake, small(), "attribution_crf0") == Counter()
     finally:
@@ -156,11 +157,11 @@ def test_deleting_an_output_reruns_it_and_what_depends_on_it(line: Path, snakema
         ({"train__threads": 1, "encode__threads": 1}, Counter()),  # as before, now given
         (
             {"render__mask_blur": 5.0},
-            Counter(render=6, evaluate=2, encode=6, crops=12, manifest=3, classify=2, page=1, all=1),
+            Counter(render=6, evaluate=2, encode=6, crops=12, manifest=3, classify=2, score=2, page=1, all=1),
         ),
         ({"evaluate__frames": 2}, Counter(evaluate=2, page=1, all=1)),
-        ({"attribution__lr": 0.002}, Counter(classify=2, page=1, all=1)),
-        ({"crops__margin": 0.5}, Counter(crops=18, classify=2, page=1, all=1)),
+        ({"attribution__lr": 0.002}, Counter(classify=2, score=2, page=1, all=1)),
+        ({"crops__margin": 0.5}, Counter(crops=18, classify=2, score=2, page=1, all=1)),
     ],
 )
 def test_a_changed_key_reruns_what_it_determines(
@@ -296,7 +297,7 @@ def test_the_full_size_plan_can_be_dry_run_with_placeholders(snakemake: Snakemak
 def test_a_new_classifier_costs_nothing_upstream(line: Path, snakemake: Snakemake, small: Small) -> None:
     values = {"depth": 34, "resize": 40, "size": 32, "clip": 4, "test_clips": 2, "batch": 4, "epochs": 2}
     found = dry_run(snakemake, small("another", attribution=values), "attribution")
-    assert found == Counter(classify=2, attribution=1)
+    assert found == Counter(classify=2, score=2, attribution=1)
 
 
 def test_a_finished_training_survives_harmless_edits(

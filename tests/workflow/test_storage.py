@@ -31,7 +31,8 @@ def test_results_in_a_storage_are_the_same_and_a_second_run_does_nothing(
     for model in ("faceswap", "dfaker"):
         assert sha256(remote.checkpoint("id0_id1", model)) == sha256(local.checkpoint("id0_id1", model))
     for crf in (0, 23):
-        assert read_json(remote.attribution(crf)) == read_json(local.attribution(crf))
+        scores = f"dma_sta/scene/crf{crf}/seed0", crf
+        assert read_json(remote.scores(*scores)) == read_json(local.scores(*scores))
     page = Path(remote.report).read_text()
     assert "SYNTHETIC" in page
     # only the configs that the run was given, and states that no rule declares, lie in the working folder
