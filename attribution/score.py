@@ -1,16 +1,27 @@
-"""Figures of a classifier on the test part, with their uncertainty, over all classes always."""
+"""Figures of a classifier on the test part, each with a 95 per cent interval, over all classes always.
+
+The figures are scikit-learn's. How the intervals are made, and what stands in where a bootstrap over clusters
+cannot be had: docs/attribution.md, Scores.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score, roc_auc_score
 
 from dfdm.names import parse_name
 
 RESAMPLES = 2000
 FEWEST_CLUSTERS = 10  # below, a bootstrap over clusters says little
+BINS = 10  # of the reliability diagram, equally wide
 NORMAL = 1.959963984540054  # two-sided 95 per cent
+ENDS = (0.025, 0.975)
+BOOTSTRAP = f"bootstrap over clusters of pair and scene, {RESAMPLES} resamples, percentiles"
+
+Figure = dict[str, Any]  # value, low, high (None where undefined) and method, a sentence
 
 
 def cluster(name: str) -> str:
@@ -19,92 +30,322 @@ def cluster(name: str) -> str:
     return "_".join((*(video.pair or (video.video_id,)), video.scene_key))
 
 
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """Wilson's 95 per cent interval of a share, the videos taken as independent."""
+def wilson(right: float, count: int) -> tuple[float, float]:
+    """Wilson's 95 per cent interval of a share, the videos taken as independent; `count` at least 1."""
     share, square = right / count, NORMAL**2
     centre = (share + square / (2 * count)) / (1 + square / count)
     half = NORMAL / (1 + square / count) * np.sqrt(share * (1 - share) / count + square / (4 * count**2))
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
-def bootstrap(right: np.ndarray, clusters: Sequence[str], seed: int) -> tuple[float, float]:
-    """The accuracy's 95 per cent interval, whole clusters drawn with replacement; `right` bool `[n]`."""
-    _, index = np.unique(np.asarray(clusters), return_inverse=True)
-    sizes, hits = np.bincount(index), np.bincount(index, weights=right)
-    count = len(sizes)
-    times = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)  # [R, clusters]
-    low, high = np.quantile((times @ hits) / (times @ sizes), (0.025, 0.975))
+def learned(right: int, count: int, chance: float) -> bool:
+    """Whether `right` of `count` answers are above chance: Wilson's lower end lies above it. No answers: no."""
+    return count > 0 and wilson(right, count)[0] > chance
+
+
+def draws(clusters: int, seed: int) -> np.ndarray:
+    """How often each cluster is drawn in each resample, float64 `[RESAMPLES, clusters]`, rows summing to `clusters`."""
+    random = np.random.default_rng(seed)
+    return random.multinomial(clusters, np.full(clusters, 1 / clusters), size=RESAMPLES).astype(float)
+
+
+@dataclass(frozen=True)
+class Test:
+    """The answers of one test: truth and predicted class indices `[n]`, probabilities `[n, C]`, cluster index `[n]`."""
+
+    truth: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray
+    cluster: np.ndarray
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are, occurring or not."""
+        return self.probabilities.shape[1]
+
+    @property
+    def membership(self) -> np.ndarray:
+        """Which video lies in which cluster, float64 `[K, n]`."""
+        return (np.arange(self.cluster.max() + 1)[:, None] == self.cluster).astype(float)
+
+    def present(self, label: int) -> int:
+        """In how many clusters a class occurs."""
+        return len(set(self.cluster[self.truth == label].tolist()))
+
+
+def bins(test: Test) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Top probability, whether it was right (float64), and its bin's index, each `[n]`; bins are open below."""
+    top = test.probabilities.max(1)
+    right = (test.truth == test.predicted).astype(float)
+    return top, right, np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], top)  # as calibration_curve bins
+
+
+def reliability(test: Test) -> list[dict[str, Any]]:
+    """The bins of the top probability: edges, videos, mean confidence and accuracy (None where no video falls)."""
+    top, right, index = bins(test)
+    counts = np.bincount(index, minlength=BINS)
+    accuracy, confidence = calibration_curve(right.astype(int), top, n_bins=BINS)  # of the bins with videos
+    edges, filled = np.linspace(0, 1, BINS + 1).round(10), iter(zip(confidence.tolist(), accuracy.tolist()))
+    rows = []
+    for low, high, videos in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist()):
+        sure, share = next(filled) if videos else (None, None)
+        rows.append({"low": low, "high": high, "videos": videos, "confidence": sure, "accuracy": share})
+    return rows
+
+
+def calibration_error(rows: Sequence[dict[str, Any]]) -> float:
+    """Expected calibration error of reliability bins: mean distance of confidence and accuracy over the videos."""
+    count = sum(row["videos"] for row in rows)
+    return sum(row["videos"] * abs(row["confidence"] - row["accuracy"]) for row in rows if row["videos"]) / count
+
+
+def class_aucs(test: Test) -> list[float | None]:
+    """One-vs-rest area under the ROC curve a class; None where the test has none of the class, or nothing else."""
+    shown = [test.truth == label for label in range(test.classes)]
+    return [
+        float(roc_auc_score(mine, test.probabilities[:, label])) if mine.any() and not mine.all() else None
+        for label, mine in enumerate(shown)
+    ]
+
+
+def resampled_confusion(test: Test, times: np.ndarray) -> np.ndarray:
+    """The confusion matrix of every resample, float64 `[R, C, C]`, rows truth; `times` as from `draws`."""
+    size, count = test.classes, times.shape[1]
+    cell = (test.cluster * size + test.truth) * size + test.predicted
+    sums = np.bincount(cell, minlength=count * size * size).reshape(count, size * size)
+    return (times @ sums).reshape(len(times), size, size)
+
+
+def resampled_auc(test: Test, times: np.ndarray) -> np.ndarray:
+    """The one-vs-rest AUC of every class in every resample, `[R, C]`; NaN where it is undefined.
+
+    A resample draws whole clusters, so its sum of won comparisons is a bilinear form in `times` of the wins
+    between the positives of one cluster and the negatives of another.
+    """
+    membership, found = test.membership, np.full((len(times), test.classes), np.nan)
+    for label in range(test.classes):
+        mine = test.truth == label
+        own, other = test.probabilities[mine, label], test.probabilities[~mine, label]
+        wins = (own[:, None] > other).astype(float) + 0.5 * (own[:, None] == other)  # [positives, negatives]
+        between = membership[:, mine] @ wins @ membership[:, ~mine].T  # [K, K]
+        pairs = (times @ membership[:, mine].sum(1)) * (times @ membership[:, ~mine].sum(1))
+        won = ((times @ between) * times).sum(1)
+        found[:, label] = np.divide(won, pairs, out=np.full(len(times), np.nan), where=pairs > 0)
+    return found
+
+
+def resampled_error(test: Test, times: np.ndarray) -> np.ndarray:
+    """The expected calibration error of every resample, `[R]`."""
+    top, right, index = bins(test)
+    cell, count = test.cluster * BINS + index, times.shape[1]
+    gaps = np.bincount(cell, weights=top - right, minlength=count * BINS).reshape(count, BINS)
+    return np.abs(times @ gaps).sum(1) / (times @ np.bincount(test.cluster, minlength=count))
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part / whole`, NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+
+
+def mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """The mean over the last axis of what is not NaN, NaN where nothing is."""
+    return ratio(np.nansum(values, -1), (~np.isnan(values)).sum(-1))
+
+
+def percentiles(values: np.ndarray) -> tuple[float, float]:
+    """The 95 per cent percentile interval of resamples, those where the figure is undefined left out."""
+    low, high = np.nanquantile(values, ENDS)
     return float(low), float(high)
 
 
-def interval(right: np.ndarray, clusters: Sequence[str], seed: int) -> dict[str, Any]:
-    """The accuracy's 95 per cent interval and how it was made.
+def f1_ends(confusion: np.ndarray, label: int) -> tuple[float, float]:
+    """Wilson's interval of a class's F1 by way of the share J = TP / (TP + FP + FN), F1 = 2 J / (1 + J)."""
+    hits = confusion[label, label]
+    low, high = wilson(hits, int(confusion[label].sum() + confusion[:, label].sum() - hits))
+    return 2 * low / (1 + low), 2 * high / (1 + high)
 
-    Bootstrap over clusters; Wilson's where there are fewer than 10 clusters or the accuracy is 0 or 1.
-    """
-    number = len(set(clusters))
-    few = number < FEWEST_CLUSTERS
-    if few or right.all() or not right.any():
-        low, high = wilson(int(right.sum()), len(right))
-        why = f"fewer than {FEWEST_CLUSTERS} clusters" if few else "the accuracy is 0 or 1"
-        method = f"Wilson, videos taken as independent ({why})"
-    else:
-        low, high = bootstrap(right, clusters, seed)
-        method = f"bootstrap over clusters of pair and scene, {RESAMPLES} resamples, percentiles"
-    return {"low": low, "high": high, "level": 0.95, "method": method, "clusters": number}
+
+def combined(values: Sequence[float], ends: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The interval of a mean of independent shares from theirs (Zou and Donner 2008, MOVER)."""
+    value = float(np.mean(values))
+    below, above = [v - low for v, (low, _) in zip(values, ends)], [high - v for v, (_, high) in zip(values, ends)]
+    return value - float(np.linalg.norm(below)) / len(values), value + float(np.linalg.norm(above)) / len(values)
+
+
+def mean_ends(ends: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The interval of a mean of figures that hang together: the mean of their ends, which is wide enough for any."""
+    low, high = np.mean(ends, axis=0)
+    return float(low), float(high)
+
+
+def figure(value: float | None, ends: tuple[float, float] | None, method: str) -> Figure:
+    """A figure with its interval (None: there is none) and the sentence how it was made."""
+    low, high = ends or (None, None)
+    return {"value": value, "low": low, "high": high, "method": method}
+
+
+def reason(value: float, clusters: int) -> str | None:
+    """Why a figure's interval is no bootstrap over that many clusters; None where it is one."""
+    if clusters < FEWEST_CLUSTERS:
+        return f"fewer than {FEWEST_CLUSTERS} clusters"
+    return "the figure is 0 or 1" if value in (0.0, 1.0) else None
 
 
 def score(
-    names: Sequence[str], truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str], seed: int
+    names: Sequence[str],
+    truth: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    seed: int,
+    clusters: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Figures of one test; `truth` and `predicted` are class indices `[n]`.
+    """All figures of one test: class indices `truth` `[n]`, `probabilities` `[n, C]`, n at least 1.
 
-    The confusion matrix (rows: truth) holds every class in the given order, absent ones too. Recall is null
-    for a class without a test video; balanced accuracy is the mean of the other recalls. Macro F1 is over all
-    classes that occur in truth or prediction.
+    `clusters`: the group of every video; None for `cluster` of its name. Gives classes, videos,
+    videos_per_class, clusters, chance, figures (accuracy, balanced_accuracy, macro_f1, auc, ece), recall and auc
+    a class, confusion (rows: truth) and reliability; every figure as `value`, `low`, `high`, `method`. Recall
+    and AUC of a class without a test video are None and stay out of the means; macro F1 is over all classes
+    that occur in truth or prediction.
     """
-    indices = list(range(len(classes)))
+    groups = [cluster(name) for name in names] if clusters is None else list(clusters)
+    kinds, index = np.unique(np.asarray(groups), return_inverse=True)
+    truth, probabilities = np.asarray(truth), np.asarray(probabilities, np.float64)
+    test = Test(truth, probabilities.argmax(1), probabilities, index)
+    confusion = confusion_matrix(truth, test.predicted, labels=list(range(len(classes))))
     counts = np.bincount(truth, minlength=len(classes))
-    recall = recall_score(truth, predicted, labels=indices, average=None, zero_division=0)
-    occurring = sorted(set(truth.tolist()) | set(predicted.tolist()))
+    rows, times = reliability(test), draws(len(kinds), seed)
+    matrices = resampled_confusion(test, times)  # [R, C, C]
+    recalls = _recalls(test, confusion, matrices)
+    per_class, macro = _aucs(test, resampled_auc(test, times), len(kinds))
+    figures = {
+        "accuracy": _accuracy(test, matrices, len(kinds)),
+        "balanced_accuracy": _balanced(test, recalls, matrices, len(kinds)),
+        "macro_f1": _macro_f1(test, confusion, matrices, len(kinds)),
+        "auc": macro,
+        "ece": _ece(calibration_error(rows), resampled_error(test, times), len(kinds)),
+    }
     return {
         "classes": list(classes),
         "videos": len(truth),
         "videos_per_class": dict(zip(classes, counts.tolist())),
-        "accuracy": float(accuracy_score(truth, predicted)),
-        "accuracy_interval": interval(truth == predicted, [cluster(name) for name in names], seed),
-        "balanced_accuracy": float(recall[counts > 0].mean()),
-        "macro_f1": float(f1_score(truth, predicted, labels=occurring, average="macro", zero_division=0)),
-        "recall": {name: float(value) if n else None for name, value, n in zip(classes, recall, counts)},
-        "confusion": confusion_matrix(truth, predicted, labels=indices).tolist(),
+        "clusters": len(kinds),
         "chance": 1 / len(classes),
+        "figures": figures,
+        "recall": dict(zip(classes, recalls)),
+        "auc": dict(zip(classes, per_class)),
+        "confusion": confusion.tolist(),
+        "reliability": rows,
     }
 
 
+def _accuracy(test: Test, matrices: np.ndarray, clusters: int) -> Figure:
+    value = float(accuracy_score(test.truth, test.predicted))
+    if why := reason(value, clusters):
+        right = int((test.truth == test.predicted).sum())
+        return figure(value, wilson(right, len(test.truth)), f"Wilson, videos taken as independent ({why})")
+    return figure(value, percentiles(np.trace(matrices, axis1=1, axis2=2) / matrices.sum((1, 2))), BOOTSTRAP)
+
+
+def _recalls(test: Test, confusion: np.ndarray, matrices: np.ndarray) -> list[Figure | None]:
+    found: list[Figure | None] = []
+    for label, row in enumerate(confusion):
+        if not row.sum():
+            found.append(None)
+            continue
+        value = float(row[label] / row.sum())
+        if why := reason(value, test.present(label)):
+            ends, method = wilson(int(row[label]), int(row.sum())), f"Wilson, videos taken as independent ({why})"
+        else:
+            ends, method = percentiles(ratio(matrices[:, label, label], matrices[:, label].sum(-1))), BOOTSTRAP
+        found.append(figure(value, ends, method))
+    return found
+
+
+def _balanced(test: Test, recalls: Sequence[Figure | None], matrices: np.ndarray, clusters: int) -> Figure:
+    present = np.unique(test.truth).tolist()
+    value = float(recall_score(test.truth, test.predicted, labels=present, average="macro", zero_division=0))
+    if why := reason(value, clusters):
+        shown = [(label, each["value"]) for label, each in enumerate(recalls) if each]
+        counts = np.bincount(test.truth)
+        ends = combined([v for _, v in shown], [wilson(v * counts[label], int(counts[label])) for label, v in shown])
+        return figure(value, ends, f"Wilson of each recall, combined (MOVER), videos taken as independent ({why})")
+    recall = ratio(np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(2))
+    return figure(value, percentiles(mean_of_defined(recall)), BOOTSTRAP)
+
+
+def _macro_f1(test: Test, confusion: np.ndarray, matrices: np.ndarray, clusters: int) -> Figure:
+    occurring = sorted(set(test.truth.tolist()) | set(test.predicted.tolist()))
+    value = float(f1_score(test.truth, test.predicted, labels=occurring, average="macro", zero_division=0))
+    if why := reason(value, clusters):
+        ends = mean_ends([f1_ends(confusion, label) for label in occurring])
+        return figure(value, ends, f"Wilson of each class's F1, ends averaged, videos taken as independent ({why})")
+    hits = np.diagonal(matrices, axis1=1, axis2=2)
+    f1 = ratio(2 * hits, matrices.sum(1) + matrices.sum(2))
+    return figure(value, percentiles(mean_of_defined(f1)), BOOTSTRAP)
+
+
+def _aucs(test: Test, resampled: np.ndarray, clusters: int) -> tuple[list[Figure | None], Figure]:
+    values, found = class_aucs(test), list[Figure | None]()
+    counts = np.bincount(test.truth, minlength=test.classes)
+    fewer = np.minimum(counts, len(test.truth) - counts)  # of positives and negatives
+    stated = "Wilson for as many videos as the class or the rest has, the fewer, taken as independent"
+    for label, value in enumerate(values):
+        if value is None:
+            found.append(None)
+        elif why := reason(value, test.present(label)):
+            count = int(fewer[label])
+            found.append(figure(value, wilson(value * count, count), f"{stated} ({why})"))
+        else:
+            found.append(figure(value, percentiles(resampled[:, label]), BOOTSTRAP))
+    defined = [(value, int(count)) for value, count in zip(values, fewer) if value is not None]
+    if not defined:
+        return found, figure(None, None, "undefined: the test videos are all of one class")
+    mean = float(np.mean([value for value, _ in defined]))
+    if why := reason(mean, clusters):
+        ends = mean_ends([wilson(value * count, count) for value, count in defined])
+        return found, figure(mean, ends, f"{stated}; ends averaged over the classes ({why})")
+    return found, figure(mean, percentiles(mean_of_defined(resampled)), BOOTSTRAP)
+
+
+def _ece(value: float, resampled: np.ndarray, clusters: int) -> Figure:
+    if why := reason(value, clusters):
+        return figure(value, None, f"none: an error is no share, and {why}")
+    low, high = percentiles(resampled - resampled.mean() + value)  # an ECE rises when videos are drawn twice
+    method = f"{BOOTSTRAP}, moved so that their mean is the figure"
+    return figure(value, (max(0.0, low), min(1.0, high)), method)
+
+
 def format_table(scores: Sequence[dict[str, Any]]) -> str:
-    """The scores of several qualities as a table for the terminal, one line each."""
+    """Contents of scores.json as a table for the terminal, a line each, and the videos that were left out."""
     classes = list(dict.fromkeys(name for entry in scores for name in entry["classes"]))
-    head = ["crf", "videos", "accuracy", "95 % interval", "chance", "balanced", "macro F1"]
-    rows = [[*head, *(f"recall {name}" for name in classes)]]
+    head = ["classifier", "split", "train crf", "seed", "test crf", "videos", "accuracy", "95 % interval", "chance"]
+    rows = [[*head, "balanced", "macro F1", "AUC", "ECE", *(f"recall {name}" for name in classes)]]
     for entry in scores:
-        bounds = entry["accuracy_interval"]
-        recalls = [entry["recall"].get(name) for name in classes]
+        run, figures = entry["run"], entry["figures"]
+        accuracy, others = figures["accuracy"], [figures[key]["value"] for key in ("macro_f1", "auc", "ece")]
+        recalls = [(entry["recall"].get(name) or {}).get("value") for name in classes]
         rows.append(
             [
-                str(entry["crf"]),
-                str(entry["videos"]),
-                f"{entry['accuracy']:.1%}",
-                f"{bounds['low']:.1%} to {bounds['high']:.1%}",
-                f"{entry['chance']:.1%}",
-                f"{entry['balanced_accuracy']:.1%}",
-                f"{entry['macro_f1']:.3f}",
+                *(str(run[key]) for key in ("classifier", "split", "crf", "seed")),
+                *(str(entry["crf"]), str(entry["videos"])),
+                *(f"{accuracy['value']:.1%}", f"{accuracy['low']:.1%} to {accuracy['high']:.1%}"),
+                *(f"{entry['chance']:.1%}", f"{figures['balanced_accuracy']['value']:.1%}"),
+                *("-" if value is None else f"{value:.3f}" for value in others),
                 *("-" if value is None else f"{value:.1%}" for value in recalls),
             ]
         )
+    lines = ruled(rows)
+    for part in dict.fromkeys(part for entry in scores for part in entry["left_out"]):
+        short = sorted({name for entry in scores for name in entry["left_out"].get(part, {})})
+        if short:
+            told = f"left out of {part}, fewer face frames than a clip: {len(short)} videos ({', '.join(short)})"
+            lines.append(told)
+    return "\n".join(lines)
+
+
+def ruled(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of text as right-aligned columns, a line of dashes under the first."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(text.rjust(width) for text, width in zip(row, widths)) for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    left_out = sum(entry.get("left_out_videos", 0) for entry in scores)
-    if left_out:
-        lines.append(f"left out, fewer face frames than a clip: {left_out} videos (named in scores.json)")
-    return "\n".join(lines)
+    return lines
