@@ -1,4 +1,4 @@
-"""Clips of consecutive face crops: which frames of which video, read, resized and put into batches.
+"""Clips of consecutive frames of a face: which of which video, read, resized or cut, and put into batches.
 
 Everything random is drawn from (seed, epoch, video) alone: a resumed training draws the same clips.
 """
@@ -15,8 +15,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from attribution.frames import Frames, face_centre, open_frames
 from dfdm.config import AttributionConfig
-from dfdm.dataset.crops import CropReader
 from dfdm.errors import DfdmError
 
 MEAN = (0.643, 0.466, 0.387)  # RGB of DFDM's crops as published (docs/attribution.md)
@@ -26,7 +26,7 @@ CACHE = 2 * 2**30  # bytes of resized frames a set may keep in memory; a larger 
 
 @dataclass(frozen=True)
 class Video:
-    """One video's crops: its name, its class (index), the crop file and how many frames show a face."""
+    """One video: its name, its class (index), its crop file or folder of pictures, and how many frames it has."""
 
     name: str
     label: int
@@ -48,14 +48,15 @@ def find_videos(
 ) -> tuple[list[Video], dict[str, int]]:
     """The videos of the rows by name, and those with fewer face frames than a clip: name -> face frames.
 
-    Needs the columns name, model (one of `classes`) and crops (relative to `crops`; null: no face was found).
+    Needs the columns name, model (one of `classes`) and crops: a crop file or a folder of pictures, relative to
+    `crops` or absolute; null where no face was found.
     """
     videos: list[Video] = []
     short: dict[str, int] = {}
     rows = rows.sort_values("name")
     for name, model, file in zip(rows["name"], rows["model"], rows["crops"]):
         path = crops / file if isinstance(file, str) and file else None
-        frames = len(CropReader(path)) if path else 0
+        frames = len(open_frames(path)) if path else 0
         if path is None or frames < clip:
             short[name] = frames
         else:
@@ -87,6 +88,26 @@ def fit(frames: np.ndarray, resize: int, size: int) -> np.ndarray:
     return np.ascontiguousarray(frames[:, top : top + size, left : left + size])
 
 
+def cut_native(frames: np.ndarray, size: int, centre: tuple[float, float] | None) -> np.ndarray:
+    """A square of the frames' own pixels about a point (x, y; None: the middle): uint8 `[k, size, size, 3]`.
+
+    The corner lies on even pixels, as chroma does. A square that does not fit is moved inside the frame; where the
+    frame is smaller than the square, it stands in the middle and is mirrored at its borders.
+    """
+    height, width = frames.shape[1:3]
+    x, y = centre or (width / 2, height / 2)
+    top, left = (
+        int(np.clip(round((middle - size / 2) / 2) * 2, 0, max(side - size, 0)))
+        for middle, side in ((y, height), (x, width))
+    )
+    lack = [max(size - side, 0) for side in (height, width)]
+    cut = frames[:, top : top + size, left : left + size]
+    if any(lack):
+        around = [(missing // 2, missing - missing // 2) for missing in lack]
+        cut = np.pad(cut, [(0, 0), *around, (0, 0)], mode="reflect")
+    return np.ascontiguousarray(cut)
+
+
 def normalise(clips: Tensor, device: torch.device, channels_last: bool) -> Tensor:
     """uint8 RGB `[B, T, H, W, 3]` -> float32 `[B, T, 3, H, W]` by MEAN and STD, on the device."""
     scale = torch.tensor(STD, device=device).mul_(255).reciprocal_()  # [3]
@@ -104,7 +125,7 @@ class Clips:
     _kept: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        if self.settings.size > self.settings.resize:
+        if self.settings.pixels == "resized" and self.settings.size > self.settings.resize:
             raise DfdmError(
                 f"attribution.size is {self.settings.size}, larger than attribution.resize "
                 f"({self.settings.resize}); cut no more than the resized crop holds"
@@ -124,7 +145,24 @@ class Clips:
         return frames[:, :, ::-1] if draw.flip else frames
 
     def _fitted(self, video: Video, indices: Iterable[int]) -> np.ndarray:
-        return fit(CropReader(video.crops).frames(list(indices)), self.settings.resize, self.settings.size)
+        """Frames as the model takes them: uint8 `[k, size, size, 3]`; one at a time, since pictures' sizes may differ.
+
+        Native pixels are cut at one place in all frames of a video: the crop's box already follows the face, and the
+        pixel grid stays the same from frame to frame.
+        """
+        reader, settings = open_frames(video.crops), self.settings
+        native = settings.pixels == "native"
+        centre = face_centre(reader) if native else None
+        out = []
+        for index in indices:
+            frame = self._shown(video, reader, index)  # [1, h, w, 3]
+            fitted = cut_native(frame, settings.size, centre) if native else fit(frame, settings.resize, settings.size)
+            out.append(fitted)
+        return np.concatenate(out)  # [k, size, size, 3]
+
+    def _shown(self, video: Video, reader: Frames, index: int) -> np.ndarray:
+        """What the model may see of one frame, before it is fitted: uint8 `[1, h, w, 3]`."""
+        return reader.frames([index])
 
     def training(self, seed: int, epoch: int) -> list[Draw]:
         """The shuffled clips of an epoch, `clips_per_epoch` of every video."""

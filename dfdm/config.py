@@ -246,7 +246,7 @@ class AttributionConfig(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "AttributionConfig":
-        if self.size > self.resize:
+        if self.pixels == "resized" and self.size > self.resize:
             raise ValueError(f"size {self.size} is cut out of a crop resized to {self.resize}; make it no larger")
         return self
 
@@ -276,6 +276,35 @@ class ControlsConfig(Section):
     permutations: Annotated[int, Field(ge=20)] = 20
 
 
+class KeySplit(Section):
+    """Scenes by list, by key (`id0_0003`) or, of videos without ids, by name (`Video12`); all None: by hash."""
+
+    train: list[str] | None = None
+    validation: list[str] | None = None
+    test: list[str] | None = None
+
+
+class DataSplits(Section):
+    """How data that was made elsewhere is parted."""
+
+    scene: KeySplit = KeySplit()
+    identity: IdentitySplit | None = None
+
+
+DataClass = Annotated[str, Field(pattern=f"^{names.MODEL}$")]
+
+
+class DataConfig(Section):
+    """Data made elsewhere, for `dfdm collect` (docs/data.md, Other data)."""
+
+    classes: dict[str, DataClass] = {}  # of class folders: DF_class1: faceswap
+    spellings: dict[str, DataClass] = {}  # of models in names of videos: h128: dfl_h128
+    faceforensics: dict[str, DataClass] = {}  # manipulated_sequences/Deepfakes/c23/videos: deepfakes
+    crf: Annotated[int, Field(ge=0, le=51, strict=True)] | None = None  # where no folder's name tells it
+    strict: Literal["refuse", "leave_out"] = "refuse"  # what becomes of videos that cannot be used
+    splits: DataSplits = DataSplits()
+
+
 class Config(Section):
     """The whole config."""
 
@@ -298,6 +327,17 @@ class Config(Section):
     attribution: AttributionConfig = AttributionConfig()
     comparison: ComparisonConfig | None = None
     controls: ControlsConfig | None = None
+    data: DataConfig | None = None
+
+    @property
+    def classes(self) -> list[str]:
+        """What a classifier tells apart, without `real`: the classes that `data` maps to, else the models."""
+        data = self.data or DataConfig()
+        folders = [*data.classes.values(), *data.faceforensics.values()]
+        given = dict.fromkeys(folders or [*self.models, *data.spellings.values()])
+        others = [name for name in given if name != names.REAL]
+        kept = [name for name in self.models if name in others]  # the models keep their order
+        return kept + [name for name in others if name not in kept]
 
     def classifier(self, name: str) -> AttributionConfig:
         """The settings of one classifier: `attribution`, with its own keys from `comparison` over it."""

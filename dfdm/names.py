@@ -59,3 +59,26 @@ def parse_name(text: str) -> VideoName:
     if not match or (match["face"] is None) != (match["model"] == REAL):
         raise DfdmError(f"'{text}' is no video name; it should look like id0_id1_0003_iae or id0_0003_real")
     return VideoName(match["video"], match["face"], match["scene"], match["model"])
+
+
+def known_name(text: str) -> VideoName | None:
+    """The parsed name; None of a video made elsewhere whose name tells no ids (`DF_class1/Video12`)."""
+    try:
+        return parse_name(text)
+    except DfdmError:
+        return None
+
+
+def scene_of(text: str) -> str:
+    """What may not stand in two parts of a split: the scene's key, or the last part of a name without ids.
+
+    `Video12` of every class keeps to one side: nobody says whether they show the same frames.
+    """
+    name = known_name(text)
+    return name.scene_key if name else text.rpartition("/")[2]
+
+
+def cluster_of(text: str) -> str:
+    """The group whose videos rise and fall together: the pair, in either order, and the scene; else the video itself."""
+    name = known_name(text)
+    return "_".join((*(name.pair or (name.video_id,)), name.scene_key)) if name else text

@@ -7,11 +7,14 @@ one side. The identity split parts the people: nobody of a test video is seen in
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from dfdm.config import IdentitySplit, SceneSplit, SplitsConfig
+from dfdm.config import DataSplits, IdentitySplit, KeySplit, SceneSplit, SplitsConfig
 from dfdm.errors import DfdmError
-from dfdm.names import VideoName
+from dfdm.names import VideoName, known_name, scene_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Part = Literal["train", "validation", "test"]
 Kind = Literal["scene", "identity"]
@@ -27,29 +30,34 @@ def hash_part(key: str, seed: int) -> Part:
     return "validation" if point < SHARES["train"] + SHARES["validation"] else "test"
 
 
-def _listed(key: str, split: SceneSplit | IdentitySplit) -> Part | None:
+def _listed(key: str, split: SceneSplit | KeySplit | IdentitySplit) -> Part | None:
     """The part whose list holds the key, or None."""
     return next((part for part in PARTS if key in (getattr(split, part) or [])), None)
 
 
-def _by_hash(split: SceneSplit | IdentitySplit) -> bool:
+def _by_hash(split: SceneSplit | KeySplit | IdentitySplit) -> bool:
     return all(getattr(split, part) is None for part in PARTS)
 
 
-def split_scene(video: VideoName, split: SceneSplit, seed: int) -> Part | None:
-    """The part of a video by its scene; None: a scene that no list names.
+def split_scene(video: VideoName, split: SceneSplit | KeySplit, seed: int) -> Part | None:
+    """The part of a video by its scene; None: a scene that no list names."""
+    return split_key(video.scene_key, split, seed)
+
+
+def split_key(key: str, split: SceneSplit | KeySplit, seed: int) -> Part | None:
+    """The part of a scene's key (dfdm.names.scene_of); None: no list names it.
 
     All three lists null: by hash. Some given and others null is an error.
     """
     if _by_hash(split):
-        return hash_part(video.scene_key, seed)
+        return hash_part(key, seed)
     missing = [part for part in PARTS if getattr(split, part) is None]
     if missing:
         raise DfdmError(f"splits.scene.{missing[0]} is null, but other lists are given; give all three or none")
-    return _listed(video.scene_key, split)
+    return _listed(key, split)
 
 
-def split_identity(video: VideoName, splits: SplitsConfig, seed: int) -> Part | None:
+def split_identity(video: VideoName, splits: SplitsConfig | DataSplits, seed: int) -> Part | None:
     """The part of a video by its people, in either order; None: they stand in two parts, or in no list.
 
     An original stands where its one person does. All three lists null: by hash. `train` and `test` given and
@@ -83,6 +91,40 @@ def split_videos(videos: Sequence[VideoName], kind: Kind, splits: SplitsConfig, 
     return parts
 
 
+def split_names(names: Sequence[str], kind: Kind, splits: DataSplits, seed: int) -> list[Part | None]:
+    """As `split_videos`, for videos made elsewhere by their names; without ids a video goes by its own name.
+
+    `identity` without ids is an error.
+    """
+    videos = [known_name(name) for name in names]
+    if kind == "identity":
+        check_ids(names)
+        parts = [split_identity(video, splits, seed) if video else None for video in videos]
+    else:
+        parts = [split_key(scene_of(name), splits.scene, seed) for name in names]
+    check_names(names, parts, kind)
+    real = ("/real/", "_real")  # originals fill no part
+    swaps = [(name, part) for name, part in zip(names, parts) if not name.endswith(real)]
+    if empty := [part for part in PARTS if part not in {found for _, found in swaps}]:
+        keys = sorted({scene_of(name) for name, _ in swaps} if kind == "scene" else _people([n for n, _ in swaps]))
+        what = "scenes" if kind == "scene" else "people"
+        raise DfdmError(
+            f"the {kind} split leaves {' and '.join(empty)} without a swapped video; list {what} under "
+            f"data.splits.{kind}.train, validation and test (there are: {_some(keys, 20) or 'none'})"
+        )
+    return parts
+
+
+def _people(names: Sequence[str]) -> set[str]:
+    return {person for name in names for person in people_of(name)}
+
+
+def people_of(name: str) -> tuple[str, ...]:
+    """The people that a video shows, by its name: two of a swap, one of an original, none where it tells no ids."""
+    video = known_name(name)
+    return (video.pair or (video.video_id,)) if video else ()
+
+
 def describe(parts: Sequence[Part | None]) -> str:
     """The sizes of a split as text: `train 20, validation 5, test 5, dropped 0`."""
     counts = Counter(parts)
@@ -104,6 +146,41 @@ def check_filled(videos: Sequence[VideoName], parts: Sequence[str | None], kind:
     )
 
 
+def check_manifest(rows: "pd.DataFrame", kind: Kind) -> None:
+    """The whole leak check before a training: DfdmError with the names that leak.
+
+    Needs the columns name, crf, part (train, validation, test, or null) and sha256 (of what is shown), of one quality
+    or of several. Fails for a video listed twice; a scene, at whatever model and quality, in two parts; the same
+    content in two parts; and, of `identity`, names without ids and a test person seen in another part.
+    """
+    twice = rows[rows.duplicated(["name", "crf"])]["name"].tolist()
+    if twice:
+        raise DfdmError(f"the manifest lists {_some(twice)} more than once; build it again")
+    rows = rows[rows["part"].isin(PARTS)]
+    names, parts = rows["name"].tolist(), rows["part"].tolist()
+    if kind == "identity":
+        check_ids(names)
+    check_names(names, parts, kind)
+    content: dict[str, dict[str, str]] = defaultdict(dict)
+    for name, part, hashed in zip(names, parts, rows["sha256"]):
+        content[hashed].setdefault(part, name)
+    copies = [" and ".join(sorted(found.values())) for found in content.values() if len(found) > 1]
+    if copies:
+        raise DfdmError(
+            f"the {kind} split leaks: {_some(copies)} have the same content and stand in different parts; "
+            "remove the copies or put them on one side"
+        )
+
+
+def check_ids(names: Sequence[str]) -> None:
+    """Fail where a name tells no ids: a split by people cannot be made of it, nor be guessed."""
+    if lost := [name for name in names if known_name(name) is None]:
+        raise DfdmError(
+            f"the identity split needs the ids of the people shown, and {_some(lost)} of {len(names)} videos "
+            f"{'has' if len(lost) == 1 else 'have'} none; use the scene split"
+        )
+
+
 def check_leaks(videos: Sequence[VideoName], parts: Sequence[str | None], kind: Kind) -> None:
     """Fail, naming what leaks: a video listed twice, a scene in two parts, or a test person seen elsewhere.
 
@@ -113,12 +190,17 @@ def check_leaks(videos: Sequence[VideoName], parts: Sequence[str | None], kind: 
     twice = [str(video) for video, count in Counter(videos).items() if count > 1]
     if twice:
         raise DfdmError(f"the manifest lists {_some(twice)} more than once; build it again")
+    check_names([str(video) for video in videos], parts, kind)
+
+
+def check_names(names: Sequence[str], parts: Sequence[str | None], kind: Kind) -> None:
+    """Fail for a scene in two parts, or (of `identity`) a test person seen elsewhere; None is no part."""
     scenes: dict[str, set[str]] = defaultdict(set)
     people: dict[str, set[str]] = defaultdict(set)
-    for video, part in zip(videos, parts, strict=True):
+    for name, part in zip(names, parts, strict=True):
         if part is not None:
-            scenes[video.scene_key].add(part)
-            for person in video.pair or (video.video_id,):
+            scenes[scene_of(name)].add(part)
+            for person in people_of(name):
                 people[person].add(part)
     torn = [key for key, found in scenes.items() if len(found) > 1]
     if torn:
@@ -131,7 +213,7 @@ def check_leaks(videos: Sequence[VideoName], parts: Sequence[str | None], kind: 
         )
 
 
-def _some(items: list[str]) -> str:
-    """Up to three of the items, and how many more there are."""
-    rest = len(items) - 3
-    return ", ".join(sorted(items)[:3]) + (f" and {rest} more" if rest > 0 else "")
+def _some(items: Sequence[str], most: int = 3) -> str:
+    """Up to `most` of the items, and how many more there are."""
+    rest = len(items) - most
+    return ", ".join(sorted(items)[:most]) + (f" and {rest} more" if rest > 0 else "")

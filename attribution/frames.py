@@ -1,0 +1,42 @@
+"""The frames of a video, wherever they lie: a packed crop file or a folder of pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from dfdm.dataset.crops import CropReader
+from dfdm.dataset.pictures import FrameFolder
+
+
+class Frames(Protocol):
+    """A video's frames: how many, which (`frame_index` int32 [n]), and any of them as RGB uint8 [k, h, w, 3].
+
+    `landmarks` are float32 [n, 68, 2] in the frames' pixels, None where they are not known. `frames` may refuse frames
+    of several sizes together (a folder of pictures may hold such); one frame at a time is always given.
+    """
+
+    def __len__(self) -> int: ...
+
+    @property
+    def frame_index(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def landmarks(self) -> np.ndarray | None: ...  # noqa: D102
+
+    def frames(self, indices: Sequence[int] | np.ndarray) -> np.ndarray: ...  # noqa: D102
+
+
+def open_frames(path: Path) -> Frames:
+    """The frames of a crop file or of a folder of pictures; DfdmError for anything else."""
+    return FrameFolder(path) if path.is_dir() else CropReader(path)
+
+
+def face_centre(frames: Frames) -> tuple[float, float] | None:
+    """x and y of the face's middle: the median over the frames of the landmarks' boxes; None where not known."""
+    landmarks = frames.landmarks
+    if landmarks is None or not len(landmarks):
+        return None
+    x, y = np.median((landmarks.min(1) + landmarks.max(1)) / 2, axis=0)
+    return float(x), float(y)
