@@ -15,9 +15,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from attribution.region import Region
 from dfdm.config import AttributionConfig
 from dfdm.dataset.crops import CropReader
 from dfdm.errors import DfdmError
+from dfdm.names import parse_name
 
 MEAN = (0.643, 0.466, 0.387)  # RGB of DFDM's crops as published (docs/attribution.md)
 STD = (0.259, 0.220, 0.203)
@@ -26,12 +28,13 @@ CACHE = 2 * 2**30  # bytes of resized frames a set may keep in memory; a larger 
 
 @dataclass(frozen=True)
 class Video:
-    """One video's crops: its name, its class (index), the crop file and how many frames show a face."""
+    """One video's crops: its name, its class (index), the crop file, how many frames show a face, the clip's region."""
 
     name: str
     label: int
     crops: Path
     frames: int
+    region: Path | None = None  # where settings.region is background: what to paint over (attribution/region.py)
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,12 @@ class Draw:
 
 
 def find_videos(
-    rows: pd.DataFrame, crops: Path, classes: Sequence[str], clip: int
+    rows: pd.DataFrame, crops: Path, classes: Sequence[str], clip: int, regions: Path | None = None
 ) -> tuple[list[Video], dict[str, int]]:
     """The videos of the rows by name, and those with fewer face frames than a clip: name -> face frames.
 
     Needs the columns name, model (one of `classes`) and crops (relative to `crops`; null: no face was found).
+    `regions`: the folder of the clips' regions, for classifiers of the background alone.
     """
     videos: list[Video] = []
     short: dict[str, int] = {}
@@ -59,7 +63,8 @@ def find_videos(
         if path is None or frames < clip:
             short[name] = frames
         else:
-            videos.append(Video(name, classes.index(model), path, frames))
+            region = regions / f"{parse_name(name).clip}.safetensors" if regions else None
+            videos.append(Video(name, classes.index(model), path, frames, region))
     return videos, short
 
 
@@ -124,7 +129,13 @@ class Clips:
         return frames[:, :, ::-1] if draw.flip else frames
 
     def _fitted(self, video: Video, indices: Iterable[int]) -> np.ndarray:
-        return fit(CropReader(video.crops).frames(list(indices)), self.settings.resize, self.settings.size)
+        reader, indices = CropReader(video.crops), list(indices)
+        frames = reader.frames(indices)
+        if self.settings.region == "background":
+            if video.region is None:
+                raise DfdmError(f"{video.name}: the background alone needs the clip's region; give the regions' folder")
+            frames = Region(video.region).paint(frames, reader.frame_index[indices], reader.boxes[indices])
+        return fit(frames, self.settings.resize, self.settings.size)
 
     def training(self, seed: int, epoch: int) -> list[Draw]:
         """The shuffled clips of an epoch, `clips_per_epoch` of every video."""
