@@ -23,7 +23,7 @@ from dfdm.errors import DfdmError
 from dfdm.media.masks import extended_polygon
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import of_encoded, read_planes, split_planes
-from dfdm.tensorfile import write_tensors
+from dfdm.tensorfile import Streamed, write_tensors
 
 PAINT = (164, 119, 99)  # RGB put over the region: attribution.clips.MEAN, rounded, so that it is near 0 to a network
 
@@ -79,7 +79,7 @@ def write_region(path: Path, clip: str, track: FaceTrack, original: Path, master
         ys, xs = np.flatnonzero(blocks.any(1)), np.flatnonzero(blocks.any(0))
         boxes[row] = xs[0], ys[0], xs[-1] + 1, ys[-1] + 1
         parts.append(np.packbits(blocks[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]))
-    tensors = {
+    tensors: dict[str, np.ndarray | Streamed] = {
         "frame_index": track.frame_index.astype(np.int32),
         "box": boxes,
         "grown": grown,
@@ -111,7 +111,9 @@ class Region:
         try:
             row = self._rows[frame]
         except KeyError:
-            raise DfdmError(f"{self._path} knows no face in frame {frame}; make region and crops of one track") from None
+            raise DfdmError(
+                f"{self._path} knows no face in frame {frame}; make region and crops of one track"
+            ) from None
         x0, y0, x1, y1 = (int(value) for value in self._box[row])
         bits = np.unpackbits(self._bits[self._start[row] : self._start[row + 1]], count=(y1 - y0) * (x1 - x0))
         blocks = np.zeros((self.about["height"] // 2, self.about["width"] // 2), bool)

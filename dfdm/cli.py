@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--crf", type=int, required=True, help="the quality")
     command.add_argument("--manifest", type=Path, required=True, help="the manifest of that quality")
     command.add_argument("--results", type=Path, help=_RESULTS_HELP)
+    _control_commands(add, with_config)
     command = add("report", _report, "Build the report from what the results folder holds.")
     with_config(command, "the page (.html)").add_argument("--results", type=Path, help=_RESULTS_HELP)
     with_config(add("scores", _scores, "Print the score table and where the report lies."))
@@ -134,6 +135,10 @@ _EXAMPLES = {
     "export": "export results/crops/crf23/*/*.safetensors --out exported",
     "manifest": "manifest --target crf23 --out results/manifests/crf23.parquet",
     "attribution": "attribution --crf 23 --manifest results/manifests/crf23.parquet --out results/attribution/crf23",
+    "region": "region --clip id0_id1_0000 --masters results/dataset/DFDM_crf0/*/id0_id1_0000_*.mp4 --original "
+    "results/dataset/DFDM_crf0/real/id0_0000_real.mp4 --track results/faces/id0_0000.npz "
+    "--out results/regions/id0_id1_0000.safetensors",
+    "controls": "controls --crf 23 --manifest results/manifests/crf23.parquet --out results/controls/crf23.json",
     "report": "report --out results/report.html",
     "scores": "scores --config config.yaml",
     "picture": "picture id0_id1_0000 id1_id0_0001 --out swaps.jpg",
@@ -167,6 +172,20 @@ def _sources(stages: object, add: Callable[..., argparse.ArgumentParser], with_c
     command.add_argument("--licence", required=True, help="the licence of the videos")
     command.add_argument("--consent", required=True, help="the basis on which the people shown agreed")
     command.add_argument("--out", type=Path, help="the config to write; default: print it")
+
+
+def _control_commands(add: Callable[..., argparse.ArgumentParser], with_config: Callable[..., object]) -> None:
+    command = add("region", _region, "Find what any model changed of a clip's frames.")
+    with_config(command, "the region (.safetensors)")
+    command.add_argument("--clip", required=True, help="the clip, such as id0_id1_0000")
+    command.add_argument("--masters", type=Path, nargs="+", required=True, help="its crf 0 masters, one of every model")
+    command.add_argument("--original", type=Path, required=True, help="the crf 0 master of the unswapped scene")
+    command.add_argument("--track", type=Path, required=True, help="the track of the scene")
+    command = add("controls", _controls, "Find what the scores of one quality are worth.")
+    with_config(command, "the controls (.json)")
+    command.add_argument("--crf", type=int, required=True, help="the quality")
+    command.add_argument("--manifest", type=Path, required=True, help="the manifest of that quality")
+    command.add_argument("--results", type=Path, help=_RESULTS_HELP)
 
 
 def _weights_commands(stages: object, add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -313,6 +332,18 @@ def _attribution(a: argparse.Namespace) -> None:
     from dfdm import stages
 
     stages.attribution(_load(a), a.crf, a.manifest, a.out, a.results)
+
+
+def _region(a: argparse.Namespace) -> None:
+    from dfdm import control_stages
+
+    control_stages.region(_load(a), a.clip, a.masters, a.original, a.track, a.out)
+
+
+def _controls(a: argparse.Namespace) -> None:
+    from dfdm import control_stages
+
+    control_stages.controls(_load(a), a.crf, a.manifest, a.out, a.results)
 
 
 def _report(a: argparse.Namespace) -> None:

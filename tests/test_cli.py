@@ -19,7 +19,7 @@ COMMANDS = [
     ),
     *("faces", "train", "evaluate", "plan"),
     *("render", "original", "encode", "crops", "export", "manifest", "attribution", "report", "scores", "picture"),
-    *("check", "weights import", "weights export"),
+    *("check", "weights import", "weights export", "region", "controls"),
 ]
 
 
