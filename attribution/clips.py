@@ -16,8 +16,11 @@ import torch
 from torch import Tensor
 
 from attribution.frames import Frames, face_centre, open_frames
+from attribution.region import Region
 from dfdm.config import AttributionConfig
+from dfdm.dataset.crops import CropReader
 from dfdm.errors import DfdmError
+from dfdm.names import parse_name
 
 MEAN = (0.643, 0.466, 0.387)  # RGB of DFDM's crops as published (docs/attribution.md)
 STD = (0.259, 0.220, 0.203)
@@ -26,12 +29,13 @@ CACHE = 2 * 2**30  # bytes of resized frames a set may keep in memory; a larger 
 
 @dataclass(frozen=True)
 class Video:
-    """One video: its name, its class (index), its crop file or folder of pictures, and how many frames it has."""
+    """One video: its name, class (index), crop file or folder of pictures, number of frames, and the clip's region."""
 
     name: str
     label: int
     crops: Path
     frames: int
+    region: Path | None = None  # where settings.region is background: what to paint over (attribution/region.py)
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,13 @@ class Draw:
 
 
 def find_videos(
-    rows: pd.DataFrame, crops: Path, classes: Sequence[str], clip: int
+    rows: pd.DataFrame, crops: Path, classes: Sequence[str], clip: int, regions: Path | None = None
 ) -> tuple[list[Video], dict[str, int]]:
     """The videos of the rows by name, and those with fewer face frames than a clip: name -> face frames.
 
     Needs the columns name, model (one of `classes`) and crops: a crop file or a folder of pictures, relative to
     `crops` or absolute; null where no face was found.
+    `regions`: the folder of the clips' regions, for classifiers of the background alone.
     """
     videos: list[Video] = []
     short: dict[str, int] = {}
@@ -60,7 +65,8 @@ def find_videos(
         if path is None or frames < clip:
             short[name] = frames
         else:
-            videos.append(Video(name, classes.index(model), path, frames))
+            region = regions / f"{parse_name(name).clip}.safetensors" if regions else None
+            videos.append(Video(name, classes.index(model), path, frames, region))
     return videos, short
 
 
@@ -162,7 +168,12 @@ class Clips:
 
     def _shown(self, video: Video, reader: Frames, index: int) -> np.ndarray:
         """What the model may see of one frame, before it is fitted: uint8 `[1, h, w, 3]`."""
-        return reader.frames([index])
+        frame = reader.frames([index])
+        if self.settings.region != "background":
+            return frame
+        if video.region is None or not isinstance(reader, CropReader):
+            raise DfdmError(f"{video.name}: the background alone needs crop files and the clip's region")
+        return Region(video.region).paint(frame, reader.frame_index[[index]], reader.boxes[[index]])
 
     def training(self, seed: int, epoch: int) -> list[Draw]:
         """The shuffled clips of an epoch, `clips_per_epoch` of every video."""

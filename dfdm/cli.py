@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--classifier", type=Path, required=True, help="a trained classifier (model.safetensors)")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the answers as JSON; -: to stdout, alone")
     command.add_argument("--picture", type=Path, metavar="PATH", help="a .png for one video, or a folder for any")
+    _control_commands(add, with_config)
     command = add("report", _report, "Build the report from what the results folder holds.")
     with_config(command, "the page (.html)").add_argument("--results", type=Path, help=_RESULTS_HELP)
     with_config(add("scores", _scores, "Print the score table and where the report lies."))
@@ -144,6 +145,10 @@ _EXAMPLES = {
     "attribution compare": "attribution compare --out comparison.json --config workflow/configs/five_people.yaml",
     "predict": "predict clip.mov --classifier results/attribution/dma_sta/scene/crf23/seed0/model.safetensors "
     "--picture clip.png",
+    "region": "region --clip id0_id1_0000 --masters results/dataset/DFDM_crf0/*/id0_id1_0000_*.mp4 --original "
+    "results/dataset/DFDM_crf0/real/id0_0000_real.mp4 --track results/faces/id0_0000.npz "
+    "--out results/regions/id0_id1_0000.safetensors",
+    "controls": "controls --crf 23 --manifest results/manifests/crf23.parquet --out results/controls/crf23.json",
     "report": "report --out results/report.html",
     "scores": "scores --config config.yaml",
     "picture": "picture id0_id1_0000 id1_id0_0001 --out swaps.jpg",
@@ -212,6 +217,20 @@ def _attribution_commands(
     command = add("compare", _attribution_compare, "Set the config's classifiers side by side.", group)
     with_config(command, "the comparison (.json)")
     command.add_argument("--results", type=Path, help=results)
+
+
+def _control_commands(add: Callable[..., argparse.ArgumentParser], with_config: Callable[..., object]) -> None:
+    command = add("region", _region, "Find what any model changed of a clip's frames.")
+    with_config(command, "the region (.safetensors)")
+    command.add_argument("--clip", required=True, help="the clip, such as id0_id1_0000")
+    command.add_argument("--masters", type=Path, nargs="+", required=True, help="its crf 0 masters, one of every model")
+    command.add_argument("--original", type=Path, required=True, help="the crf 0 master of the unswapped scene")
+    command.add_argument("--track", type=Path, required=True, help="the track of the scene")
+    command = add("controls", _controls, "Find what the scores of one quality are worth.")
+    with_config(command, "the controls (.json)")
+    command.add_argument("--crf", type=int, required=True, help="the quality")
+    command.add_argument("--manifest", type=Path, required=True, help="the manifest of that quality")
+    command.add_argument("--results", type=Path, help=_RESULTS_HELP)
 
 
 def _weights_commands(stages: object, add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -388,6 +407,18 @@ def _predict(a: argparse.Namespace) -> None:
     from dfdm import stages
 
     sys.exit(stages.predict(_load(a), a.videos, a.classifier, a.json, a.picture))
+
+
+def _region(a: argparse.Namespace) -> None:
+    from dfdm import control_stages
+
+    control_stages.region(_load(a), a.clip, a.masters, a.original, a.track, a.out)
+
+
+def _controls(a: argparse.Namespace) -> None:
+    from dfdm import control_stages
+
+    control_stages.controls(_load(a), a.crf, a.manifest, a.out, a.results)
 
 
 def _report(a: argparse.Namespace) -> None:

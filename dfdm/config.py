@@ -248,6 +248,8 @@ class AttributionConfig(Section):
     def _fits(self) -> "AttributionConfig":
         if self.pixels == "resized" and self.size > self.resize:
             raise ValueError(f"size {self.size} is cut out of a crop resized to {self.resize}; make it no larger")
+        if self.region == "background" and self.real:
+            raise ValueError("region background goes without real: an unswapped scene has no region")
         return self
 
 
@@ -274,6 +276,7 @@ class ControlsConfig(Section):
 
     classifier: Classifier  # whose scores are checked: a key of comparison.classifiers, or attribution.model
     permutations: Annotated[int, Field(ge=20)] = 20
+    background: Classifier | None = None  # one of comparison.classifiers with region: background; null: no such control
 
 
 class KeySplit(Section):
@@ -491,6 +494,14 @@ class Config(Section):
                 f"controls.classifier: '{self.controls.classifier}' is no classifier of this config; known are "
                 f"{', '.join(self.classifier_names)}"
             )
+        if self.controls and self.classifier(self.controls.classifier).region != "all":
+            raise ValueError(
+                f"controls.classifier: '{self.controls.classifier}' sees the background alone; name it under "
+                "controls.background"
+            )
+        other = self.controls and self.controls.background
+        if other and (other not in self.classifier_names or self.classifier(other).region != "background"):
+            raise ValueError(f"controls.background: '{other}' is no classifier of this config with region: background")
 
 
 def _sentence(error: ValidationError) -> str:

@@ -20,7 +20,7 @@ COMMANDS = [
     *("faces", "train", "evaluate", "plan"),
     *("render", "original", "encode", "crops", "export", "manifest", "predict", "report", "scores", "picture"),
     *("attribution train", "attribution tune", "attribution score", "attribution compare"),
-    *("check", "weights import", "weights export"),
+    *("check", "weights import", "weights export", "region", "controls"),
 ]
 
 

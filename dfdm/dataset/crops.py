@@ -114,6 +114,11 @@ class CropReader:
         return self._file.get_tensor("frame_index")
 
     @property
+    def boxes(self) -> np.ndarray:
+        """Where each crop's corner lies in the video's frame (x, y), int32 [n, 2]."""
+        return self._file.get_tensor("boxes")
+
+    @property
     def landmarks(self) -> np.ndarray:
         """Landmarks in crop pixels, float32 [n, 68, 2]."""
         return self._file.get_tensor("landmarks")

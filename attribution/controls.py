@@ -1,0 +1,191 @@
+"""What a classifier's score is worth nothing without: the same question where there is nothing, or nothing but trifles.
+
+Docs: docs/attribution.md, Controls.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import logsumexp
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from attribution.clips import Clips, Video, find_videos, normalise
+from attribution.cues import cues_of, originals_and_swaps, trivial
+from attribution.predict import Trained, load, softmax, video_logits
+from attribution.score import cluster
+from dfdm.dataset.splits import PARTS, Kind
+from dfdm.errors import DfdmError
+from dfdm.files import read_json, write_json
+from dfdm.names import REAL
+from dfdm.training import resolve_device
+
+FEATURES = "input of the classifier's last linear layer, mean over a video's fixed clips"
+
+
+@torch.no_grad()
+def features_of(model: nn.Module, clips: Clips, device: torch.device) -> np.ndarray:
+    """What the last linear layer that runs is given, mean over each video's fixed clips: float64 [videos, C].
+
+    Rows of one clip (frames, where the layer runs on frames) are averaged too. Sets eval mode.
+    """
+    model.eval()
+    seen: list[tuple[nn.Module, Tensor]] = []
+    hooks = [
+        layer.register_forward_pre_hook(lambda module, given: seen.append((module, given[0].detach())))
+        for layer in model.modules()
+        if isinstance(layer, nn.Linear)
+    ]
+    counts = np.zeros(len(clips.videos))
+    sums: np.ndarray | None = None
+    try:
+        for frames, _, index in clips.batches(clips.fixed()):
+            seen.clear()
+            model(normalise(frames, device, clips.settings.channels_last))
+            if not seen:
+                raise DfdmError(f"{clips.settings.model} has no linear layer to take features from")
+            given = torch.cat([value for layer, value in seen if layer is seen[-1][0]])
+            values = given.reshape(len(index), -1, given.shape[-1]).mean(1).double().cpu().numpy()  # [B, C]
+            sums = np.zeros((len(counts), values.shape[1])) if sums is None else sums
+            np.add.at(sums, index.numpy(), values)
+            np.add.at(counts, index.numpy(), 1)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if sums is None:
+        raise DfdmError("there is no video to take features from; every one has fewer face frames than the clip")
+    return sums / counts[:, None]
+
+
+def permute_within(labels: np.ndarray, clusters: Sequence[str], random: np.random.Generator) -> np.ndarray:
+    """Labels [n] in a random order within each cluster: each keeps the labels it had."""
+    out = labels.copy()
+    for members in pd.Series(range(len(labels))).groupby(list(clusters)).indices.values():
+        out[members] = random.permutation(labels[members])
+    return out
+
+
+def permuted(
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    clusters: Sequence[str],
+    permutations: int,
+    seed: int,
+) -> dict[str, Any]:
+    """A cheap head on frozen features [n, C] (class indices [n]): learned with permuted labels, scored with true ones.
+
+    `clusters` [n] of the training videos: labels are permuted within each. Chance is the middle 95 per cent of the
+    accuracies; `true` is the accuracy of the head learned with the labels as they are.
+    """
+
+    def accuracy(labels: np.ndarray) -> float:
+        head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+        return float(head.fit(train[0], labels).score(*test))
+
+    random = np.random.default_rng(seed)
+    accuracies = [accuracy(permute_within(train[1], clusters, random)) for _ in range(permutations)]
+    low, high = np.quantile(accuracies, (0.025, 0.975))
+    return {
+        "accuracies": accuracies,
+        "low": float(low),
+        "high": float(high),
+        "true": accuracy(train[1]),
+        "features": FEATURES,
+        "permutations": permutations,
+    }
+
+
+def originals(trained: Trained, videos: list[Video], threshold: float, device: torch.device) -> dict[str, Any]:
+    """What a classifier says of unswapped videos: predicted classes, mean confidence, share called "none of these".
+
+    `threshold`: the energy (negative logsumexp of the mean logits) above which a video is none of the classes.
+    """
+    logits = video_logits(trained.model, Clips(videos, trained.settings), device)
+    counts = Counter(trained.classes[index] for index in logits.argmax(1))
+    return {
+        "videos": len(videos),
+        "predicted": {name: counts[name] for name in trained.classes},
+        "none_of_these": float((-logsumexp(logits, 1) > threshold).mean()),
+        "confidence": float(softmax(logits).max(1).mean()),
+    }
+
+
+def background(scores: Path, crf: int) -> dict[str, Any]:
+    """The scores of a classifier that saw the background alone, and what they say.
+
+    At crf 0 its pixels are the same for all models, so it must be at chance: anything else is a fault of the
+    control. At a lossy crf what the model changed also changes how the rest is coded.
+    """
+    found = read_json(scores)
+    accuracy, chance = found["figures"]["accuracy"], found["chance"]
+    above = accuracy["low"] > chance
+    if crf == 0:
+        finding = (
+            "above chance although no pixel differs: the control is broken" if above else "at chance, as it must be"
+        )
+    else:
+        finding = "codec coupling: coding carries the model out of the region" if above else "at chance"
+    expected = "chance" if crf == 0 else "codec coupling"
+    return {**found, "expected": expected, "above_chance": bool(above), "finding": finding}
+
+
+def run_controls(
+    model: Path,
+    manifest: Path,
+    crops: Path,
+    split: Kind,
+    crf: int,
+    permutations: int,
+    seed: int,
+    device: str,
+    background_scores: Path | None,
+    classifier: str,
+    out: Path,
+) -> dict[str, Any]:
+    """The controls of one quality, written to `out`; null for a control that cannot be had, which the report tells.
+
+    `model`: a trained classifier, its training.json beside it. `manifest`: the table of the quality, originals
+    included; `crops`: the folder its column `crops` is relative to; `background_scores`: scores.json of the
+    background's classifier at this quality.
+    """
+    place = resolve_device(device)
+    trained = load(model, place)
+    threshold = read_json(model.with_name("training.json"))["open_set"]["threshold"]
+    rows, column = pd.read_parquet(manifest), f"split_{split}"
+    if set(rows["crf"]) != {crf}:
+        raise DfdmError(f"{manifest} is not the table of crf {crf} alone; give the manifest of that quality")
+    real, swaps = originals_and_swaps(rows, trained.classes)
+    features, labels, names, cues = {}, {}, {}, {}
+    for part in PARTS:
+        videos, _ = find_videos(swaps[swaps[column] == part], crops, trained.classes, trained.settings.clip)
+        if not videos:
+            raise DfdmError(f"the {part} part has no video long enough for a clip; mend splits in the config")
+        names[part] = [video.name for video in videos]
+        labels[part] = np.array([video.label for video in videos])
+        features[part] = features_of(trained.model, Clips(videos, trained.settings), place)
+        cues[part] = cues_of(swaps.set_index("name").loc[names[part]].reset_index(), real, crops)
+    unswapped, _ = find_videos(real[real[column] == "test"], crops, [REAL], trained.settings.clip)
+    found = {
+        "classifier": classifier,
+        "crf": crf,
+        "split": split,
+        "permuted": permuted(
+            (features["train"], labels["train"]),
+            (features["test"], labels["test"]),
+            [cluster(name) for name in names["train"]],
+            permutations,
+            seed,
+        ),
+        "trivial": trivial({part: (names[part], cues[part], labels[part]) for part in PARTS}, trained.classes, seed),
+        "background": background(background_scores, crf) if background_scores else None,
+        "originals": originals(trained, unswapped, threshold, place) if unswapped else None,
+    }
+    write_json(out, found)
+    return found

@@ -1,0 +1,62 @@
+"""The stages of the controls (docs/attribution.md): a clip's region, and what a quality's scores are worth."""
+
+from pathlib import Path
+
+from dfdm import devices
+from dfdm.config import Config
+from dfdm.errors import DfdmError
+from dfdm.layout import Layout, encoded_of
+from dfdm.media.tracks import FaceTrack
+from dfdm.names import REAL
+from dfdm.runs import Run
+
+
+def region(cfg: Config, clip: str, masters: list[Path], original: Path, track_file: Path, out: Path) -> None:
+    """Write the region of a clip: the crf 0 masters of all models of the config, the original's, the scene's track."""
+    from attribution.region import Region, write_region
+
+    track = FaceTrack.load(track_file)
+    found = {}
+    for path in masters:
+        video = encoded_of(path)
+        if video.name.clip != clip or video.crf != 0:
+            raise DfdmError(f"{path} is no crf 0 master of {clip}; leave it out")
+        found[video.name.model] = path
+    if lacking := [model for model in cfg.models if model not in found]:
+        raise DfdmError(f"--masters lacks {lacking[0]} of {clip}; one region stands for all models")
+    before = encoded_of(original)
+    scene = track.record.scene_key
+    if (before.name.model, before.crf, before.name.scene_key) != (REAL, 0, scene):
+        raise DfdmError(f"{original} is not the crf 0 original of {scene}, whose track was given")
+    if encoded_of(masters[0]).name.scene_key != scene:
+        raise DfdmError(f"{track_file} is the track of {scene}, which {clip} does not show; give the right one")
+    write_region(out, clip, track, original, {model: found[model] for model in cfg.models})
+    print(f"{clip}: {len(track)} frames, the outline grown by at most {Region(out).about['grown']} blocks")
+
+
+def controls(cfg: Config, crf: int, manifest_file: Path, out: Path, results: Path | None = None) -> None:
+    """Write the controls of one quality. `results`: where runs and crops lie, None for the config's folder."""
+    if cfg.controls is None:
+        raise DfdmError("this config has no controls; add the section (docs/attribution.md, Controls)")
+    devices.take(cfg.device)
+    from attribution.controls import run_controls
+
+    layout, split = Layout(str(results or cfg.results)), cfg.attribution.split
+    wanted = cfg.controls
+    other = wanted.background and Run(wanted.background, split, str(crf), cfg.seed)
+    found = run_controls(
+        model=Path(layout.run(str(Run(wanted.classifier, split, str(crf), cfg.seed)))),
+        manifest=manifest_file,
+        crops=Path(layout.crops_root),
+        split=split,
+        crf=crf,
+        permutations=wanted.permutations,
+        seed=cfg.seed,
+        device=cfg.device,
+        background_scores=Path(layout.scores(str(other), crf)) if other else None,
+        classifier=wanted.classifier,
+        out=out,
+    )
+    low, high = found["permuted"]["low"], found["permuted"]["high"]
+    cues = found["trivial"]["figures"]["accuracy"]["value"]
+    print(f"crf {crf}: permuted labels {low:.1%} to {high:.1%}, trivial cues {cues:.1%}")
