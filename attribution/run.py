@@ -18,10 +18,10 @@ from attribution.predict import Trained, load, softmax, video_logits
 from attribution.score import learned, score
 from attribution.train import COLUMNS, Job, Trainer, fit
 from dfdm.config import AttributionConfig
-from dfdm.dataset.splits import PARTS, check_leaks
+from dfdm.dataset.splits import PARTS, Kind, check_manifest
 from dfdm.errors import DfdmError
 from dfdm.files import atomic, digest, write_json
-from dfdm.names import REAL, parse_name
+from dfdm.names import REAL
 from dfdm.runs import ALL, Run
 from dfdm.tensorfile import write_tensors
 from dfdm.training import DivergedError, resolve_device
@@ -45,7 +45,7 @@ def classes_of(generators: Sequence[str], settings: AttributionConfig) -> list[s
     return [*generators, *([REAL] if settings.real else [])]
 
 
-def read_manifest(path: Path, classes: Sequence[str], kind: str) -> pd.DataFrame:
+def read_manifest(path: Path, classes: Sequence[str], kind: Kind) -> pd.DataFrame:
     """The manifest's rows of the classes in a part of the split (column `part`); checked for columns and leaks."""
     try:
         rows = pd.read_parquet(path)
@@ -59,11 +59,9 @@ def read_manifest(path: Path, classes: Sequence[str], kind: str) -> pd.DataFrame
         raise DfdmError(f"{path} lacks the column {missing[0]}; build the manifest again")
     if rows["crf"].nunique() > 1:
         raise DfdmError(f"{path} holds videos of several qualities; give the manifest of one quality")
-    rows = rows[rows["model"].isin(classes) & rows[column].isin(PARTS)].rename(columns={column: "part"})
-    check_leaks([parse_name(name) for name in rows["name"]], rows["part"].tolist(), "scene")
-    if kind == "identity":
-        check_leaks([parse_name(name) for name in rows["name"]], rows["part"].tolist(), "identity")
-    return rows
+    rows = rows[rows["model"].isin(classes)].rename(columns={column: "part"})
+    check_manifest(rows, kind)
+    return rows[rows["part"].isin(PARTS)]
 
 
 def read_manifests(places: Places, classes: Sequence[str], run: Run) -> pd.DataFrame:
@@ -78,10 +76,7 @@ def read_manifests(places: Places, classes: Sequence[str], run: Run) -> pd.DataF
     if len(set(qualities)) != len(qualities):
         raise DfdmError("two manifests hold the same quality; give one of each")
     rows = pd.concat(tables)
-    torn = rows.groupby("name")["part"].nunique()
-    if (torn > 1).any():
-        names = sorted(torn[torn > 1].index)
-        raise DfdmError(f"{names[0]} stands in two parts at two qualities; build the manifests again")
+    check_manifest(rows, run.split)
     return rows
 
 
