@@ -15,11 +15,13 @@ import pandas as pd
 from attribution.score import (
     BOOTSTRAP,
     FEWEST_CLUSTERS,
+    Answers,
     Figure,
-    Test,
     cluster,
     draws,
+    f1_ends,
     figure,
+    mean_ends,
     mean_of_defined,
     percentiles,
     ratio,
@@ -107,21 +109,23 @@ def _mean_interval(values: np.ndarray, clusters: Sequence[str], seed: int) -> tu
     return percentiles((times @ sums) / (times @ sizes))
 
 
-def pooled(tests: Sequence[Test], seed: int) -> tuple[Figure, Figure]:
+def pooled(tests: Sequence[Answers], seed: int) -> tuple[Figure, Figure]:
     """Accuracy and macro F1, each the mean over the seeds; the tests hold the same videos in the same order."""
     first = tests[0]
     times = draws(int(first.cluster.max()) + 1, seed)
-    whole, resampled = np.ones((1, times.shape[1])), []
-    values = []
-    for test in tests:
-        values.append([float(x[0]) for x in _figures(resampled_confusion(test, whole))])
-        resampled.append(_figures(resampled_confusion(test, times)))
-    accuracy, f1 = np.mean(values, axis=0).tolist()
+    whole = np.ones((1, times.shape[1]))
+    matrices = np.concatenate([resampled_confusion(test, whole) for test in tests])  # [seeds, C, C]
+    resampled = [_figures(resampled_confusion(test, times)) for test in tests]
+    accuracy, f1 = (float(values.mean()) for values in _figures(matrices))
     over, n = f"mean over {len(tests)} seeds", len(first.truth)
     if times.shape[1] < FEWEST_CLUSTERS or accuracy in (0.0, 1.0):
         why = "the figure is 0 or 1" if times.shape[1] >= FEWEST_CLUSTERS else f"fewer than {FEWEST_CLUSTERS} clusters"
         method = f"{over}; Wilson for the videos of one seed, taken as independent ({why})"
-        return figure(accuracy, wilson(accuracy * n, n), method), figure(f1, wilson(f1 * n, n), f"{method}, as a share")
+        spread = f"{over}; Wilson of each class's F1, ends averaged, videos taken as independent ({why})"
+        ends = [
+            f1_ends(matrix, label) for matrix in matrices for label in np.flatnonzero(matrix.sum(0) + matrix.sum(1))
+        ]
+        return figure(accuracy, wilson(accuracy * n, n), method), figure(f1, mean_ends(ends), spread)
     low_high = [percentiles(np.mean([pair[i] for pair in resampled], axis=0)) for i in (0, 1)]
     return figure(accuracy, low_high[0], f"{over}; {BOOTSTRAP}"), figure(f1, low_high[1], f"{over}; {BOOTSTRAP}")
 
@@ -218,10 +222,10 @@ def _predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     return table.sort_values("name", ignore_index=True)
 
 
-def _test(table: pd.DataFrame, classes: Sequence[str], index: np.ndarray) -> Test:
+def _test(table: pd.DataFrame, classes: Sequence[str], index: np.ndarray) -> Answers:
     probabilities = table[[f"p_{name}" for name in classes]].to_numpy(np.float64)
     truth = np.array([list(classes).index(name) for name in table["truth"]])
-    return Test(truth, probabilities.argmax(1), probabilities, index)
+    return Answers(truth, probabilities.argmax(1), probabilities, index)
 
 
 def _speed(layout: Layout, run: Run, training: dict[str, Any]) -> float | None:
