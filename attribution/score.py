@@ -50,7 +50,7 @@ def draws(clusters: int, seed: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Test:
+class Answers:
     """The answers of one test: truth and predicted class indices `[n]`, probabilities `[n, C]`, cluster index `[n]`."""
 
     truth: np.ndarray
@@ -73,14 +73,14 @@ class Test:
         return len(set(self.cluster[self.truth == label].tolist()))
 
 
-def bins(test: Test) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def bins(test: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Top probability, whether it was right (float64), and its bin's index, each `[n]`; bins are open below."""
     top = test.probabilities.max(1)
     right = (test.truth == test.predicted).astype(float)
     return top, right, np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], top)  # as calibration_curve bins
 
 
-def reliability(test: Test) -> list[dict[str, Any]]:
+def reliability(test: Answers) -> list[dict[str, Any]]:
     """The bins of the top probability: edges, videos, mean confidence and accuracy (None where no video falls)."""
     top, right, index = bins(test)
     counts = np.bincount(index, minlength=BINS)
@@ -99,7 +99,7 @@ def calibration_error(rows: Sequence[dict[str, Any]]) -> float:
     return sum(row["videos"] * abs(row["confidence"] - row["accuracy"]) for row in rows if row["videos"]) / count
 
 
-def class_aucs(test: Test) -> list[float | None]:
+def class_aucs(test: Answers) -> list[float | None]:
     """One-vs-rest area under the ROC curve a class; None where the test has none of the class, or nothing else."""
     shown = [test.truth == label for label in range(test.classes)]
     return [
@@ -108,7 +108,7 @@ def class_aucs(test: Test) -> list[float | None]:
     ]
 
 
-def resampled_confusion(test: Test, times: np.ndarray) -> np.ndarray:
+def resampled_confusion(test: Answers, times: np.ndarray) -> np.ndarray:
     """The confusion matrix of every resample, float64 `[R, C, C]`, rows truth; `times` as from `draws`."""
     size, count = test.classes, times.shape[1]
     cell = (test.cluster * size + test.truth) * size + test.predicted
@@ -116,7 +116,7 @@ def resampled_confusion(test: Test, times: np.ndarray) -> np.ndarray:
     return (times @ sums).reshape(len(times), size, size)
 
 
-def resampled_auc(test: Test, times: np.ndarray) -> np.ndarray:
+def resampled_auc(test: Answers, times: np.ndarray) -> np.ndarray:
     """The one-vs-rest AUC of every class in every resample, `[R, C]`; NaN where it is undefined.
 
     A resample draws whole clusters, so its sum of won comparisons is a bilinear form in `times` of the wins
@@ -134,7 +134,7 @@ def resampled_auc(test: Test, times: np.ndarray) -> np.ndarray:
     return found
 
 
-def resampled_error(test: Test, times: np.ndarray) -> np.ndarray:
+def resampled_error(test: Answers, times: np.ndarray) -> np.ndarray:
     """The expected calibration error of every resample, `[R]`."""
     top, right, index = bins(test)
     cell, count = test.cluster * BINS + index, times.shape[1]
@@ -210,7 +210,7 @@ def score(
     groups = [cluster(name) for name in names] if clusters is None else list(clusters)
     kinds, index = np.unique(np.asarray(groups), return_inverse=True)
     truth, probabilities = np.asarray(truth), np.asarray(probabilities, np.float64)
-    test = Test(truth, probabilities.argmax(1), probabilities, index)
+    test = Answers(truth, probabilities.argmax(1), probabilities, index)
     confusion = confusion_matrix(truth, test.predicted, labels=list(range(len(classes))))
     counts = np.bincount(truth, minlength=len(classes))
     rows, times = reliability(test), draws(len(kinds), seed)
@@ -238,7 +238,7 @@ def score(
     }
 
 
-def _accuracy(test: Test, matrices: np.ndarray, clusters: int) -> Figure:
+def _accuracy(test: Answers, matrices: np.ndarray, clusters: int) -> Figure:
     value = float(accuracy_score(test.truth, test.predicted))
     if why := reason(value, clusters):
         right = int((test.truth == test.predicted).sum())
@@ -246,7 +246,7 @@ def _accuracy(test: Test, matrices: np.ndarray, clusters: int) -> Figure:
     return figure(value, percentiles(np.trace(matrices, axis1=1, axis2=2) / matrices.sum((1, 2))), BOOTSTRAP)
 
 
-def _recalls(test: Test, confusion: np.ndarray, matrices: np.ndarray) -> list[Figure | None]:
+def _recalls(test: Answers, confusion: np.ndarray, matrices: np.ndarray) -> list[Figure | None]:
     found: list[Figure | None] = []
     for label, row in enumerate(confusion):
         if not row.sum():
@@ -261,7 +261,7 @@ def _recalls(test: Test, confusion: np.ndarray, matrices: np.ndarray) -> list[Fi
     return found
 
 
-def _balanced(test: Test, recalls: Sequence[Figure | None], matrices: np.ndarray, clusters: int) -> Figure:
+def _balanced(test: Answers, recalls: Sequence[Figure | None], matrices: np.ndarray, clusters: int) -> Figure:
     present = np.unique(test.truth).tolist()
     value = float(recall_score(test.truth, test.predicted, labels=present, average="macro", zero_division=0))
     if why := reason(value, clusters):
@@ -273,7 +273,7 @@ def _balanced(test: Test, recalls: Sequence[Figure | None], matrices: np.ndarray
     return figure(value, percentiles(mean_of_defined(recall)), BOOTSTRAP)
 
 
-def _macro_f1(test: Test, confusion: np.ndarray, matrices: np.ndarray, clusters: int) -> Figure:
+def _macro_f1(test: Answers, confusion: np.ndarray, matrices: np.ndarray, clusters: int) -> Figure:
     occurring = sorted(set(test.truth.tolist()) | set(test.predicted.tolist()))
     value = float(f1_score(test.truth, test.predicted, labels=occurring, average="macro", zero_division=0))
     if why := reason(value, clusters):
@@ -284,7 +284,7 @@ def _macro_f1(test: Test, confusion: np.ndarray, matrices: np.ndarray, clusters:
     return figure(value, percentiles(mean_of_defined(f1)), BOOTSTRAP)
 
 
-def _aucs(test: Test, resampled: np.ndarray, clusters: int) -> tuple[list[Figure | None], Figure]:
+def _aucs(test: Answers, resampled: np.ndarray, clusters: int) -> tuple[list[Figure | None], Figure]:
     values, found = class_aucs(test), list[Figure | None]()
     counts = np.bincount(test.truth, minlength=test.classes)
     fewer = np.minimum(counts, len(test.truth) - counts)  # of positives and negatives

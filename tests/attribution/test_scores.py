@@ -1,65 +1,151 @@
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score, roc_auc_score
 
-from attribution import score as score_module
-from attribution.score import bootstrap, cluster, format_table, interval, score, wilson
+from attribution.score import (
+    RESAMPLES,
+    Answers,
+    cluster,
+    draws,
+    format_table,
+    learned,
+    resampled_auc,
+    resampled_confusion,
+    score,
+    wilson,
+)
 
 CLASSES = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
+FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "auc", "ece")
 
 
-def names(count: int) -> list[str]:
-    return [f"id{2 * i}_id{2 * i + 1}_0000_iae" for i in range(count)]
+def clusters(videos: int, size: int = 5) -> list[str]:
+    return [str(i // size) for i in range(videos)]
+
+
+def sure(predicted: np.ndarray, top: float = 1.0) -> np.ndarray:
+    """Probabilities with `top` on the predicted class and the rest spread evenly."""
+    rest = np.full((len(predicted), len(CLASSES)), (1 - top) / (len(CLASSES) - 1))
+    rest[np.arange(len(predicted)), predicted] = top
+    return rest
+
+
+def noisy(videos: int, skill: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    random, truth = np.random.default_rng(seed), np.arange(videos) % 5
+    logits = random.normal(0, 1, (videos, 5))
+    logits[np.arange(videos), truth] += skill
+    powers = np.exp(logits)
+    return truth, powers / powers.sum(1, keepdims=True)
+
+
+def scored(truth: np.ndarray, probabilities: np.ndarray, groups: list[str]) -> dict:
+    return score([""] * len(truth), truth, probabilities, CLASSES, 0, groups)
 
 
 def test_confusion_matrix_and_recall_keep_absent_classes():
     truth, predicted = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 0])
-    result = score(names(5), truth, predicted, CLASSES, seed=0)
+    result = scored(truth, sure(predicted), clusters(5, 1))
     assert np.array(result["confusion"]).shape == (5, 5)
     assert result["confusion"][0] == [1, 1, 0, 0, 0]
     assert result["confusion"][4] == [0] * 5
-    assert result["recall"] == {
-        "faceswap": 0.5,
-        "lightweight": 1.0,
-        "iae": 0.0,
-        "dfaker": None,
-        "dfl_h128": None,
-    }
-    assert result["accuracy"] == pytest.approx(0.6)
-    assert result["balanced_accuracy"] == pytest.approx(0.5)
-    assert result["macro_f1"] == pytest.approx((0.5 + 0.8 + 0) / 3)
+    values = {name: found and found["value"] for name, found in result["recall"].items()}
+    assert values == {"faceswap": 0.5, "lightweight": 1.0, "iae": 0.0, "dfaker": None, "dfl_h128": None}
+    assert result["auc"]["dfaker"] is None
+    assert result["auc"]["faceswap"]["value"] == pytest.approx(3.5 / 6)
+    figures = result["figures"]
+    assert figures["accuracy"]["value"] == pytest.approx(0.6)
+    assert figures["balanced_accuracy"]["value"] == pytest.approx(0.5)
+    assert figures["macro_f1"]["value"] == pytest.approx((0.5 + 0.8 + 0) / 3)
     assert result["chance"] == pytest.approx(0.2)
     assert result["videos_per_class"] == dict(zip(CLASSES, [2, 2, 1, 0, 0]))
 
 
-def test_wilson_interval_has_its_known_values():
+def test_wilson_interval_has_its_known_values_and_decides_what_is_learned():
     assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
     assert wilson(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
+    assert learned(8, 10, 0.49)
+    assert not learned(8, 10, 0.5)
+    assert not learned(0, 0, 0.2)
 
 
-def test_interval_is_wilsons_for_few_clusters_and_for_0_and_1_else_a_bootstrap():
-    right = np.arange(12) % 3 > 0
-    many, few = [str(i) for i in range(12)], [str(i % 9) for i in range(12)]
-    assert "bootstrap" in interval(right, many, 0)["method"]
-    assert interval(right, many, 0)["clusters"] == 12
-    assert "Wilson" in interval(right, few, 0)["method"]
-    assert "fewer than 10 clusters" in interval(right, few, 0)["method"]
-    for constant in (np.ones(12, bool), np.zeros(12, bool)):
-        assert "accuracy is 0 or 1" in interval(constant, many, 0)["method"]
-    for clusters in (many, few):
-        found = interval(right, clusters, 0)
-        assert found["low"] < right.mean() < found["high"]
+def test_a_perfect_test_has_wilsons_intervals_and_no_calibration_error():
+    truth = np.arange(60) % 5
+    figures = scored(truth, sure(truth), clusters(60))["figures"]
+    assert [figures[name]["value"] for name in FIGURES] == [1, 1, 1, 1, 0]
+    for name in FIGURES[:4]:
+        assert "Wilson" in figures[name]["method"]
+        assert "0 or 1" in figures[name]["method"]
+        assert figures[name]["low"] < 1
+        assert figures[name]["high"] == pytest.approx(1)
+    assert figures["accuracy"]["low"] == pytest.approx(wilson(60, 60)[0])
+    assert figures["ece"]["low"] is None
+    assert "none" in figures["ece"]["method"]
 
 
-def test_bootstrap_is_seeded_and_draws_whole_clusters():
-    right = np.repeat(np.arange(12) % 2 > 0, 20)  # 12 clusters, each all right or all wrong
-    clusters = [str(i) for i in np.repeat(np.arange(12), 20)]
-    low, high = bootstrap(right, clusters, 0)
-    assert (low, high) == bootstrap(right, clusters, 0)
-    alone_low, alone_high = bootstrap(right, [str(i) for i in range(240)], 0)
-    assert high - low > 3 * (alone_high - alone_low)
-    assert high - low == pytest.approx(2 * 1.96 * (0.25 / 12) ** 0.5, abs=0.1)
-    assert score_module.RESAMPLES == 2000
+def test_three_clusters_have_wilsons_and_twelve_a_bootstrap_that_holds_the_figure():
+    truth, probabilities = noisy(60, 1.2)
+    few = scored(truth, probabilities, clusters(60, 20))
+    many = scored(truth, probabilities, clusters(60))
+    assert (few["clusters"], many["clusters"]) == (3, 12)
+    for name in FIGURES:
+        low, value, high = (many["figures"][name][key] for key in ("low", "value", "high"))
+        assert low < value < high
+        assert "bootstrap over clusters" in many["figures"][name]["method"]
+        assert "fewer than 10 clusters" in few["figures"][name]["method"]
+        assert few["figures"][name]["value"] == value
+        if name != "ece":
+            assert few["figures"][name]["low"] < value < few["figures"][name]["high"]
+    assert few["figures"]["ece"]["low"] is None
+
+
+def test_guessing_has_chance_and_half_in_its_intervals():
+    truth, probabilities = noisy(300, 0.0, seed=3)
+    figures = scored(truth, probabilities, clusters(300))["figures"]
+    for name, expected in (("accuracy", 0.2), ("balanced_accuracy", 0.2), ("auc", 0.5)):
+        assert figures[name]["low"] < expected < figures[name]["high"]
+
+
+def test_clusters_that_agree_make_the_interval_wider_than_videos_alone():
+    truth = np.arange(240) % 5
+    predicted = np.where(np.arange(240) // 20 % 2, truth, (truth + 1) % 5)  # 12 clusters, all right or all wrong
+    whole = scored(truth, sure(predicted), clusters(240, 20))["figures"]["accuracy"]
+    alone = scored(truth, sure(predicted), clusters(240, 1))["figures"]["accuracy"]
+    assert whole["high"] - whole["low"] > 3 * (alone["high"] - alone["low"])
+    assert whole["high"] - whole["low"] == pytest.approx(2 * 1.96 * (0.25 / 12) ** 0.5, abs=0.1)
+    assert whole == scored(truth, sure(predicted), clusters(240, 20))["figures"]["accuracy"]
+
+
+def test_resampled_figures_are_scikit_learns_on_the_drawn_videos():
+    truth, probabilities = noisy(60, 1.0)
+    probabilities = probabilities.round(1)  # ties
+    index = np.arange(60) // 5
+    test = Answers(truth, probabilities.argmax(1), probabilities, index)
+    times = draws(12, 0)
+    assert times.shape == (RESAMPLES, 12)
+    assert (times.sum(1) == 12).all()
+    aucs, matrices = resampled_auc(test, times[:3]), resampled_confusion(test, times[:3])
+    for row, drawn in enumerate(times[:3]):
+        rows = np.repeat(np.arange(60), drawn[index].astype(int))
+        for label in range(5):
+            expected = roc_auc_score(truth[rows] == label, probabilities[rows, label])
+            assert aucs[row, label] == pytest.approx(expected)
+        hits = np.diagonal(matrices[row])
+        f1 = 2 * hits / (matrices[row].sum(0) + matrices[row].sum(1))
+        assert f1.mean() == pytest.approx(f1_score(truth[rows], test.predicted[rows], average="macro"))
+
+
+def test_reliability_and_calibration_error_of_a_known_case():
+    truth = np.zeros(20, int)
+    predicted = np.where(np.arange(20) < 10, 0, 1)  # half right, always 0.85 sure
+    result = scored(truth, sure(predicted, 0.85), clusters(20, 1))
+    filled = [row for row in result["reliability"] if row["videos"]]
+    assert len(result["reliability"]) == 10
+    assert len(filled) == 1
+    assert filled[0] == {"low": 0.8, "high": 0.9, "videos": 20, "confidence": pytest.approx(0.85), "accuracy": 0.5}
+    assert result["figures"]["ece"]["value"] == pytest.approx(0.35)
+    assert result["figures"]["auc"]["value"] is None
+    assert "one class" in result["figures"]["auc"]["method"]
 
 
 def test_a_cluster_is_the_unordered_pair_and_the_scene_shown():
@@ -68,12 +154,15 @@ def test_a_cluster_is_the_unordered_pair_and_the_scene_shown():
     assert cluster("id10_id2_0003_iae") == "id2_id10_id10_0003"
 
 
-def test_table_has_a_line_a_quality_with_chance_interval_and_left_out_videos():
-    entry = score(names(5), np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 0]), CLASSES, seed=0)
-    scores = [{**entry, "crf": crf, "left_out_videos": 1} for crf in (0, 23)]
-    lines = format_table(scores).splitlines()
+def test_table_has_a_line_a_run_and_names_left_out_videos():
+    truth, probabilities = noisy(20, 1.0)
+    entry = scored(truth[truth < 4], probabilities[truth < 4], clusters(16))
+    run = {"classifier": "dma_sta", "split": "scene", "crf": "all", "seed": 0}
+    left = {"train": {}, "test": {"id0_id1_0003_iae": 2}}
+    lines = format_table([{**entry, "run": run, "crf": crf, "left_out": left} for crf in (0, 23)]).splitlines()
     assert len(lines) == 5
     assert len({len(line) for line in lines[:4]}) == 1
-    for text in ("23", "60.0%", "20.0%", " to ", "-"):
+    for text in ("dma_sta", "scene", "all", "23", "20.0%", " to ", "-"):
         assert text in lines[3]
-    assert "2 videos" in lines[4]
+    assert "1 videos (id0_id1_0003_iae)" in lines[4]
+    assert "test" in lines[4]

@@ -1,0 +1,278 @@
+"""Classifiers side by side: figures pooled over seeds, who beats whom, the matrix of qualities.
+
+Read from what the results folder holds; definitions: docs/attribution.md, Comparison.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from attribution.score import (
+    BOOTSTRAP,
+    FEWEST_CLUSTERS,
+    Answers,
+    Figure,
+    cluster,
+    draws,
+    f1_ends,
+    figure,
+    mean_ends,
+    mean_of_defined,
+    percentiles,
+    ratio,
+    resampled_confusion,
+    ruled,
+    wilson,
+)
+from dfdm.config import Config
+from dfdm.errors import DfdmError
+from dfdm.files import read_json, write_json
+from dfdm.layout import Layout
+from dfdm.runs import Run, comparison_scores, seed_runs
+
+FEWEST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A classifier's seeds on the same test videos, as far as `beats` looks at them.
+
+    right: bool `[seeds, n]`, the videos sorted by name; names: `[n]`; rates: the learning rates it was tuned over and
+    the epochs of each (None: not tuned); low: lower end of its pooled accuracy.
+    """
+
+    name: str
+    learned: bool
+    seeds: Sequence[int]
+    names: Sequence[str]
+    clusters: Sequence[str]
+    right: np.ndarray
+    rates: tuple[int, Sequence[float]] | None
+    low: float
+    chance: float
+
+
+def beats(a: Entrant, b: Entrant, seed: int) -> dict[str, Any]:
+    """Whether A beats B: a, b, `difference` of the accuracies (mean over the seeds), `beats`, `why` (a sentence).
+
+    The interval is a bootstrap over clusters of what A had right and B had not, averaged over the seeds; below ten
+    clusters there is none (null).
+    """
+    shared = [s for s in a.seeds if s in b.seeds]
+    found: dict[str, Any] = {"a": a.name, "b": b.name, "beats": False}
+    difference: dict[str, float | None] = {"value": float(a.right.mean() - b.right.mean()), "low": None, "high": None}
+    count = len(set(a.clusters))
+    same = list(a.names) == list(b.names)
+    if same and shared:
+        mine, other = ([list(x.seeds).index(s) for s in shared] for x in (a, b))
+        gap = a.right[mine].mean(0) - b.right[other].mean(0)  # [n]
+        difference["value"] = float(gap.mean())
+        if count >= FEWEST_CLUSTERS:
+            difference["low"], difference["high"] = _mean_interval(gap, a.clusters, seed)
+    why = _obstacle(a, b, shared, same, count)
+    low = difference["low"]
+    if why is None and low is not None:
+        found["beats"] = low > 0
+        where = "lies above 0" if low > 0 else "does not lie above 0"
+        why = f"The 95 % interval of the paired difference in accuracy {where} over {len(shared)} seeds."
+    return {**found, "difference": difference, "why": why}
+
+
+def _obstacle(a: Entrant, b: Entrant, shared: Sequence[int], same: bool, clusters: int) -> str | None:
+    """The sentence why nothing can be said; None where the interval decides."""
+    for one in (a, b):
+        if not one.learned:
+            return f"{one.name} has not learned: its training accuracy does not leave chance."
+    if not same:
+        return "They were not scored on the same test videos."
+    if len(shared) < FEWEST_SEEDS:
+        return f"They share {len(shared)} seeds, and fewer than {FEWEST_SEEDS} cannot show it."
+    if a.rates is None or b.rates is None:
+        return f"The learning rate of {(a if a.rates is None else b).name} was not tuned."
+    if a.rates != b.rates:
+        return "Their learning rates were not tuned over the same list."
+    if clusters < FEWEST_CLUSTERS:
+        return f"The test has {clusters} clusters of pair and scene; a bootstrap over fewer than 10 cannot show it."
+    return None if b.low > b.chance else f"{b.name} itself is not above chance ({b.chance:.1%})."
+
+
+def _mean_interval(values: np.ndarray, clusters: Sequence[str], seed: int) -> tuple[float, float]:
+    """The mean's 95 per cent interval, whole clusters drawn; `values` `[n]`."""
+    _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    sums, sizes = np.bincount(index, weights=values), np.bincount(index)
+    times = draws(len(sizes), seed)
+    return percentiles((times @ sums) / (times @ sizes))
+
+
+def pooled(tests: Sequence[Answers], seed: int) -> tuple[Figure, Figure]:
+    """Accuracy and macro F1, each the mean over the seeds; the tests hold the same videos in the same order."""
+    first = tests[0]
+    times = draws(int(first.cluster.max()) + 1, seed)
+    whole = np.ones((1, times.shape[1]))
+    matrices = np.concatenate([resampled_confusion(test, whole) for test in tests])  # [seeds, C, C]
+    resampled = [_figures(resampled_confusion(test, times)) for test in tests]
+    accuracy, f1 = (float(values.mean()) for values in _figures(matrices))
+    over, n = f"mean over {len(tests)} seeds", len(first.truth)
+    if times.shape[1] < FEWEST_CLUSTERS or accuracy in (0.0, 1.0):
+        why = "the figure is 0 or 1" if times.shape[1] >= FEWEST_CLUSTERS else f"fewer than {FEWEST_CLUSTERS} clusters"
+        method = f"{over}; Wilson for the videos of one seed, taken as independent ({why})"
+        spread = f"{over}; Wilson of each class's F1, ends averaged, videos taken as independent ({why})"
+        ends = [
+            f1_ends(matrix, label) for matrix in matrices for label in np.flatnonzero(matrix.sum(0) + matrix.sum(1))
+        ]
+        return figure(accuracy, wilson(accuracy * n, n), method), figure(f1, mean_ends(ends), spread)
+    low_high = [percentiles(np.mean([pair[i] for pair in resampled], axis=0)) for i in (0, 1)]
+    return figure(accuracy, low_high[0], f"{over}; {BOOTSTRAP}"), figure(f1, low_high[1], f"{over}; {BOOTSTRAP}")
+
+
+def _figures(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracy and macro F1 of confusion matrices `[R, C, C]`, each `[R]`."""
+    hits = np.diagonal(matrices, axis1=1, axis2=2)
+    f1 = ratio(2 * hits, matrices.sum(1) + matrices.sum(2))
+    return hits.sum(1) / matrices.sum((1, 2)), mean_of_defined(f1)
+
+
+def compare(cfg: Config, results: Path) -> dict[str, Any]:
+    """The content of comparison.json; scores and rates that are not there yet are listed in `missing`."""
+    comparison = cfg.comparison
+    if comparison is None:
+        raise DfdmError("this config has no comparison; add the section (docs/attribution.md, Comparison)")
+    layout, missing = Layout(str(results)), list[str]()
+    held: dict[tuple[Run, int], dict[str, Any]] = {}
+    for run, crf in comparison_scores(cfg):
+        if (path := Path(layout.scores(str(run), crf))).exists():
+            held[run, crf] = read_json(path)
+        else:
+            missing.append(f"scores of {run} on crf {crf}")
+    table, entrants = [], []
+    for name in comparison.classifiers:
+        runs = [run for run in seed_runs(cfg) if run.classifier == name and (run, comparison.crf) in held]
+        rate = Path(layout.rate(name))
+        if comparison.rates and not rate.exists():
+            missing.append(f"learning rate of {name}")
+        if runs:
+            scores = [held[run, comparison.crf] for run in runs]
+            line, entrant = _entry(layout, runs, scores, read_json(rate) if rate.exists() else None, cfg.seed)
+            table.append(line)
+            entrants.append(entrant)
+    return {
+        "crf": comparison.crf,
+        "split": "scene",
+        "budget": _budget(cfg, [held[key] for key in held if key[1] == comparison.crf]),
+        "table": table,
+        "beats": [beats(a, b, cfg.seed) for a, b in permutations(entrants, 2)],
+        "matrix": [
+            {
+                **{"classifier": run.classifier, "split": run.split, "train": run.crf, "test": crf},
+                "accuracy": scores["figures"]["accuracy"],
+            }
+            for (run, crf), scores in held.items()
+            if run.classifier in comparison.matrix and run.seed == comparison.seeds[0]
+        ],
+        "missing": missing,
+    }
+
+
+def _entry(
+    layout: Layout, runs: Sequence[Run], scores: Sequence[dict[str, Any]], rate: dict[str, Any] | None, seed: int
+) -> tuple[dict[str, Any], Entrant]:
+    """A classifier's line of the table, and what `beats` needs of it."""
+    crf, classes, trainings = scores[0]["crf"], scores[0]["classes"], [entry["training"] for entry in scores]
+    tables = [_predictions(Path(layout.scores(str(run), crf, "predictions.parquet")), classes) for run in runs]
+    names = tables[0]["name"].tolist()
+    for run, other in zip(runs, tables):
+        if other["name"].tolist() != names:
+            raise DfdmError(f"{run} was scored on other videos than {runs[0]}; score it again")
+    clusters = [cluster(name) for name in names]
+    _, index = np.unique(clusters, return_inverse=True)
+    tests = [_test(table, classes, index) for table in tables]
+    accuracy, macro_f1 = pooled(tests, seed)
+    learned = all(training["learned"] for training in trainings)
+    speeds = [_speed(layout, run, training) for run, training in zip(runs, trainings)]
+    known = [speed for speed in speeds if speed is not None]
+    line = {
+        "classifier": runs[0].classifier,
+        "model": trainings[0]["model"],
+        "learned": learned,
+        "rate": trainings[0]["lr"],
+        "seeds": [run.seed for run in runs],
+        "accuracies": [entry["figures"]["accuracy"]["value"] for entry in scores],
+        "accuracy": accuracy,
+        "macro_f1": macro_f1,
+        "parameters": trainings[0]["parameters"],
+        "multiply_adds": trainings[0]["multiply_adds"],
+        "clips_per_second": float(np.mean(known)) if known else None,
+    }
+    tuned = (rate["epochs"], sorted(tried["lr"] for tried in rate["tried"])) if rate else None
+    right = np.stack([test.truth == test.predicted for test in tests])
+    at = (runs[0].classifier, learned, line["seeds"], names, clusters, right, tuned)
+    return line, Entrant(*at, low=accuracy["low"], chance=scores[0]["chance"])
+
+
+def _predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path, columns=["name", "truth", *(f"p_{name}" for name in classes)])
+    except (OSError, ValueError) as error:
+        raise DfdmError(f"{path} cannot be read ({' '.join(str(error).split())[:150]}); score again") from None
+    return table.sort_values("name", ignore_index=True)
+
+
+def _test(table: pd.DataFrame, classes: Sequence[str], index: np.ndarray) -> Answers:
+    probabilities = table[[f"p_{name}" for name in classes]].to_numpy(np.float64)
+    truth = np.array([list(classes).index(name) for name in table["truth"]])
+    return Answers(truth, probabilities.argmax(1), probabilities, index)
+
+
+def _speed(layout: Layout, run: Run, training: dict[str, Any]) -> float | None:
+    """Clips a second of a training, from speed.json beside it; None where it was not measured."""
+    path = Path(layout.run(str(run), "speed.json"))
+    found = read_json(path) if path.exists() else training
+    return found.get("clips_per_second")
+
+
+def _budget(cfg: Config, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What every classifier was given; a value that differs between them is listed with all that occur."""
+    assert cfg.comparison is not None
+    trainings = [entry["training"] for entry in scores if entry["run"]["crf"] == str(cfg.comparison.crf)]
+    found = {"steps": {training["steps"] for training in trainings if training["run"].split("/")[1] == "scene"}}
+    for key in ("batch", "clip", "size", "epochs"):
+        found[key] = {getattr(cfg.classifier(name), key) for name in cfg.comparison.classifiers}
+    each = {key: min(values) if len(values) == 1 else sorted(values) for key, values in found.items() if values}
+    return {**each, "rates": list(cfg.comparison.rates), "tune_epochs": cfg.comparison.tune_epochs}
+
+
+def write_comparison(cfg: Config, results: Path, out: Path) -> dict[str, Any]:
+    """Compare what the results folder holds and write it to `out`; nothing to compare is a DfdmError."""
+    found = compare(cfg, results)
+    if not found["table"]:
+        raise DfdmError(f"{results} holds no scores of the comparison; run its trainings first")
+    write_json(out, found)
+    return found
+
+
+def format_comparison(comparison: dict[str, Any]) -> str:
+    """The comparison for the terminal: ranked classifiers, those not learned, who beats whom, what is missing."""
+    head = ["classifier", "accuracy", "95 % interval", "macro F1", "seeds", "rate", "parameters", "multiply-adds"]
+    rows = [[*head, "clips/s"]]
+    for line in sorted(comparison["table"], key=lambda line: -line["accuracy"]["value"]):
+        accuracy, speed = line["accuracy"], line["clips_per_second"]
+        if line["learned"]:
+            rows.append(
+                [
+                    *(line["classifier"], f"{accuracy['value']:.1%}"),
+                    *(f"{accuracy['low']:.1%} to {accuracy['high']:.1%}", f"{line['macro_f1']['value']:.3f}"),
+                    *(str(len(line["seeds"])), f"{line['rate']:g}", f"{line['parameters']:,}"),
+                    *(f"{line['multiply_adds'] / 1e9:.2f} G", "-" if speed is None else f"{speed:.1f}"),
+                ]
+            )
+    lines = ruled(rows)
+    lines += [f"not learned: {line['classifier']}" for line in comparison["table"] if not line["learned"]]
+    for pair in comparison["beats"]:
+        lines.append(f"{pair['a']} {'beats' if pair['beats'] else 'does not beat'} {pair['b']}: {pair['why']}")
+    lines += [f"missing: {what}" for what in comparison["missing"]]
+    return "\n".join(lines)
