@@ -1,4 +1,4 @@
-"""What is said of one video: the verdict, its figures and its warnings, as text and as JSON (docs/attribution.md, Predict)."""
+"""What is said of one video: verdict, figures and warnings, as text and as JSON (docs/attribution.md, Predict)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,15 @@ from dfdm.names import REAL
 NONE = "none_of_these"
 LOW_SHARE = 0.5  # of frames with a face, below which a warning says so
 WIDTH = 30  # characters of a full bar
+
+
+def per_cent(share: float) -> str:
+    """A probability in words: `83.1 %`, never 100 or 0 where it is not."""
+    if 0.999 < share < 1:
+        return "> 99.9 %"
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    return f"{100 * share:.1f} %"
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was found in a video: frames, frames with the face, with several faces, pieces of the track, crop side in px."""
+    """What a video shows: frames, those with the face, with several faces, pieces of the track, crop side (px)."""
 
     frames: int
     face_frames: int
@@ -94,7 +103,7 @@ class Answer:
     @property
     def sentence(self) -> str:
         """The verdict in words."""
-        share = f"{self.probabilities[self.best]:.1%}"
+        share = per_cent(self.probabilities[self.best])
         likest = "an unswapped video" if self.classes[self.best] == REAL else self.classes[self.best]
         if self.verdict == NONE:
             return f"none of these: too little evidence for any known class (likest: {likest}, {share} among them)"
@@ -138,7 +147,7 @@ class Answer:
         lines = [f"{self.video}: {self.sentence}"]
         for index in np.argsort(-probabilities, kind="stable"):
             share = probabilities[index]
-            lines.append(f"  {self.classes[index]:<{wide}} {share:7.1%}  {'#' * round(share * WIDTH)}".rstrip())
+            lines.append(f"  {self.classes[index]:<{wide}} {per_cent(share):>8}  {'#' * round(share * WIDTH)}".rstrip())
         known = ""
         if self.threshold is not None and self.source.open_set:
             side = "above" if self.verdict == NONE else "not above"

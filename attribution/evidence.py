@@ -1,7 +1,7 @@
 """Where a classifier looks in a clip: its own attention where it has one, else gradient x input.
 
-A model may offer `attention(clips) -> (frame weights [B, T], maps [B, T, h, w])`: the weights sum to 1 over a clip, the maps are
-0..1 and may have any size. It is asked in evaluation mode with normalised clips `[B, T, 3, H, W]`.
+A model may offer `attention(clips) -> (frame weights [B, T], maps [B, T, h, w])`: the weights sum to 1 over a clip, the
+maps are 0..1 and may have any size. It is asked in evaluation mode with normalised clips `[B, T, 3, H, W]`.
 """
 
 from dataclasses import dataclass

@@ -26,13 +26,18 @@ from dfdm.progress import progress
 
 @dataclass(frozen=True)
 class Telling:
-    """The clip with the highest probability of the answer's likeliest class: its number (from 1) and that probability,
-    its frames as the classifier saw them (uint8 RGB `[T, size, size, 3]`), their numbers in the video `[T]`, and the
-    classifier's evidence in it."""
+    """The clip with the highest probability of the answer's likeliest class: its number (from 1) and that probability.
+
+    `frames` are as the classifier saw them, uint8 RGB `[T, size, size, 3]`; `crops` the whole crops behind them,
+    `[T, side, side, 3]`, of whose side the classifier saw the middle `share` (None: not known); `frame_index` their
+    numbers in the video, `[T]`; `evidence` the classifier's.
+    """
 
     number: int
     probability: float
     frames: np.ndarray
+    crops: np.ndarray
+    share: float | None
     frame_index: np.ndarray
     evidence: Evidence
 
@@ -88,10 +93,9 @@ class Identifier:
         planes = progress(read_planes(video, record), record.frames, f"faces of {video.name}", "frames")
         frames: Iterator[np.ndarray] = (yuv_to_rgb(frame, record.matrix, record.full_range) for frame in planes)
         settings = self.faces
-        track = track_faces(
+        return track_faces(
             frames, self.detector, of_encoded(record), settings.keep, settings.cut_threshold, settings.max_gap
         )
-        return track
 
     def _telling(self, clips: Clips, logits: np.ndarray, target: int, reader: CropReader) -> Telling:
         """The clip that speaks loudest for a class; with equal ones the first."""
@@ -102,8 +106,10 @@ class Identifier:
         frames = np.ascontiguousarray(clips.read(draw))  # [T, size, size, 3]
         values = normalise(torch.from_numpy(frames)[None], self.device, clips.settings.channels_last)[0]
         found = evidence(fused(self.trained.model), values, target)
-        index = reader.frame_index[draw.start : draw.start + clips.settings.clip]
-        return Telling(number + 1, float(shares[number]), frames, index, found)
+        settings, rows = clips.settings, np.arange(draw.start, draw.start + clips.settings.clip)
+        share = settings.size / settings.resize if settings.pixels == "resized" else None
+        index = reader.frame_index[rows]
+        return Telling(number + 1, float(shares[number]), frames, reader.frames(rows), share, index, found)
 
 
 def identifier(

@@ -1,7 +1,8 @@
 """Is a video by one of the known models at all? The energy of its logits, and the threshold that validation sets.
 
-Source: Liu et al., NeurIPS 2020 (arXiv 2010.03759), at temperature 1: energy = -log(sum(exp(logits))). It falls with the
-evidence for any of the classes, so a stranger should have a high one. What that is worth: docs/attribution.md, Predict.
+Source: Liu et al., NeurIPS 2020 (arXiv 2010.03759), at temperature 1: energy = -log(sum(exp(logits))). It falls with
+the evidence for any of the classes, so a stranger should have a high one. What that is worth: docs/attribution.md,
+Predict.
 """
 
 from typing import Any

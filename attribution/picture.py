@@ -1,6 +1,7 @@
-"""The picture of an answer: the most telling clip's frames, where the classifier looks in each, and the classes as bars."""
+"""The picture of an answer: the most telling clip's frames, where the classifier looks, and the classes as bars."""
 
 from pathlib import Path
+from textwrap import fill
 
 import cv2
 import numpy as np
@@ -10,8 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from attribution.answer import NONE, Answer
+from attribution.answer import NONE, Answer, per_cent
 from attribution.evidence import Evidence
 from attribution.identify import Telling
 from dfdm.files import atomic
@@ -23,8 +25,8 @@ BARS = 5.2  # inches for the classes
 LEGENDS = {
     "attention": (
         "spatial attention (mean of the gates)",
-        "Frames' weights: the classifier's temporal attention. Overlay: its spatial attention, where its gates let most "
-        "through; colours span this clip's own lowest to highest value.",
+        "Frames' weights: the classifier's temporal attention. Overlay: its spatial attention, where its gates let "
+        "most through; colours span this clip's own lowest to highest value.",
     ),
     "saliency": (
         "saliency",
@@ -50,10 +52,10 @@ def overlay(frames: np.ndarray, maps: np.ndarray, low: float, high: float) -> np
 
 
 def draw(answer: Answer, telling: Telling) -> Figure:
-    """The figure: two axes a frame (as seen, overlaid), the weights' bars, the colour scale and the classes' bars."""
+    """The figure: two axes a frame (the crop, what was read of it), the weights, the heat's scale, the classes."""
     count = len(telling.frames)
     side = min(SIDE, ROW / count)
-    wide, high = max(side * count, 6.0) + BARS, 2 * side + 2.9
+    wide, high = max(side * count, 6.0) + BARS, 2 * side + 2.75
     figure = Figure((wide, high), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     left, right = 0.75 / wide, 1 - BARS / wide
@@ -61,35 +63,52 @@ def draw(answer: Answer, telling: Telling) -> Figure:
     found = telling.evidence
     span = (float(found.maps.min()), float(found.maps.max()))
     heats = overlay(telling.frames, found.maps, *span)
-    rows = ((telling.frames, 1.15 + side), (heats, 1.1))
+    bottoms = (1.65 + side, 1.55)  # of the rows, inches
     for index in range(count):
-        for frames, bottom in rows:
-            axes = figure.add_axes((left + index * step, (bottom + 0.35) / high, step * 0.97, side * 0.97 / high))
-            axes.imshow(frames[index], interpolation="nearest")
+        for frames, bottom in zip((telling.crops, heats), bottoms):
+            axes = figure.add_axes((left + index * step, bottom / high, step * 0.97, side * 0.97 / high))
+            axes.imshow(frames[index], interpolation="antialiased" if frames is telling.crops else "nearest")
             axes.axis("off")
-            if frames is telling.frames:
+            if frames is telling.crops:
                 axes.set_title(f"frame {telling.frame_index[index]}", fontsize=8, color=QUIET, pad=2)
-    for text, bottom in (("seen", 1.5 + side * 1.5), ("looked at", 1.45 + side * 0.5)):
-        figure.text(left - 0.12 / wide, bottom / high, text, rotation=90, ha="right", va="center", color=QUIET, size=9)
-    _weights(figure.add_axes((left, 0.72 / high, right - left, 0.68 / high)), found)
-    _scale(figure, (right + 0.18 / wide, 1.5 / high, 0.1 / wide, side * 0.9 / high), span, LEGENDS[found.kind][0])
-    bars = figure.add_axes((right + 2.0 / wide, 1.45 / high, (BARS - 2.6) / wide, (2 * side - 0.1) / high))
+                _outline(axes, frames.shape[1], telling.share)
+    for text, bottom in zip(("crop", "looked at"), bottoms):
+        figure.text(
+            left - 0.12 / wide,
+            (bottom + side / 2) / high,
+            text,
+            rotation=90,
+            ha="right",
+            va="center",
+            color=QUIET,
+            size=9,
+        )
+    _weights(figure.add_axes((left, 0.85 / high, right - left, 0.6 / high)), found)
+    _scale(figure, (right + 0.18 / wide, 1.6 / high, 0.1 / wide, side * 0.9 / high), span, LEGENDS[found.kind][0])
+    bars = figure.add_axes((right + 2.0 / wide, 1.55 / high, (BARS - 2.6) / wide, (2 * side - 0.1) / high))
     _classes(bars, answer)
     _words(figure, answer, telling, high)
     return figure
+
+
+def _outline(axes: Axes, side: int, share: float | None) -> None:
+    """A square around the middle of a crop that the classifier reads, where that is not all of it."""
+    if share is not None and share < 0.95:
+        start, length = (1 - share) / 2 * side, share * side
+        axes.add_patch(Rectangle((start, start), length, length, fill=False, edgecolor="white", linewidth=2.4))
+        axes.add_patch(Rectangle((start, start), length, length, fill=False, edgecolor=BLUE, linewidth=1.2))
 
 
 def _weights(axes: Axes, found: Evidence) -> None:
     count = len(found.weights)
     axes.bar(range(count), found.weights, color=BLUE, width=0.5)
     axes.axhline(1 / count, color=ORANGE, linestyle="--", linewidth=1)
-    for index, weight in enumerate(found.weights):
-        axes.text(index, weight, f" {weight:.1%}", ha="center", va="bottom", fontsize=8, color=INK)
     axes.set_xlim(-0.5, count - 0.5)
-    axes.set_ylim(0, max(found.weights.max(), 1 / count) * 1.45)
+    axes.set_ylim(0, max(found.weights.max(), 1 / count) * 1.1)
     axes.text(count - 0.5, 1 / count, " equal", color=ORANGE, fontsize=8, va="center", ha="left")
-    axes.set_xticks([])
+    axes.set_xticks(range(count), [per_cent(weight) for weight in found.weights])
     axes.set_yticks([])
+    axes.tick_params(labelsize=8, colors=INK, length=0)
     axes.set_ylabel("weight", color=QUIET, fontsize=9)
     axes.spines[["top", "right", "left"]].set_visible(False)
 
@@ -114,8 +133,8 @@ def _classes(axes: Axes, answer: Answer) -> None:
         color=[likest if i == answer.best else GREY for i in order],
     )
     for place, index in enumerate(order):
-        axes.text(shares[index] + 0.02, place, f"{shares[index]:.1%}", va="center", fontsize=9, color=INK)
-    axes.set_xlim(0, 1.22)
+        axes.text(shares[index] + 0.02, place, per_cent(shares[index]), va="center", fontsize=9, color=INK)
+    axes.set_xlim(0, 1.3)
     axes.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
     axes.tick_params(labelsize=9, colors=INK, length=0)
     axes.spines[["top", "right"]].set_visible(False)
@@ -132,11 +151,13 @@ def _words(figure: Figure, answer: Answer, telling: Telling, high: float) -> Non
     limit = "" if answer.threshold is None else f" (none of these above {answer.threshold:.2f})"
     second = (
         f"clip {telling.number} of {answer.clips}, which speaks loudest for {answer.classes[answer.best]} "
-        f"({telling.probability:.1%}) · energy {answer.energy:.2f}{limit} · classifier {answer.source.run}"
+        f"({per_cent(telling.probability)}) · energy {answer.energy:.2f}{limit} · classifier {answer.source.run}"
     )
     figure.text(edge, 1 - 0.62 / high, second, fontsize=9, color=QUIET, va="center")
     caption = LEGENDS[telling.evidence.kind][1]
-    figure.text(edge, 0.3 / high, caption, fontsize=8, color=QUIET, va="center", wrap=True)
+    if telling.share is not None and telling.share < 0.95:
+        caption = f"The square is what the classifier reads of a crop, shown below it. {caption}"
+    figure.text(edge, 0.34 / high, fill(caption, round((wide - 0.6) / 0.062)), fontsize=8, color=QUIET, va="center")
 
 
 def save(path: Path, answer: Answer, telling: Telling) -> None:

@@ -162,7 +162,7 @@ class DmaSta(nn.Module):
 
     @torch.no_grad()
     def attention(self, clips: Tensor) -> tuple[Tensor, Tensor]:
-        """What the two attentions do on normalised clips `[B, T, 3, H, W]`: frame weights `[B, T]`, maps `[B, T, h, w]`.
+        """Both attentions on normalised clips `[B, T, 3, H, W]`: frame weights `[B, T]`, maps `[B, T, h, w]`.
 
         The weights are those of the temporal attention over their sum. A map is the mean of all gates (0 closed, 1
         open), each enlarged linearly to the first gate's h = H/4, w = W/4: a place that many stages let through is
