@@ -18,7 +18,7 @@ COMMANDS = [
         "sources scan",
     ),
     *("faces", "train", "evaluate", "plan"),
-    *("render", "original", "encode", "crops", "export", "manifest", "attribution", "report", "scores", "picture"),
+    *("render", "original", "encode", "crops", "export", "collect", "manifest", "attribution", "report", "scores", "picture"),
     *("check", "weights import", "weights export"),
 ]
 
