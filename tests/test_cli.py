@@ -18,7 +18,19 @@ COMMANDS = [
         "sources scan",
     ),
     *("faces", "train", "evaluate", "plan"),
-    *("render", "original", "encode", "crops", "export", "collect", "manifest", "attribution", "report", "scores", "picture"),
+    *(
+        "render",
+        "original",
+        "encode",
+        "crops",
+        "export",
+        "collect",
+        "manifest",
+        "attribution",
+        "report",
+        "scores",
+        "picture",
+    ),
     *("check", "weights import", "weights export"),
 ]
 
