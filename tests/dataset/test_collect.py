@@ -132,7 +132,7 @@ def test_faceforensics_folders_give_classes_ids_and_quality(demo, tmp_path):
     assert [fault.path.name for fault in faults] == ["003.mp4"]
     assert cfg.classes == ["deepfakes"]
     assert make(demo).classes == list(demo.models)
-    with pytest.raises(DfdmError, match="is no folder; mend data.faceforensics"):
+    with pytest.raises(DfdmError, match=r"is no folder; mend data\.faceforensics"):
         find("faceforensics", tmp_path, make(demo, faceforensics={"nowhere": "real"}))
 
 
