@@ -78,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     command = add("export", _export, "Write crop files as DF_class*/Video*/Frame1.png trees.")
     with_config(command, "an empty folder")
     command.add_argument("crops", type=Path, nargs="+", help="crop files")
+    command = add("collect", _collect, "Bring data made elsewhere into the form that classifiers are trained on.")
+    with_config(command, "a folder for the manifests and, of videos, the crops")
+    command.add_argument("--layout", required=True, choices=("crops", "frames", "videos", "faceforensics"))
+    command.add_argument("root", type=Path, metavar="ROOT", help="the folder of the data (docs/data.md, Other data)")
     command = add("manifest", _manifest, "Merge the sidecars of a target's videos.")
     with_config(command, "the table (.parquet; the .csv is written beside)")
     command.add_argument("--target", default="dataset", help="dataset, crf23, iae, iae_crf23 ...; default: dataset")
@@ -135,6 +139,7 @@ _EXAMPLES = {
     "crops": f"crops --video results/{_VIDEO.format(crf=23)} --track results/faces/id0_0000.npz "
     "--out results/crops/crf23/iae/id0_id1_0000_iae.safetensors",
     "export": "export results/crops/crf23/*/*.safetensors --out exported",
+    "collect": "collect --layout videos /data/DFDM --out collected --config mine.yaml",
     "manifest": "manifest --target crf23 --out results/manifests/crf23.parquet",
     "attribution train": "attribution train --crf 23 --manifest results/manifests/crf23.parquet "
     "--out results/attribution/dma_sta/scene/crf23/seed0",
@@ -365,6 +370,12 @@ def _export(a: argparse.Namespace) -> None:
     from dfdm.dataset.crops import export_tree
 
     print(f"{export_tree(a.crops, a.out, list(_load(a).models))} videos in {a.out}")
+
+
+def _collect(a: argparse.Namespace) -> None:
+    from dfdm import stages
+
+    stages.collect(_load(a), a.layout, a.root, a.out)
 
 
 def _manifest(a: argparse.Namespace) -> None:

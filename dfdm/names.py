@@ -79,6 +79,6 @@ def scene_of(text: str) -> str:
 
 
 def cluster_of(text: str) -> str:
-    """The group whose videos rise and fall together: the pair, in either order, and the scene; else the video itself."""
+    """The group whose videos rise and fall together: the pair, in either order, and scene; else the video itself."""
     name = known_name(text)
     return "_".join((*(name.pair or (name.video_id,)), name.scene_key)) if name else text

@@ -272,6 +272,17 @@ def crops(cfg: Config, video: Path, track_file: Path, out: Path) -> None:
     write_crops(out, video, track, cfg.crops.margin, cfg.crops.smooth, about)
 
 
+def collect(cfg: Config, layout: str, root: Path, out: Path) -> None:
+    """Bring data made elsewhere into crops and manifests; videos are cropped first."""
+    if layout in ("videos", "faceforensics") and cfg.faces.detector == "face_alignment":
+        devices.take(cfg.device)
+    from dfdm.dataset.collect import collect as bring
+
+    table = bring(layout, root, out, cfg, lambda: _detector(cfg))
+    counts = ", ".join(f"{model} {count}" for model, count in table["model"].value_counts(sort=False).items())
+    print(f"{out / 'manifest.parquet'}: {len(table)} videos ({counts})")
+
+
 def manifest(cfg: Config, target: str, out: Path, results: Path | None = None) -> None:
     """Merge the sidecars of a target's videos; `results`: where they lie, None for the config's folder."""
     from dfdm.dataset.manifest import build_manifest, write_manifest

@@ -1,6 +1,7 @@
 """One person's training faces in memory: aligned pictures and masks (docs/architectures.md, Faces and Masks)."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +104,15 @@ def _rows(tracks: Scenes, settings: TrainConfig) -> tuple[list[tuple[int, int]],
         held += [(scene, row) for row in range(kept, len(track)) if good[row]]
         lost += int((~good).sum())
     return rows, held, lost
+
+
+def trained_faces(tracks: Sequence[FaceTrack], settings: TrainConfig) -> list[np.ndarray]:
+    """Which faces of a person's scenes a training is given: bool [n] for each track, in order; see `load_faces`."""
+    seen = [np.zeros(len(track), bool) for track in tracks]
+    rows, _, _ = _rows([(Path(), track) for track in tracks], settings)
+    for scene, row in _evenly(rows, settings.max_faces):
+        seen[scene][row] = True
+    return seen
 
 
 def load_faces(person: str, tracks: Scenes, settings: TrainConfig, model_size: int) -> FaceSet:

@@ -18,7 +18,7 @@ COMMANDS = [
         "sources scan",
     ),
     *("faces", "train", "evaluate", "plan"),
-    *("render", "original", "encode", "crops", "export", "manifest", "predict", "report", "scores", "picture"),
+    *("render", "original", "encode", "crops", "export", "collect", "manifest", "predict", "report", "scores", "picture"),
     *("attribution train", "attribution tune", "attribution score", "attribution compare"),
     *("check", "weights import", "weights export", "region", "controls"),
 ]

@@ -91,10 +91,12 @@ def split_videos(videos: Sequence[VideoName], kind: Kind, splits: SplitsConfig, 
     return parts
 
 
-def split_names(names: Sequence[str], kind: Kind, splits: DataSplits, seed: int) -> list[Part | None]:
+def split_names(
+    names: Sequence[str], swapped: Sequence[bool], kind: Kind, splits: DataSplits, seed: int
+) -> list[Part | None]:
     """As `split_videos`, for videos made elsewhere by their names; without ids a video goes by its own name.
 
-    `identity` without ids is an error.
+    `identity` without ids is an error. Originals (not `swapped`) fill no part.
     """
     videos = [known_name(name) for name in names]
     if kind == "identity":
@@ -103,8 +105,7 @@ def split_names(names: Sequence[str], kind: Kind, splits: DataSplits, seed: int)
     else:
         parts = [split_key(scene_of(name), splits.scene, seed) for name in names]
     check_names(names, parts, kind)
-    real = ("/real/", "_real")  # originals fill no part
-    swaps = [(name, part) for name, part in zip(names, parts) if not name.endswith(real)]
+    swaps = [(name, part) for name, part, one in zip(names, parts, swapped, strict=True) if one]
     if empty := [part for part in PARTS if part not in {found for _, found in swaps}]:
         keys = sorted({scene_of(name) for name, _ in swaps} if kind == "scene" else _people([n for n, _ in swaps]))
         what = "scenes" if kind == "scene" else "people"

@@ -1,12 +1,13 @@
 import re
 from collections import Counter
 
+import pandas as pd
 import pytest
 
 from dfdm.config import IdentitySplit, SceneSplit, SplitsConfig
 from dfdm.dataset import splits
 from dfdm.errors import DfdmError
-from dfdm.names import parse_name
+from dfdm.names import cluster_of, parse_name, scene_of
 
 MODELS = ("faceswap", "lightweight", "iae")
 
@@ -101,3 +102,46 @@ def test_planted_leaks_are_named():
     splits.check_leaks(names, ["train", "train", None], "identity")
     with pytest.raises(DfdmError, match="id0_id1_0000_iae more than once"):
         splits.check_leaks([names[0], names[0]], ["train", "train"], "scene")
+
+
+def manifest(*lines: tuple[str, int, str | None, str]) -> pd.DataFrame:
+    return pd.DataFrame(lines, columns=["name", "crf", "part", "sha256"])
+
+
+FAIR = [
+    ("id0_id1_0000_iae", 0, "train", "a"),
+    ("id0_id1_0000_iae", 23, "train", "b"),
+    ("id1_id0_0001_iae", 0, "validation", "c"),
+    ("id2_id3_0000_iae", 0, "test", "d"),
+    ("id0_id3_0000_iae", 0, None, "a"),
+]
+
+
+def test_a_manifest_without_leaks_passes_and_dropped_videos_do_not_count():
+    splits.check_manifest(manifest(*FAIR), "scene")
+    splits.check_manifest(manifest(*FAIR), "identity")
+
+
+@pytest.mark.parametrize(
+    ("planted", "kind", "message"),
+    [
+        (("id0_id4_0000_faceswap", 10, "test", "e"), "scene", "scene id0_0000 stands in two parts"),
+        (("id1_id0_0001_iae", 23, "train", "e"), "scene", "scene id1_0001 stands in two parts"),
+        (("id9_id8_0000_iae", 0, "test", "a"), "scene", "id0_id1_0000_iae and id9_id8_0000_iae have the same content"),
+        (("id3_id1_0007_iae", 0, "test", "e"), "identity", "id1 of the test part"),
+        (("id0_id1_0000_iae", 0, "train", "e"), "scene", "id0_id1_0000_iae more than once"),
+        (("DF_class1/Video1", 0, "test", "e"), "identity", "DF_class1/Video1 of 5 videos has none"),
+    ],
+)
+def test_a_leak_planted_in_a_manifest_is_named(planted, kind, message):
+    with pytest.raises(DfdmError, match=message):
+        splits.check_manifest(manifest(*FAIR, planted), kind)
+
+
+def test_videos_without_ids_keep_to_one_side_by_their_own_name_and_are_clusters_of_their_own():
+    assert scene_of("DF_class1/Video1") == scene_of("DF_class2/Video1") == "Video1"
+    assert cluster_of("DF_class1/Video1") == "DF_class1/Video1"
+    assert cluster_of("id1_id0_0003_iae") == cluster_of("id1_id0_0003_dfaker") == "id0_id1_id1_0003"
+    rows = manifest(("DF_class1/Video1", 0, "train", "a"), ("DF_class2/Video1", 0, "test", "b"))
+    with pytest.raises(DfdmError, match="scene Video1 stands in two parts"):
+        splits.check_manifest(rows, "scene")
