@@ -174,7 +174,11 @@ def read_score(path: Path, log: Path) -> Score:
                 accuracy=training["training_accuracy"],
                 learned=training["learned"],
             ),
-            left_out=_left_out(training["left_out"]) + _left_out({"test": _of_test(values["left_out"])}),
+            left_out=[
+                f"{part}: {name} ({frames} frames)"
+                for part, names in values["left_out"].items()
+                for name, frames in names.items()
+            ],
             autoencoder_saw=values["autoencoder_saw"],
             log=pd.read_csv(log) if log.exists() else None,
         )
@@ -182,14 +186,6 @@ def read_score(path: Path, log: Path) -> Score:
 
 def _count(clusters: int | list[str]) -> int:
     return clusters if isinstance(clusters, int) else len(clusters)
-
-
-def _of_test(left_out: Mapping[str, Any]) -> Mapping[str, int]:
-    return left_out.get("test", left_out)
-
-
-def _left_out(parts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    return [f"{part}: {name} ({frames} frames)" for part, names in parts.items() for name, frames in names.items()]
 
 
 def chance(cfg: Config, classifier: str) -> float:
