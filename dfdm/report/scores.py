@@ -13,7 +13,7 @@ from dfdm.errors import DfdmError
 from dfdm.files import read_json
 from dfdm.layout import Layout
 from dfdm.names import REAL
-from dfdm.runs import Run, main_runs
+from dfdm.runs import main_runs
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ NAMED = (
     Named("balanced_accuracy", "balanced accuracy", True, "mean of the recalls: every generator counts alike"),
     Named("macro_f1", "macro F1", False, "mean over the generators of precision and recall together; 1 is perfect"),
     Named("auc", "AUC", False, "how well each generator's probability ranks its videos above others'; 0.5 is chance"),
-    Named("ece", "calibration error", False, "how far the stated probability is from the share that is right; 0 is best"),
+    Named("ece", "calibration error", False, "the stated probability against the share that is right; 0 is best"),
 )  # fmt: skip
 
 

@@ -128,7 +128,11 @@ def entry(name: str, accuracy: float, learned: bool = True) -> dict[str, Any]:
 
 
 def write_comparison(
-    results: Path, cfg: Config, table: Sequence[Mapping[str, Any]], splits: Sequence[str] = ("scene",), missing: Sequence[str] = ()
+    results: Path,
+    cfg: Config,
+    table: Sequence[Mapping[str, Any]],
+    splits: Sequence[str] = ("scene",),
+    missing: Sequence[str] = (),
 ) -> Path:
     path = Path(Layout(str(results)).comparison)
     first, second = table[0]["classifier"], table[1]["classifier"]

@@ -79,9 +79,7 @@ def test_trivial_cues_that_do_as_well_are_told(cfg: Config, tmp_path: Path, triv
 
 
 @pytest.mark.parametrize(("crf", "what"), [(0, "a defect in the data"), (10, "codec coupling")])
-def test_a_background_above_chance_is_a_defect_at_crf_0_only(
-    cfg: Config, tmp_path: Path, crf: int, what: str
-) -> None:
+def test_a_background_above_chance_is_a_defect_at_crf_0_only(cfg: Config, tmp_path: Path, crf: int, what: str) -> None:
     write_controls(tmp_path, crf, "dma_sta", CLASSES, background=0.35)
     told = only(cfg, tmp_path, crf)
     assert len(told) == 1
