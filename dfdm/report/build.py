@@ -16,18 +16,12 @@ from dfdm.layout import videos_of
 from dfdm.names import REAL
 from dfdm.progress import duration
 from dfdm.report import figures, pictures
+from dfdm.report.attribution import bounds_text, listed, percent, read_attribution
 from dfdm.report.clips import chosen_clips, clip_views
 from dfdm.report.evaluation import FIGURES, read_evaluations, table, warnings
-from dfdm.report.results import (
-    EncodedVideo,
-    Results,
-    Score,
-    read_results,
-    read_scores,
-    versions,
-)
+from dfdm.report.results import EncodedVideo, Results, read_results, versions
+from dfdm.report.scores import NAMED
 
-FEW_VIDEOS = 100  # below this a score says little
 MOST_PAIRS = 12  # trainings shown; an even choice beyond
 
 
@@ -58,8 +52,8 @@ def build(cfg: Config, results: Path, out: Path) -> None:
     """
     found = read_results(cfg, results)
     missing = list(found.missing)
-    scores = read_scores(cfg, results, missing)
     evaluations = read_evaluations(cfg, results, missing)
+    attribution = read_attribution(cfg, results, evaluations, missing)
     clips = list(clip_views(cfg, found))
     page = _template().render(
         cfg=cfg,
@@ -70,9 +64,8 @@ def build(cfg: Config, results: Path, out: Path) -> None:
         chosen_count=len(chosen_clips(cfg)),
         holdings=holdings(cfg, found),
         models=[REAL, *cfg.models],
-        scores=scores,
-        verdict=verdict(scores),
-        learning=_learning(scores),
+        attribution=attribution,
+        named=NAMED,
         quality=table(evaluations),
         quality_warnings=warnings(evaluations),
         figures=FIGURES,
@@ -101,33 +94,6 @@ def holdings(cfg: Config, found: Results) -> dict[tuple[str, int], Holding]:
 def _holding(videos: list[EncodedVideo], expected: int) -> Holding:
     frames = sum(video.frames or 0 for video in videos)
     return Holding(len(videos), expected, sum(video.bytes for video in videos), frames)
-
-
-def verdict(scores: list[Score]) -> list[str]:
-    """What the scores do and do not show, in plain sentences."""
-    if not scores:
-        return ["No scores yet: the attribution stage has not run."]
-    sentences = []
-    fewest = min(score.videos for score in scores)
-    if fewest < FEW_VIDEOS:
-        sentences.append(
-            f"The test part holds {fewest} videos of each quality. With so few, the scores show that the line runs "
-            "from a video to a score, not how good the method is."
-        )
-    unskilled = [score for score in scores if score.interval[0] <= score.chance <= score.interval[1]]
-    if unskilled:
-        where = listed([f"crf {score.crf}" for score in unskilled])
-        chance = percent(unskilled[0].chance)
-        sentences.append(f"At {where} the interval includes chance ({chance}): no skill is shown there.")
-    return sentences
-
-
-def _learning(scores: list[Score]) -> str | None:
-    logs = {f"crf {score.crf}": score.log for score in scores if score.log is not None and len(score.log)}
-    if not logs:
-        return None
-    chart = figures.learning_chart(logs, scores[0].chance)
-    return pictures.embedded(chart, "image/svg+xml")
 
 
 def _shown_pairs(cfg: Config) -> list[str]:
@@ -182,8 +148,18 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(size=size_text, percent=percent, duration=duration)
+    environment.filters.update(
+        size=size_text, percent=percent, duration=duration, multiples=multiples, bounds=bounds_text, listed=listed
+    )
     return environment.get_template("page.html")
+
+
+def multiples(count: float) -> str:
+    """A large count in words: `3.34 G` (powers of 1000)."""
+    power = 0
+    while count >= 999.5 and power < 4:
+        count, power = count / 1000, power + 1
+    return f"{count:.3g} {('', 'k', 'M', 'G', 'T')[power]}".strip()
 
 
 def size_text(count: float) -> str:
@@ -193,13 +169,3 @@ def size_text(count: float) -> str:
         count, power = count / 1000, power + 1
     digits = 0 if power == 0 or count >= 99.95 else 1
     return f"{count:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
-
-
-def listed(words: list[str]) -> str:
-    """Words as a list in a sentence: `a, b and c`."""
-    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
-
-
-def percent(share: float | None) -> str:
-    """A share as a whole per cent; a dash for None."""
-    return "–" if share is None else f"{100 * share:.0f} %"

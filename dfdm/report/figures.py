@@ -1,7 +1,7 @@
-"""Charts of the page, as SVG: loss curves of the autoencoders, learning curves of the classifier."""
+"""Charts of the page, as SVG: loss curves of the autoencoders, learning curves and reliability of the classifiers."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -89,6 +89,38 @@ def learning_chart(logs: Mapping[str, pd.DataFrame], chance: float) -> bytes:
         handles, labels = axes[0].get_legend_handles_labels()
         more_handles, more_labels = loss.get_legend_handles_labels()
         figure.legend(handles + more_handles, labels + more_labels, loc="outside lower center", ncols=4, fontsize=8)
+        return _svg(figure)
+
+
+def reliability_chart(panels: Mapping[str, Sequence[Any]]) -> bytes:
+    """Two panels a quality: share that is right over the stated probability, and the videos in each bin below.
+
+    `panels` maps a title to bins (dfdm.report.scores.Bin). A dot stands at its bin's mean probability and is as large
+    as its bin is full; on the dotted line the probability is as good as its word.
+    """
+    with pyplot.rc_context(STYLE):
+        count = len(panels)
+        size = {"figsize": (3.7 * count, 4.6), "layout": "constrained", "squeeze": False, "sharex": True}
+        figure, axes = pyplot.subplots(2, count, height_ratios=(3.2, 1), **size)
+        for column, (title, bins) in enumerate(panels.items()):
+            upper, lower = axes[0, column], axes[1, column]
+            filled = [part for part in bins if part.videos]
+            most = max((part.videos for part in filled), default=1)
+            upper.plot((0, 1), (0, 1), color=QUIET, linestyle=":", linewidth=1)
+            for part in filled:
+                above = part.accuracy >= part.confidence
+                colour = BLUE if above else ORANGE
+                upper.plot((part.confidence,) * 2, (part.confidence, part.accuracy), color=colour, linewidth=2)
+                area = 18 + 90 * part.videos / most
+                upper.scatter(part.confidence, part.accuracy, s=area, color=colour, zorder=3, clip_on=False)
+            upper.set(xlim=(0, 1), ylim=(0, 1.02), title=title)
+            middles = [(part.low + part.high) / 2 for part in bins]
+            bars = lower.bar(middles, [part.videos for part in bins], width=0.09, color="#9aa5b1")
+            lower.bar_label(bars, [str(part.videos) if part.videos else "" for part in bins], fontsize=8, padding=1)
+            lower.set(ylim=(0, 1.3 * most), yticks=[], xlabel="highest probability", xticks=np.arange(0, 1.1, 0.2))
+            lower.grid(False)
+        axes[0, 0].set_ylabel("share that is right")
+        axes[1, 0].set_ylabel("videos")
         return _svg(figure)
 
 

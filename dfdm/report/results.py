@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 
 from dfdm.config import Config
-from dfdm.errors import DfdmError
 from dfdm.files import read_json
 from dfdm.layout import Layout, originals_of, videos_of
 from dfdm.machine import cpu_model
@@ -107,63 +106,3 @@ def versions() -> dict[str, str]:
     found["ffmpeg"] = ffmpeg_version().removeprefix("ffmpeg version ")
     found["cpu"] = f"{cpu_model()}, {os.cpu_count()} cores seen"
     return found
-
-
-@dataclass(frozen=True)
-class Score:
-    """Scores of one quality's classifier on its test videos; `confusion` is [true class][predicted class]."""
-
-    crf: int
-    split: str
-    classes: list[str]
-    videos: int
-    confusion: list[list[int]]
-    accuracy: float
-    interval: tuple[float, float]
-    method: str  # how the interval was made
-    chance: float
-    macro_f1: float
-    recall: list[float | None]  # None: no test video of the class
-    training_videos: int
-    validation_videos: int
-    chosen_epoch: int
-    left_out: int  # videos with fewer faces than a clip
-    log: pd.DataFrame | None
-
-
-def read_scores(cfg: Config, results: Path, missing: list[str]) -> list[Score]:
-    """The scores of every quality that has them; the others are added to `missing`.
-
-    Raises DfdmError for a file that lacks a figure.
-    """
-    scores = []
-    for crf in cfg.qualities:
-        path = Path(Layout(str(results)).attribution(crf))
-        if not path.exists():
-            missing.append(f"scores of crf {crf} (stage attribution)")
-            continue
-        values, log = read_json(path), path.with_name("log.csv")
-        try:
-            scores.append(
-                Score(
-                    crf=crf,
-                    split=values["split"],
-                    classes=values["classes"],
-                    videos=values["videos"],
-                    confusion=values["confusion"],
-                    accuracy=values["accuracy"],
-                    interval=(values["accuracy_interval"]["low"], values["accuracy_interval"]["high"]),
-                    method=values["accuracy_interval"]["method"],
-                    chance=values["chance"],
-                    macro_f1=values["macro_f1"],
-                    recall=[values["recall"][name] for name in values["classes"]],
-                    training_videos=values["training_videos"],
-                    validation_videos=values["validation_videos"],
-                    chosen_epoch=values["chosen_epoch"],
-                    left_out=values["left_out_videos"],
-                    log=pd.read_csv(log) if log.exists() else None,
-                )
-            )
-        except (KeyError, TypeError) as error:
-            raise DfdmError(f"{path} lacks {error}; run the attribution stage again") from None
-    return scores

@@ -63,8 +63,14 @@ def _stage(parts: tuple[str, ...]) -> str | None:
             return "original" if model == REAL else "render"
         case ("report.html",):
             return "report"
+        case ("attribution", "comparison.json"):
+            return "comparison"
+        case ("attribution", _, "rate.json"):
+            return "attribution_rate"
+        case ("attribution", *_, folder, _) if folder.startswith("test_crf"):
+            return "score"
         case (folder, _, *_):
-            return {"sources": "source", "manifests": "manifest", "evaluation": "evaluate"}.get(
-                folder, folder if folder in ("faces", "train", "crops", "attribution") else None
-            )
+            own = ("faces", "train", "crops", "attribution", "controls")
+            other = {"sources": "source", "manifests": "manifest", "evaluation": "evaluate", "regions": "region"}
+            return other.get(folder, folder if folder in own else None)
     return None

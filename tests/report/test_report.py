@@ -22,11 +22,12 @@ from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import probe
 from dfdm.names import VideoName
 from dfdm.report import pictures
-from dfdm.report.build import build, duration, size_text, verdict
+from dfdm.report.build import build, duration, multiples, size_text
 from dfdm.report.clips import chosen_clips, moment
 from dfdm.report.readme import SIZE, readme_picture
-from dfdm.report.results import read_scores
 from dfdm.report.times import RuleTime, bytes_written, read_times
+from dfdm.runs import main_runs
+from tests.report.made_up import write_score
 
 MODELS = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
 FRAMES, WIDTH, HEIGHT = 12, 192, 128
@@ -110,38 +111,13 @@ def results(cfg: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
         log = pd.DataFrame({"iteration": steps, "loss_a": 1 / steps, "loss_b": 2 / steps})
         log.to_csv(folder / "loss.csv", index=False)
         cv2.imwrite(str(folder / "preview.png"), np.full((64, 320, 3), 90, np.uint8))
-    for crf in cfg.qualities:
-        write_scores(root / "attribution" / f"crf{crf}", crf)
+    for run in main_runs(cfg):
+        write_score(root, run, int(run.crf), MODELS, accuracy=0.9)
     bench = root / "benchmarks" / "render"
     bench.mkdir(parents=True)
     (bench / "x.tsv").write_text("s\th:m:s\tmax_rss\n61.5\t0:01:01\t250.0\n")
     (bench / "y.tsv").write_text("s\th:m:s\tmax_rss\n3.5\t0:00:03\t-\n")
     return root
-
-
-def write_scores(folder: Path, crf: int) -> None:
-    folder.mkdir(parents=True)
-    confusion = (2 * np.eye(5, dtype=int)).tolist()
-    scores = {
-        "crf": crf,
-        "split": "scene",
-        "classes": MODELS,
-        "videos": 10,
-        "confusion": confusion,
-        "accuracy": 1.0,
-        "accuracy_interval": {"low": 0.72, "high": 1.0, "method": "Wilson", "clusters": 2},
-        "chance": 0.2,
-        "macro_f1": 1.0,
-        "recall": {**dict.fromkeys(MODELS, 1.0), "iae": None},
-        "training_videos": 40,
-        "validation_videos": 10,
-        "chosen_epoch": 2,
-        "left_out_videos": 0,
-    }
-    (folder / "scores.json").write_text(json.dumps(scores))
-    log = pd.DataFrame({"epoch": [1, 2], "lr": 0.1, "train_loss": [1.6, 1.2], "train_accuracy": [0.2, 0.5]})
-    log["validation_loss"], log["validation_accuracy"] = 1.5, 0.4
-    log.to_csv(folder / "log.csv", index=False)
 
 
 class Page(HTMLParser):
@@ -229,7 +205,7 @@ def test_the_same_frame_of_every_video_is_shown(html: str) -> None:
 
 def test_the_page_tells_scores_statistics_sources_and_times(html: str) -> None:
     words = " ".join(Page(html).words.split())
-    assert "72 % – 100 %" in words
+    assert "70 % – 100 %" in words
     assert "the scores show that the line runs" in words
     assert "render 2 1 min 05 s 32 s 1 min 02 s 262 MB" in words
     assert "id0_0001 192x128 25.000 12 10 2 1 0" in words
@@ -252,7 +228,14 @@ def test_each_stage_shows_jobs_time_memory_and_the_bytes_that_it_wrote(tmp_path:
         layout.video("id0_0001", "real", 23): ("encode", 512),
         layout.crops(*clip, 23): ("crops", 1024),
         layout.manifest("dataset"): ("manifest", 2048),
-        layout.attribution(23): ("attribution", 4096),
+        layout.run("dma_sta/scene/crf23/seed0"): ("attribution", 4096),
+        layout.run("dma_sta/scene/crf23/seed0", "log.csv"): ("attribution", 1),
+        layout.scores("dma_sta/scene/crf23/seed0", 23): ("score", 3),
+        layout.scores("dma_sta/scene/crf23/seed0", 23, "predictions.parquet"): ("score", 5),
+        layout.rate("dma_sta"): ("attribution_rate", 7),
+        layout.comparison: ("comparison", 9),
+        layout.region("id0_id1_0001"): ("region", 11),
+        layout.controls(23): ("controls", 13),
         layout.report: ("report", 8192),
         layout.log("render", "x"): ("render", 0),
         f"{layout.results}/state/abc/state.pt": ("", 0),
@@ -290,7 +273,7 @@ def test_a_partial_run_gives_a_page_that_lists_what_is_missing(cfg: Config, resu
         hidden.rename(path)
     words = Page((tmp_path / "page.html").read_text()).words
     assert "videos of iae at crf 23 (stage dataset): id0_id1_0001_iae" in words
-    assert "scores of crf 0 (stage attribution)" in words
+    assert "scores of dma_sta at crf 0 (stage attribution)" in words
     assert "loss log of dfaker for id0_id1 (stage train)" in words
     assert "No scores yet" in words
 
@@ -300,23 +283,6 @@ def test_an_empty_results_folder_gives_a_page_too(cfg: Config, tmp_path: Path) -
     words = Page((tmp_path / "page.html").read_text()).words
     assert "No swapped videos yet" in words
     assert "face track of id0_0001 (stage faces)" in words
-
-
-def test_scores_without_a_figure_are_an_error_that_names_the_file(cfg: Config, tmp_path: Path) -> None:
-    folder = tmp_path / "attribution" / "crf0"
-    folder.mkdir(parents=True)
-    (folder / "scores.json").write_text("{}")
-    with pytest.raises(DfdmError, match=r"scores\.json lacks"):
-        read_scores(cfg, tmp_path, [])
-
-
-def test_an_interval_that_holds_chance_is_said_to_show_no_skill(cfg: Config, results: Path) -> None:
-    import dataclasses
-
-    score = read_scores(cfg, results, [])[0]
-    weak = dataclasses.replace(score, accuracy=0.25, interval=(0.1, 0.4), videos=400)
-    assert verdict([weak]) == ["At crf 0 the interval includes chance (20 %): no skill is shown there."]
-    assert verdict([dataclasses.replace(score, videos=400)]) == []
 
 
 def test_the_frame_shown_is_one_that_no_model_was_trained_on(cfg: Config, results: Path) -> None:
@@ -368,6 +334,7 @@ def test_a_picture_of_a_missing_video_is_an_error(cfg: Config, results: Path, tm
 
 
 def test_sizes_and_times_read_well() -> None:
+    assert [multiples(n) for n in (12, 28_683, 1_666_000_000)] == ["12", "28.7 k", "1.67 G"]
     assert [size_text(n) for n in (12, 3_200, 53_700_000_000, 999_999)] == [
         "12 B",
         "3.2 kB",

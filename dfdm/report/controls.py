@@ -1,0 +1,78 @@
+"""The controls of the scores, read for the page: what a score is worth nothing without."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfdm.config import Config
+from dfdm.files import read_json
+from dfdm.layout import Layout
+from dfdm.report.scores import Estimate, certain, reading
+
+AT_CHANCE = "chance"  # what the background's score must be; else "codec coupling"
+
+
+@dataclass(frozen=True)
+class Controls:
+    """One quality's controls of one classifier.
+
+    `chance` is the 95 % range of a cheap head on the classifier's frozen features with permuted labels, and
+    `same_head` what that head reaches with the true ones.
+    """
+
+    classifier: str
+    crf: int
+    permutations: int
+    chance: tuple[float, float]
+    same_head: float
+    trivial: Estimate
+    cues: list[str]
+    background: Estimate
+    expected: str  # of the background: "chance" or "codec coupling"
+    originals: Mapping[str, int]  # by the class that an unswapped video was taken for
+    none_of_these: float | None  # share of the originals told to be of no known generator
+    confidence: float | None  # mean of their highest probability
+
+    @property
+    def is_defect(self) -> bool:
+        """Whether the background names generators where its pixels should be the same for all."""
+        return self.expected == AT_CHANCE and self.background.low > self.chance_level
+
+    @property
+    def chance_level(self) -> float:
+        """The accuracy of guessing, 1 over the classes that originals could be taken for."""
+        return 1 / len(self.originals)
+
+
+def read_controls(cfg: Config, results: Path, missing: list[str]) -> dict[int, Controls]:
+    """The controls by quality; those that are not there are added to `missing`. Raises DfdmError for a damaged file."""
+    found = {}
+    for crf in cfg.qualities:
+        path = Path(Layout(str(results)).controls(crf))
+        if path.exists():
+            found[crf] = read_control(path)
+        elif cfg.controls:
+            missing.append(f"controls of crf {crf} (stage controls)")
+    return found
+
+
+def read_control(path: Path) -> Controls:
+    """One file of controls."""
+    values = read_json(path)
+    with reading(path, "controls"):
+        permuted, trivial, background = values["permuted"], values["trivial"], values["background"]
+        originals = values["originals"]
+        return Controls(
+            classifier=values["classifier"],
+            crf=int(values["crf"]),
+            permutations=permuted["permutations"],
+            chance=(float(permuted["low"]), float(permuted["high"])),
+            same_head=float(permuted["true"]),
+            trivial=certain(trivial["figures"]["accuracy"]),
+            cues=list(trivial["cues"]),
+            background=certain(background["figures"]["accuracy"]),
+            expected=background["expected"],
+            originals=originals["predicted"],
+            none_of_these=originals["none_of_these"],
+            confidence=originals["confidence"],
+        )
