@@ -188,7 +188,7 @@ def _entry(
     for run, other in zip(runs, tables):
         if other["name"].tolist() != names:
             raise DfdmError(f"{run} was scored on other videos than {runs[0]}; score it again")
-    clusters = [cluster(name) for name in names]
+    clusters = [cluster_of(name) for name in names]
     _, index = np.unique(clusters, return_inverse=True)
     tests = [_test(table, classes, index) for table in tables]
     accuracy, macro_f1 = pooled(tests, seed)

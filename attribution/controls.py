@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from attribution.clips import Clips, Video, find_videos, normalise
 from attribution.cues import cues_of, originals_and_swaps, trivial
 from attribution.predict import Trained, load, softmax, video_logits
-from attribution.score import cluster
+from dfdm.names import cluster_of
 from dfdm.dataset.splits import PARTS, Kind
 from dfdm.errors import DfdmError
 from dfdm.files import read_json, write_json
@@ -179,7 +179,7 @@ def run_controls(
         "permuted": permuted(
             (features["train"], labels["train"]),
             (features["test"], labels["test"]),
-            [cluster(name) for name in names["train"]],
+            [cluster_of(name) for name in names["train"]],
             permutations,
             seed,
         ),

@@ -3,7 +3,7 @@
 import csv
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,7 +194,6 @@ def last_epoch(trainer: Trainer) -> tuple[int, int]:
 
 
 def tune(
-    classifier: str,
     rates: Sequence[float],
     epochs: int,
     run: Run,
@@ -225,9 +224,9 @@ def tune(
         tried.append({"lr": rate, "validation_accuracy": best.accuracy, "validation_loss": best.loss})
     fair = [entry for entry in tried if "diverged" not in entry]
     if not fair:
-        raise DfdmError(f"{classifier} diverges at every one of comparison.rates; give lower ones")
+        raise DfdmError(f"{run.classifier} diverges at every one of comparison.rates; give lower ones")
     chosen = max(fair, key=lambda entry: (entry["validation_accuracy"], -entry["validation_loss"], -entry["lr"]))
-    found = {"classifier": classifier, "lr": chosen["lr"], "epochs": epochs, "crf": run.crf, "tried": tried}
+    found = {"classifier": run.classifier, "lr": chosen["lr"], "epochs": epochs, "crf": run.crf, "tried": tried}
     write_json(out, found)
     return found
 
@@ -250,29 +249,34 @@ def test(trained: Trained, videos: list[Video], device: str, seed: int) -> tuple
 
 
 def score_run(
-    model: Path, places: Places, crf: int, device: str, out: Path, saw: dict[str, float] | None = None
+    model: Path,
+    places: Places,
+    crf: int,
+    device: str,
+    out: Path,
+    saw: Callable[[pd.DataFrame], float | None] | None = None,
 ) -> dict[str, Any]:
     """Score a trained file on the test part of one quality; writes scores.json and predictions.parquet into `out`.
 
-    Split, classes and settings are the file's own. `saw`: the share of each test scene's frames that the swaps'
-    autoencoders were trained on, by video name.
+    Split, classes and settings are the file's own. `saw` tells, of the manifest's lines of the test videos, which
+    share of their frames the swaps' autoencoders were trained on.
     """
     trained = load(model, resolve_device(device))
-    about = trained.about
-    run = Run(*(about[name] for name in ("classifier", "split", "crf", "seed")))
+    about: dict[str, Any] = trained.about
+    run = Run(about["classifier"], about["split"], about["crf"], about["seed"])
     rows = read_manifest(places.manifests[0], trained.classes, run.split)
     if set(rows["crf"]) != {crf}:
         raise DfdmError(f"{places.manifests[0]} holds no videos of crf {crf}; give the manifest of that quality")
     videos, short = videos_of(rows, places, trained.classes, trained.settings, "test")
     figures, predictions = test(trained, videos, device, run.seed)
-    seen = [saw[video.name] for video in videos if video.name in saw] if saw is not None else []
+    tested = {video.name for video in videos}
     scores = {
         "run": vars(run) | {"model": trained.settings.model},
         "crf": crf,
         **figures,
         "training": {name: value for name, value in about.items() if name != "key"},
         "left_out": {**about["left_out"], "test": short},
-        "autoencoder_saw": sum(seen) / len(seen) if seen else None,
+        "autoencoder_saw": saw(rows[rows["name"].isin(tested)]) if saw else None,
     }
     with atomic(out / "predictions.parquet") as path:
         predictions.to_parquet(path, index=False)

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score, roc_auc_score
 
-from dfdm.names import parse_name
+from dfdm.names import cluster_of
 
 RESAMPLES = 2000
 FEWEST_CLUSTERS = 10  # below, a bootstrap over clusters says little
@@ -22,12 +22,6 @@ ENDS = (0.025, 0.975)
 BOOTSTRAP = f"bootstrap over clusters of pair and scene, {RESAMPLES} resamples, percentiles"
 
 Figure = dict[str, Any]  # value, low, high (None where undefined) and method, a sentence
-
-
-def cluster(name: str) -> str:
-    """The group whose videos rise and fall together: the pair, in either order, and the scene shown."""
-    video = parse_name(name)
-    return "_".join((*(video.pair or (video.video_id,)), video.scene_key))
 
 
 def wilson(right: float, count: int) -> tuple[float, float]:
@@ -207,7 +201,7 @@ def score(
     and AUC of a class without a test video are None and stay out of the means; macro F1 is over all classes
     that occur in truth or prediction.
     """
-    groups = [cluster(name) for name in names] if clusters is None else list(clusters)
+    groups = [cluster_of(name) for name in names] if clusters is None else list(clusters)
     kinds, index = np.unique(np.asarray(groups), return_inverse=True)
     truth, probabilities = np.asarray(truth), np.asarray(probabilities, np.float64)
     test = Answers(truth, probabilities.argmax(1), probabilities, index)

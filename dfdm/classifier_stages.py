@@ -12,6 +12,8 @@ from dfdm.layout import Layout
 from dfdm.runs import Run, comparison_scores, main_runs
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from attribution.run import Places
 
 
@@ -33,7 +35,7 @@ def train_classifier(
             raise DfdmError(f"{rate} holds no rate of {run.classifier}; give its own, or leave --rate out")
         settings = settings.model_copy(update={"lr": chosen["lr"]})
     places = _places(cfg, manifests, results)
-    about = train_run(run, settings, list(cfg.models), places, cfg.device, _made_of(cfg, settings), out)
+    about = train_run(run, settings, cfg.classes, places, cfg.device, _made_of(cfg, settings), out)
     print(
         f"{run}: epoch {about['epoch']} of {about['epochs']}, validation accuracy {about['validation_accuracy']:.1%}, "
         f"training accuracy {about['training_accuracy']:.1%}" + ("" if about["learned"] else ": not learned")
@@ -54,7 +56,7 @@ def tune_classifier(cfg: Config, classifier: str, manifest_file: Path, out: Path
         cfg.comparison.tune_epochs,
         run,
         settings,
-        list(cfg.models),
+        cfg.classes,
         places,
         cfg.device,
         _made_of(cfg, settings),
@@ -69,8 +71,12 @@ def score_classifier(
     """Score a trained classifier on the test videos of one quality; its files go into the folder `out`."""
     devices.take(cfg.device)
     from attribution.run import score_run
+    from dfdm.dataset.seen import autoencoder_saw
 
-    scores = score_run(model, _places(cfg, [manifest_file], results), crf, cfg.device, out)
+    def saw(rows: "pd.DataFrame") -> float | None:
+        return autoencoder_saw(rows, cfg, results or Path(cfg.results))
+
+    scores = score_run(model, _places(cfg, [manifest_file], results), crf, cfg.device, out, saw)
     figure = scores["figures"]["accuracy"]
     print(f"crf {crf}: accuracy {figure['value']:.1%} on {scores['videos']} videos, chance {scores['chance']:.1%}")
 

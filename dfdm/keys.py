@@ -95,7 +95,7 @@ def manifest_keys(cfg: Config) -> dict[str, Any]:
 def classifier_keys(cfg: Config, classifier: str) -> dict[str, Any]:
     """A classifier's training; the rate that validation chose for it is an input of its own."""
     settings = cfg.classifier(classifier).model_dump(exclude={"save_every", "on_nan", "split"})
-    return {"classes": list(cfg.models), **settings}
+    return {"classes": cfg.classes, **settings}
 
 
 def tune_keys(cfg: Config, classifier: str) -> dict[str, Any]:
@@ -108,12 +108,12 @@ def tune_keys(cfg: Config, classifier: str) -> dict[str, Any]:
 
 def score_keys(cfg: Config) -> dict[str, Any]:
     """A trained classifier's scores: how it works is in its file, the videos' parts are in the manifest."""
-    return {"classes": list(cfg.models)}
+    return {"classes": cfg.classes}
 
 
 def comparison_keys(cfg: Config) -> dict[str, Any] | None:
     """What is set side by side."""
-    return cfg.comparison and cfg.comparison.model_dump()
+    return cfg.comparison.model_dump() if cfg.comparison else None
 
 
 def report_keys(cfg: Config) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def _split(table: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     for kind in ("scene", "identity"):
         parts: list[Part | None] = [None] * len(names)
         if kind == "scene" or splits.identity:
-            parts = split_names(names, [swapped[name] for name in names], kind, splits, cfg.seed)  # type: ignore[arg-type]
+            parts = split_names(names, [swapped[name] for name in names], kind, splits, cfg.seed)
             print(f"{kind} split of {len(names)} videos: {describe(parts)}", file=sys.stderr)
         part_of = dict(zip(names, parts))
         table[f"split_{kind}"] = pd.array([part_of[name] for name in table["name"]], dtype="string")
@@ -142,7 +142,7 @@ def _content(frames: FrameFolder | CropReader, step: int) -> tuple[str, int, tup
         pixels = frames.frames(np.arange(start, min(start + step, len(frames))))  # [k, h, w, 3]
         size = size if start else (pixels.shape[2], pixels.shape[1])
         total.update(f"{pixels.shape[1:]}".encode())
-        total.update(np.ascontiguousarray(pixels))
+        total.update(np.ascontiguousarray(pixels).tobytes())
     return total.hexdigest(), len(frames), size
 
 
@@ -151,7 +151,8 @@ class Cropper:
 
     def __init__(self, cfg: Config, out: Path, detector: Callable[[], Detector]) -> None:
         self.cfg, self.layout, self.root = cfg, Layout(str(out)), out / "crops"
-        self._build, self._detector = detector, None
+        self._build = detector
+        self._detector: Detector | None = None
         self._key = digest({"faces": keys.faces_keys(cfg), "crops": keys.crops_keys(cfg)})
 
     def crop(self, item: Item) -> tuple[Path, str]:

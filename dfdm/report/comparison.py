@@ -123,8 +123,8 @@ def _entry(line: Mapping[str, Any]) -> Entry:
 
 def _beats(line: Mapping[str, Any]) -> Beats:
     difference = line["difference"]
-    bounds = [float(difference[key]) for key in ("low", "value", "high")]
-    return Beats(line["a"], line["b"], *bounds, beats=line["beats"], why=line["why"])
+    low, value, high = (difference[key] for key in ("low", "value", "high"))
+    return Beats(line["a"], line["b"], low, value, high, line["beats"], line["why"])
 
 
 def _matrices(cfg: Config, lines: list[Mapping[str, Any]]) -> list[list[Matrix]]:

@@ -18,7 +18,6 @@ from dfdm.errors import DfdmError
 from dfdm.runs import Run
 from dfdm.training import check_finite
 
-
 FILES = ("model.safetensors", "log.csv", "training.json", "speed.json")
 RUN = Run("dma_sta", "scene", "23", 3)
 

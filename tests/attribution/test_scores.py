@@ -149,9 +149,9 @@ def test_reliability_and_calibration_error_of_a_known_case():
 
 
 def test_a_cluster_is_the_unordered_pair_and_the_scene_shown():
-    assert cluster("id1_id0_0003_iae") == cluster("id1_id0_0003_dfaker") != cluster("id0_id1_0003_iae")
-    assert cluster("id1_id0_0003_iae") != cluster("id1_id2_0003_iae")
-    assert cluster("id10_id2_0003_iae") == "id2_id10_id10_0003"
+    assert cluster_of("id1_id0_0003_iae") == cluster_of("id1_id0_0003_dfaker") != cluster_of("id0_id1_0003_iae")
+    assert cluster_of("id1_id0_0003_iae") != cluster_of("id1_id2_0003_iae")
+    assert cluster_of("id10_id2_0003_iae") == "id2_id10_id10_0003"
 
 
 def test_table_has_a_line_a_run_and_names_left_out_videos():
