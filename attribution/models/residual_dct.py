@@ -15,8 +15,8 @@ from 32 pixels, any number of frames in any order. There are no ImageNet weights
 - A linear layer to 128 features a frame; mean and deviation over the frames. Generators work frame by frame, so what
   flickers is evidence, and more frames make both firmer.
 
-Chosen on validation scenes of the demo at crf 10 and 23 (docs/attribution.md, The models): faces brought to one size
-tell more than native pixels, since a generator's cut-off frequency scales with the face.
+Chosen on validation scenes of the demo (docs/attribution.md, The models). There crops brought to one size told more
+than native pixels; a generator's cut-off frequency scales with the face. That it beats another is not shown yet.
 """
 
 import math
