@@ -22,7 +22,7 @@ def test_the_loop_is_the_same_network_as_the_folded_and_fused_one():
 
 
 def test_the_loops_table_has_a_line_for_every_chunk_and_for_training():
-    rows = classifiers.loop_rows(18, 32, 2, 1, [1, 8], 0.0, CPU)
+    rows = classifiers.loop_rows(18, 32, 2, 2, [1, 8], 0.0, CPU)
     assert [(row["pass"], row["ours"]) for row in rows] == [
         ("inference", "chunks of 1"),
         ("inference", "chunks of 8 (own)"),
