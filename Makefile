@@ -23,7 +23,7 @@ test: $(READY) lint types ## lint, types and every test that needs no root; 10 m
 test-all: $(READY) lint types ## also the slow tests; DFDM_TEST_SLURM=1: on a real Slurm too (root)
 	DFDM_OFFLINE=1 pytest -q -m "slow or not slow"
 
-bench: $(READY) ## every speed and memory figure, measured on this machine; about 6 minutes
+bench: $(READY) ## every speed and memory figure, measured on this machine; about 8 minutes
 	python -m benchmarks --json results/benchmarks.json
 
 lint: $(READY) ## ruff, snakefmt, snakemake --lint

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: the speed and memory figures of the project, measured here in one run of some six minutes."""
+"""`python -m benchmarks`: the speed and memory figures of the project, measured in one run of some eight minutes."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import memory, rendering, training
+from benchmarks import classifiers, memory, rendering, training
 from benchmarks.timing import Others, seconds
 from dfdm import config
 from dfdm import training as shared
@@ -19,7 +19,7 @@ from dfdm.errors import DfdmError
 from dfdm.files import atomic
 from dfdm.machine import cpu_model
 
-PARTS = ("peak", "step", "augment", "render", "memory")
+PARTS = ("peak", "step", "augment", "render", "memory", "loop")
 
 
 def full(cfg: Config, args: argparse.Namespace) -> TrainConfig:
@@ -86,12 +86,24 @@ def memory_part(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+def loop(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """DMA-STA in training and inference against the same network run one frame at a time."""
+    rows = []
+    device = shared.resolve_device(cfg.device)
+    torch.set_num_threads(args.threads)
+    for setup in classifiers.LOOPS[: 1 if args.quick else None]:
+        rows += classifiers.loop_rows(*setup, classifiers.CHUNKS, args.seconds, device)
+        note(f"{rows[-1]['DMA-STA']}: training {rows[-1]['times_loop']:.2f} times as fast as the loop")
+    return rows
+
+
 RUN: dict[str, Callable[[Config, argparse.Namespace], list[dict[str, Any]]]] = {
     "peak": peak,
     "step": step,
     "augment": augment,
     "render": render,
     "memory": memory_part,
+    "loop": loop,
 }
 
 
@@ -125,6 +137,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=80, help="of the clip that is rendered")
     parser.add_argument("--width", type=float, help="in the place of full width, 1")
     parser.add_argument("--batch", type=int, help="in the place of full size's 16 faces a side")
+    parser.add_argument("--quick", action="store_true", help="loop: depth 18 at 96 pixels alone")
     parser.add_argument("--json", type=Path, help="write the results here too; parts not run stay as they are")
     parser.add_argument(
         "--profile", metavar="MODEL", choices=config.MODELS, help="show where a step's time goes instead"

@@ -1,7 +1,9 @@
 """The attribution models' sizes and speeds; and DMA-STA against the same network run one frame at a time in a loop.
 
-    python benchmarks/classifiers.py models     # parameters, multiply-adds, clips a second of every model
-    python benchmarks/classifiers.py loop       # DMA-STA's ratio to the loop, in one run
+    python -m benchmarks.classifiers models     # parameters, multiply-adds, clips a second of every model
+    python -m benchmarks.classifiers loop       # DMA-STA's ratio to the loop, in one run
+
+`python -m benchmarks loop` is the second in both setups of LOOPS, in turn, as a table (`--quick`: the first).
 
 Speeds are this machine's, in this run; ratios within a run are what can be compared. Random weights and pictures;
 reading clips is not timed. `--budget` bounds the seconds of every figure: where the warm-up shows that three repeats
@@ -10,9 +12,11 @@ process' own seconds, which hardly depend on the others.
 """
 
 import argparse
+import statistics
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +24,12 @@ from torch.nn import functional as F
 
 from attribution import models
 from attribution.models import blocks, dma_sta
+from benchmarks.timing import in_turn, ratio
 from dfdm.training import resolve_device
 
 SETUPS = {"96 px, 5 frames": (96, 5, 8), "224 px, 10 frames": (224, 10, 2)}  # size, clip, clips a batch
+LOOPS = ((18, 96, 5, 8), (50, 224, 10, 2))  # depth, size, clip, clips a batch: against the loop in `make bench`
+CHUNKS = [4, 8, 16]
 CLASSES = 5
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 Clock = Callable[[], float]
@@ -89,30 +96,71 @@ def show_models(device: torch.device, clock: Clock, budget: float, only: list[st
             print(f"| {name} | {title} | {cost.parameters:,} | {work} | {' | '.join(speeds)} |", flush=True)
 
 
+def ways(depth: int, clips: Tensor, chunks: list[int]) -> dict[str, dict[str, Callable[[], None]]]:
+    """What runs against the loop, by `inference` and `training`: a name -> one pass over `[B, T, 3, H, W]` clips.
+
+    The loop is the published way: standard memory format, nothing fused. Ours in inference: chunks, channels last,
+    fused. Ours in training: all frames in the batch, channels last (batch normalisation should see them all).
+    """
+    clip, device = clips.shape[1], clips.device
+    plain = models.build("dma_sta", CLASSES, depth, clip).to(device)
+    last = models.place(models.build("dma_sta", CLASSES, depth, clip), device, channels_last=True)
+    fused, standard = blocks.fused(last), clips.contiguous()
+    found: dict[str, dict[str, Callable[[], None]]] = {"inference": {}, "training": {}}
+    found["inference"]["loop"] = partial(inference, lambda x: looped(plain.eval(), x), standard)
+    for chunk in chunks:
+        found["inference"][f"chunks of {chunk}"] = partial(chunked, fused, clips, chunk)
+    found["training"]["loop"] = partial(train_step, plain, lambda x: looped(plain.train(), x), standard)
+    found["training"]["all frames"] = partial(train_step, last, lambda x: last.train()(x), clips)
+    return found
+
+
+def loop_rows(
+    depth: int, size: int, clip: int, batch: int, chunks: list[int], budget: float, device: torch.device
+) -> list[dict[str, Any]]:
+    """DMA-STA against its loop, in turn: seconds of a pass of each and the ratio; a line a way.
+
+    `own` marks the chunk that `blocks.frames_at_once` chooses on this device. `budget`: seconds for the rounds of
+    training and of inference each; there are at least two rounds, of which the first warms up and is not counted.
+    """
+    rows: list[dict[str, Any]] = []
+    own = f"chunks of {blocks.frames_at_once(device)}"
+    for what, runs in ways(depth, pictures(size, clip, batch, device), chunks).items():
+        times = {name: found[1:] for name, found in in_turn(_synced(runs, device), budget, least=2).items()}
+        for name in list(runs)[1:]:
+            rows.append(
+                {
+                    "DMA-STA": f"depth {depth}, {size} px, {clip} frames, {batch} clips",
+                    "pass": what,
+                    "ours": name + (" (own)" if name in (own, "all frames") else ""),
+                    "loop_s": statistics.median(times["loop"]),
+                    "ours_s": statistics.median(times[name]),
+                    "times_loop": ratio(times["loop"], times[name]),
+                }
+            )
+    return rows
+
+
+def _synced(runs: dict[str, Callable[[], None]], device: torch.device) -> dict[str, Callable[[], None]]:
+    def whole(run: Callable[[], None]) -> None:
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return {name: partial(whole, run) for name, run in runs.items()}
+
+
 def show_loop(
     device: torch.device, clock: Clock, depth: int, size: int, clip: int, batch: int, chunks: list[int]
 ) -> None:
     """Clips a second of the loop and of this project's ways, and each one's ratio to the loop."""
-    plain = models.build("dma_sta", CLASSES, depth, clip).to(device)
-    last = models.place(models.build("dma_sta", CLASSES, depth, clip), device, channels_last=True)
-    clips = pictures(size, clip, batch, device)
-    standard = clips.contiguous()
-    rows: list[tuple[str, Callable[[], None]]] = []
-    rows.append(("inference, loop", partial(inference, lambda x: looped(plain.eval(), x), standard)))
-    fused = blocks.fused(last)
-    for chunk in chunks:
-        rows.append((f"inference, chunks of {chunk}, channels last", partial(chunked, last, clips, chunk)))
-        rows.append((f"inference, chunks of {chunk}, channels last, fused", partial(chunked, fused, clips, chunk)))
-    rows.append(("inference, chunks of 8, standard, fused", partial(chunked, blocks.fused(plain), standard, 8)))
-    rows.append(("training, loop", partial(train_step, plain, lambda x: looped(plain.train(), x), standard)))
-    rows.append(("training, folded", partial(train_step, plain, lambda x: plain.train()(x), standard)))
-    rows.append(("training, folded, channels last", partial(train_step, last, lambda x: last.train()(x), clips)))
     print(f"DMA-STA depth {depth}, {size} px, {clip} frames, {batch} clips a batch, {torch.get_num_threads()} threads")
-    base = 0.0
-    for what, action in rows:
-        speed = batch / seconds(action, device, clock, 2)
-        base = speed if what.endswith("loop") else base
-        print(f"  {what:52s} {speed:7.2f} clips/s   {speed / base:.2f} x the loop", flush=True)
+    for what, runs in ways(depth, pictures(size, clip, batch, device), chunks).items():
+        base = 0.0
+        for name, run in runs.items():
+            speed = batch / seconds(run, device, clock, 2)
+            base = base or speed
+            print(f"  {what + ', ' + name:32s} {speed:7.2f} clips/s   {speed / base:.2f} x the loop", flush=True)
 
 
 def chunked(model: nn.Module, clips: Tensor, chunk: int) -> None:
@@ -134,7 +182,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--clip", type=int, default=5)
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 8])
-    parser.add_argument("--chunks", type=int, nargs="*", default=[4, 8, 16])
+    parser.add_argument("--chunks", type=int, nargs="*", default=CHUNKS)
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")

@@ -22,7 +22,7 @@ def frames_at_once(device: torch.device) -> int:
     """Frames that pass a network together in evaluation: the one place that chooses by device.
 
     On a CPU 8 keep the feature maps near the caches: DMA-STA of depth 18 and 50 ran within 15 % of the best of 1 to
-    40 from 96 to 224 pixels, on two cores that were not idle (benchmarks/classifiers.py loop repeats it). A GPU takes
+    40 from 96 to 224 pixels, on two cores that were not idle (`python -m benchmarks loop` repeats it). A GPU takes
     more; 64 bound the memory (VGG's first maps at 224 pixels are 0.8 GB then). Not tuned on one.
     """
     return 64 if device.type == "cuda" else 8

@@ -24,7 +24,7 @@ PARAMETERS = {  # depth 50, five classes, clip 10
     "xception": 22_855_952 - 2_049_000 + 5 * 2049,  # Keras', after the paper's figure
     "vgg_bilstm": 10_585_152 + 8 * 256 * (512 + 256 + 2) + 512 * 128 + 128 + 128 + 5 * 513,
     "vgg_capsule": 13_639_697,  # by its own docstring
-    "residual_dct": 411_149,  # by its own docstring
+    "residual_dct": 182_731,  # by its own docstring
 }
 
 
@@ -174,7 +174,7 @@ def test_a_resnets_multiply_adds_are_torchvisions(depth, per_picture):
         ("vgg_bilstm", {"width": 3}, "'width' is no option of vgg_bilstm; it has hidden"),
         ("vgg_bilstm", {"hidden": "big"}, "hidden of vgg_bilstm is 'big', but should be of type int"),
         ("vgg_capsule", {"routings": 0}, "routings is 0, but should be 1 to 10"),
-        ("residual_dct", {"learned": 0}, "learned is 0, but should be 1 to 256"),
+        ("residual_dct", {"grid": 0}, "grid is 0, but should be 1 to 16"),
     ],
 )
 def test_an_option_that_the_model_does_not_take_is_told_in_one_sentence(name, options, sentence):
@@ -184,7 +184,7 @@ def test_an_option_that_the_model_does_not_take_is_told_in_one_sentence(name, op
 
 def test_options_reach_the_model_and_an_unknown_depth_is_told():
     with torch.device("meta"):
-        assert models.build("residual_dct", 5, 18, 4, None, {"learned": 3}).learned.shape == (3, 3, 5, 5)
+        assert models.build("residual_dct", 5, 18, 4, None, {"grid": 3}).mix[1].weight.shape == (128, 9 * 64)
         for name in ("dma_sta", "resnet_avg"):
             with pytest.raises(DfdmError, match="there is no ResNet-19; known are 18, 34, 50, 101"):
                 models.build(name, 5, 19, 4)
@@ -231,17 +231,27 @@ def test_routing_gives_agreeing_capsules_more_weight():
     assert torch.allclose(vgg_capsule.squash(torch.tensor([[3.0, 4.0]])), torch.tensor([[0.6, 0.8]]) * 25 / 26)
 
 
-def test_residual_filters_see_no_flat_colour_and_the_dct_is_scipys():
+def test_local_energies_are_scipys_dct_and_flat_colour_has_none_but_the_first():
     from scipy.fft import dctn
 
     model = residual_dct.ResidualDct(5, 4)
-    flat = torch.full((1, 3, 16, 16), 0.7)
-    assert model.residuals(flat).abs().max() < 1e-5
     block = torch.rand(1, 3, 8, 8)
-    energies = model.energies(block).detach().reshape(3, 8, 8)
+    energies = model.energies(block).reshape(3, 8, 8)
     for plane, energy in zip(block[0], energies):
         expected = dctn(plane.double().numpy(), norm="ortho") ** 2 + residual_dct.NOISE
         assert torch.allclose(energy.double(), torch.from_numpy(expected).log(), atol=1e-2)
+    flat = model.energies(torch.full((1, 3, 8, 8), 0.7)).reshape(3, 64)
+    assert torch.allclose(flat[:, 0].exp(), torch.tensor((0.7 * 8) ** 2), rtol=1e-4)
+    assert torch.allclose(flat[:, 1:].exp(), torch.tensor(residual_dct.NOISE), rtol=1e-2)
+
+
+def test_more_contrast_moves_the_level_of_the_spectrum_and_not_its_shape():
+    model = residual_dct.ResidualDct(5, 4)
+    picture = 1e4 * torch.rand(1, 3, 16, 16)  # far above NOISE
+    here, there = (residual_dct.shape_and_level(model.energies(x)) for x in (picture, 2 * picture))
+    assert here.shape == (1, 3 * 64 + 3, 3, 3)
+    assert torch.allclose(here[:, :192], there[:, :192], atol=1e-2)
+    assert torch.allclose(here[:, 192:] + torch.tensor(4.0).log(), there[:, 192:], atol=1e-2)
 
 
 def test_residual_dct_sees_pixels_in_video_axes():
@@ -255,9 +265,3 @@ def test_residual_dct_sees_pixels_in_video_axes():
     expected = 0.299 * red_ + 0.587 * green + 0.114 * blue_
     assert torch.allclose(luma, expected, atol=1e-5)
     assert torch.allclose(blue, (blue_ - expected) / 1.772, atol=1e-5)
-
-
-def test_inside_and_outside_are_means_over_the_middle_half_and_the_rest():
-    x = torch.zeros(1, 1, 8, 8)
-    x[:, :, 2:6, 2:6] = 1.0
-    assert [v.item() for v in residual_dct.inside_outside(x)] == [1.0, 0.0]
