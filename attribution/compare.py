@@ -17,7 +17,6 @@ from attribution.score import (
     FEWEST_CLUSTERS,
     Answers,
     Figure,
-    cluster,
     draws,
     f1_ends,
     figure,
@@ -33,6 +32,7 @@ from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.files import read_json, write_json
 from dfdm.layout import Layout
+from dfdm.names import cluster_of
 from dfdm.runs import Run, comparison_scores, seed_runs
 
 FEWEST_SEEDS = 3
@@ -123,7 +123,9 @@ def pooled(tests: Sequence[Answers], seed: int) -> tuple[Figure, Figure]:
         method = f"{over}; Wilson for the videos of one seed, taken as independent ({why})"
         spread = f"{over}; Wilson of each class's F1, ends averaged, videos taken as independent ({why})"
         ends = [
-            f1_ends(matrix, label) for matrix in matrices for label in np.flatnonzero(matrix.sum(0) + matrix.sum(1))
+            f1_ends(matrix, int(label))
+            for matrix in matrices
+            for label in np.flatnonzero(matrix.sum(0) + matrix.sum(1))
         ]
         return figure(accuracy, wilson(accuracy * n, n), method), figure(f1, mean_ends(ends), spread)
     low_high = [percentiles(np.mean([pair[i] for pair in resampled], axis=0)) for i in (0, 1)]

@@ -20,11 +20,10 @@ from torch import Tensor, nn
 from attribution.clips import Clips, Video, find_videos, normalise
 from attribution.cues import cues_of, originals_and_swaps, trivial
 from attribution.predict import Trained, load, softmax, video_logits
-from dfdm.names import cluster_of
 from dfdm.dataset.splits import PARTS, Kind
 from dfdm.errors import DfdmError
 from dfdm.files import read_json, write_json
-from dfdm.names import REAL
+from dfdm.names import REAL, cluster_of
 from dfdm.training import resolve_device
 
 FEATURES = "input of the classifier's last linear layer, mean over a video's fixed clips"

@@ -9,7 +9,7 @@ from dfdm.config import AttributionConfig, Config
 from dfdm.errors import DfdmError
 from dfdm.files import digest, read_json, sha256
 from dfdm.layout import Layout
-from dfdm.runs import Run, comparison_scores, main_runs
+from dfdm.runs import Run, scored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,8 +96,7 @@ def scores(cfg: Config) -> str:
     from attribution.score import format_table
 
     layout = Layout(cfg.results)
-    wanted = dict.fromkeys([*((run, int(run.crf)) for run in main_runs(cfg)), *comparison_scores(cfg)])
-    files = [Path(layout.scores(str(run), crf)) for run, crf in wanted]
+    files = [Path(layout.scores(str(run), crf)) for run, crf in scored(cfg)]
     found = [read_json(path) for path in files if path.exists()]
     if not found:
         raise DfdmError(f"{cfg.results} holds no scores; run 'snakemake --cores all attribution' first")

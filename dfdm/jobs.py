@@ -11,7 +11,7 @@ from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.layout import Layout, originals_of, targets, videos_of
 from dfdm.names import REAL, pair_of
-from dfdm.runs import ALL, comparison_runs, comparison_scores, main_runs
+from dfdm.runs import ALL, comparison_runs, comparison_scores, control_runs, main_runs, scored
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,19 @@ def _classifier_jobs(cfg: Config, at: Layout) -> Iterator[Job]:
     for name in tuned:
         assert one is not None
         yield Job("tune", (at.rate(name),), reads(name, [one.crf]), classifier=name, crf=one.crf)
-    scored = dict.fromkeys([*((run, int(run.crf)) for run in main_runs(cfg)), *comparison_scores(cfg)])
-    for run in dict.fromkeys(run for run, _ in scored):
+    for clip in cfg.clips:
+        masters = tuple(at.video(clip.clip, model, 0) for model in cfg.models)
+        needs = (*masters, at.video(clip.scene_key, REAL, 0), at.track(clip.scene_key))
+        yield Job("region", (at.region(clip.clip),), needs, scene=clip.scene_key)
+    for run in dict.fromkeys(run for run, _ in scored(cfg)):
         made = tuple(at.run(str(run), n) for n in ("model.safetensors", "log.csv", "training.json", "speed.json"))
         rate = (at.rate(run.classifier),) if run.classifier in tuned else ()
         needs = (*reads(run.classifier, run.qualities(cfg)), *rate)
         quality = int(run.crf) if run.crf != ALL else None
         yield Job("classify", made, needs, classifier=run.classifier, crf=quality, run=str(run))
-    for run, crf in scored:
+    for run, crf in scored(cfg):
         made = tuple(at.scores(str(run), crf, name) for name in ("scores.json", "predictions.parquet"))
-        needs = (at.run(str(run)), *reads(run.classifier, [crf]))
+        needs = (at.run(str(run)), *map(at.track, cfg.scene_keys), *reads(run.classifier, [crf]))
         yield Job("score", made, needs, classifier=run.classifier, crf=crf, run=str(run))
     if one:
         files = [
@@ -107,6 +110,13 @@ def _classifier_jobs(cfg: Config, at: Layout) -> Iterator[Job]:
         ]
         files += [at.run(str(run), name) for run in comparison_runs(cfg) for name in ("training.json", "speed.json")]
         yield Job("compare", (at.comparison,), (*files, *map(at.rate, tuned)))
+    checked = [run for run in control_runs(cfg) if cfg.controls and run.classifier == cfg.controls.classifier]
+    for run in checked:
+        other = [at.scores(str(r), r.crf) for r in control_runs(cfg) if r.crf == run.crf and r not in checked]
+        crops = tuple(at.crops(v.name.clip, v.name.model, v.crf) for v in videos_of(cfg, f"crf{run.crf}"))
+        trained = (at.run(str(run)), at.run(str(run), "training.json"))
+        needs = (at.manifest(f"crf{run.crf}"), *crops, *trained, *other)
+        yield Job("control", (at.controls(run.crf),), needs, crf=int(run.crf))
 
 
 def _scores(cfg: Config, at: Layout) -> tuple[str, ...]:
@@ -114,7 +124,9 @@ def _scores(cfg: Config, at: Layout) -> tuple[str, ...]:
 
 
 def _comparison(cfg: Config, at: Layout) -> tuple[str, ...]:
-    return (at.comparison,) if cfg.comparison else ()
+    """The comparison and the controls, where config asks for them."""
+    controls = tuple(map(at.controls, cfg.qualities)) if cfg.controls else ()
+    return (*((at.comparison,) if cfg.comparison else ()), *controls)
 
 
 def _evaluations(cfg: Config, at: Layout) -> tuple[str, ...]:
@@ -132,6 +144,7 @@ def _wanted(cfg: Config, target: str) -> tuple[str, ...]:
         "report": (at.report,),
         **{f"attribution_crf{run.crf}": (at.scores(str(run), run.crf),) for run in main_runs(cfg)},
         **({"comparison": (at.comparison,)} if cfg.comparison else {}),
+        **({"controls": tuple(map(at.controls, cfg.qualities))} if cfg.controls else {}),
     }
     if target in named:
         return named[target]

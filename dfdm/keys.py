@@ -111,6 +111,13 @@ def score_keys(cfg: Config) -> dict[str, Any]:
     return {"classes": cfg.classes}
 
 
+def control_keys(cfg: Config) -> dict[str, Any] | None:
+    """The controls."""
+    if cfg.controls is None:
+        return None
+    return {"seed": cfg.seed, "split": cfg.attribution.split, **cfg.controls.model_dump()}
+
+
 def comparison_keys(cfg: Config) -> dict[str, Any] | None:
     """What is set side by side."""
     return cfg.comparison.model_dump() if cfg.comparison else None
@@ -121,6 +128,8 @@ def report_keys(cfg: Config) -> dict[str, Any]:
     return {
         "swaps": [clip.clip for clip in cfg.clips],
         "crf": cfg.qualities,
+        "comparison": comparison_keys(cfg),
+        "controls": control_keys(cfg),
         "train": {model: train_keys(cfg, model) for model in cfg.models},
         "people": {person: entry.model_dump(exclude={"scenes"}) for person, entry in cfg.sources.people.items()},
     }

@@ -33,6 +33,8 @@ def _benchmark_of(at: Layout, job: Job) -> str:
         "tune": at.benchmark("attribution_rate", job.classifier),
         "classify": at.benchmark("attribution", run),
         "score": at.benchmark("score", f"{run}_test_crf{job.crf}"),
+        "region": at.benchmark("region", name),
+        "control": at.benchmark("controls", f"crf{job.crf}"),
         "compare": at.benchmark("comparison", "comparison"),
         "page": at.benchmark("report", "report"),
     }[stage_of(job)]

@@ -24,6 +24,7 @@ _ON_GPU = ("train", "render", "tune", "classify", "score")
 _ORDER = (
     *("source", "predictor", "identity", "track", "train", "render", "original", "evaluate", "encode", "crops"),
     *("manifest", "tune", "classify", "score", "compare"),
+    *("region", "control"),
     *("page", "target"),
 )
 _SHOWN = 432  # videos that the report decodes at most: 24 clips of 6 models at 3 qualities

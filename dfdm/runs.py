@@ -36,8 +36,9 @@ def seed_runs(cfg: Config) -> list[Run]:
     """Every classifier of `comparison`, every seed, at one quality of the scene split."""
     if cfg.comparison is None:
         return []
-    crf = str(cfg.comparison.crf)
-    return [Run(name, "scene", crf, seed) for name in cfg.comparison.classifiers for seed in cfg.comparison.seeds]
+    crf, hidden = str(cfg.comparison.crf), cfg.controls and cfg.controls.background
+    names = [name for name in cfg.comparison.classifiers if name != hidden]  # a control is no contender
+    return [Run(name, "scene", crf, seed) for name in names for seed in cfg.comparison.seeds]
 
 
 def matrix_runs(cfg: Config) -> list[Run]:
@@ -47,6 +48,20 @@ def matrix_runs(cfg: Config) -> list[Run]:
     rows = [*map(str, cfg.qualities), ALL]
     one, seed = cfg.comparison, cfg.comparison.seeds[0]
     return [Run(name, split, crf, seed) for name in one.matrix for split in one.splits for crf in rows]
+
+
+def control_runs(cfg: Config) -> list[Run]:
+    """What `controls` reads: its classifier, and the one of the background alone, at every quality."""
+    if cfg.controls is None:
+        return []
+    names = [cfg.controls.classifier, *([cfg.controls.background] if cfg.controls.background else [])]
+    return [Run(name, cfg.attribution.split, str(crf), cfg.seed) for name in names for crf in cfg.qualities]
+
+
+def scored(cfg: Config) -> list[tuple[Run, int]]:
+    """Every run that any target asks for, with the qualities that it is scored on, each once."""
+    own = [(run, int(run.crf)) for run in [*main_runs(cfg), *control_runs(cfg)]]
+    return list(dict.fromkeys([*own, *comparison_scores(cfg)]))
 
 
 def comparison_runs(cfg: Config) -> list[Run]:

@@ -34,9 +34,9 @@ class Beats:
 
     a: str
     b: str
-    low: float
+    low: float | None  # None: too few clusters for an interval
     value: float
-    high: float
+    high: float | None
     beats: bool
     why: str
 

@@ -238,7 +238,6 @@ def test_the_rate_that_validation_likes_best_is_chosen_and_one_that_diverges_is_
     crops, tmp_path, classes, settings
 ):
     found = run.tune(
-        "dma_sta",
         [1e30, 0.01, 1e-6],
         2,
         RUN,

@@ -5,7 +5,6 @@ from sklearn.metrics import f1_score, roc_auc_score
 from attribution.score import (
     RESAMPLES,
     Answers,
-    cluster,
     draws,
     format_table,
     learned,
@@ -14,6 +13,7 @@ from attribution.score import (
     score,
     wilson,
 )
+from dfdm.names import cluster_of
 
 CLASSES = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "auc", "ece")

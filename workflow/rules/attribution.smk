@@ -69,7 +69,7 @@ rule classify:
     params:
         settings=lambda wildcards: keys.classifier_keys(cfg, wildcards.classifier),
         rate=lambda wildcards, input: (
-            "--rate " + quote(input.rate) if input.rate else ""
+            "--rate " + quote(input.rate[0]) if input.rate else ""
         ),
     message:
         "attribution: train {wildcards.classifier} on crf {wildcards.train}, {wildcards.split} split, seed {wildcards.seed}"
@@ -84,6 +84,7 @@ rule score:
     input:
         model=layout.run(RUN),
         manifest=layout.manifest("crf{crf}"),
+        tracks=[layout.track(key) for key in cfg.scene_keys],
         crops=lambda wildcards: crops_of(
             cfg.classifier(wildcards.classifier), [wildcards.crf]
         ),

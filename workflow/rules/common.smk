@@ -15,7 +15,14 @@ from dfdm.files import atomic, digest
 from dfdm.layout import Layout, originals_of, stage_of, targets, videos_of
 from dfdm.machine import memory_mb
 from dfdm.names import ID, REAL, SCENE, pair_of
-from dfdm.runs import ALL, Run, comparison_runs, comparison_scores, main_runs
+from dfdm.runs import (
+    ALL,
+    Run,
+    comparison_runs,
+    comparison_scores,
+    control_runs,
+    main_runs,
+)
 
 try:
     cfg = dfdm_config.load(dict(config))
@@ -177,6 +184,16 @@ def run_of(wildcards):
 def scores_files():
     """The scores of every quality, on videos of the same."""
     return [layout.scores(str(run), run.crf) for run in main_runs(cfg)]
+
+
+def checked_run(crf):
+    """The training whose scores the controls of a quality stand beside."""
+    return next(run for run in control_runs(cfg) if run.crf == str(crf))
+
+
+def controls_files():
+    """The controls of every quality, where config asks for them."""
+    return [layout.controls(crf) for crf in cfg.qualities] if cfg.controls else []
 
 
 def comparison_files():

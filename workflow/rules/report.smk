@@ -12,6 +12,7 @@ rule page:
         trainings=training_files(),
         curves=[layout.run(str(run), "log.csv") for run in main_runs(cfg)],
         comparison=comparison_files(),
+        controls=controls_files(),
         evaluation=evaluation_files(),
     output:
         report(

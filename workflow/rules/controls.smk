@@ -1,0 +1,81 @@
+# What a score is worth nothing without: docs/attribution.md, Controls.
+rule region:
+    input:
+        masters=lambda wildcards: [
+            layout.video(wildcards.clip, model, 0) for model in MODELS
+        ],
+        original=lambda wildcards: layout.video(
+            f"{wildcards.clip.split('_')[0]}_{wildcards.clip.split('_')[-1]}", REAL, 0
+        ),
+        track=scene_of_clip,
+    output:
+        layout.region("{clip}"),
+    log:
+        layout.log("region", "{clip}"),
+    benchmark:
+        layout.benchmark("region", "{clip}")
+    wildcard_constraints:
+        clip=rf"{ID}_{ID}_{SCENE}",
+    group:
+        "encode"
+    conda:
+        "../../envs/media.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(60),
+    params:
+        models=MODELS,
+    message:
+        "controls: region of {wildcards.clip}"
+    shell:
+        "dfdm region --clip {wildcards.clip} --masters {input.masters:q} --original {input.original:q} "
+        "--track {input.track:q} --out {output:q} >{log:q} 2>&1"
+
+
+if cfg.controls:
+
+    rule control:
+        input:
+            manifest=layout.manifest("crf{crf}"),
+            crops=lambda wildcards: [
+                layout.crops(v.name.clip, v.name.model, v.crf)
+                for v in videos_of(cfg, f"crf{wildcards.crf}")
+            ],
+            trained=lambda wildcards: [
+                layout.run(str(checked_run(wildcards.crf)), name)
+                for name in ("model.safetensors", "training.json")
+            ],
+            background=lambda wildcards: [
+                layout.scores(str(run), run.crf)
+                for run in control_runs(cfg)
+                if (run.classifier, run.crf)
+                == (cfg.controls.background, wildcards.crf)
+            ],
+        output:
+            layout.controls("{crf}"),
+        log:
+            layout.log("controls", "crf{crf}"),
+        benchmark:
+            layout.benchmark("controls", "crf{crf}")
+        conda:
+            "../../envs/torch.yaml"
+        threads: 1
+        resources:
+            mem_mb=megabytes(4000),
+            runtime=minutes(4 * 60),
+            gpu=GPUS,
+        params:
+            settings=keys.control_keys(cfg),
+        message:
+            "controls: what the scores of crf {wildcards.crf} are worth"
+        shell:
+            "dfdm controls --crf {wildcards.crf} --manifest {input.manifest:q} "
+            '--results "$(dirname "$(dirname {input.manifest:q})")" --out {output:q} >{log:q} 2>&1'
+
+    rule controls:
+        input:
+            controls_files(),
+        localrule: True
+        message:
+            "controls: done"
