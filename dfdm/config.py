@@ -311,6 +311,8 @@ class DataConfig(Section):
 class Config(Section):
     """The whole config."""
 
+    scale: str | None = None  # a name in scales: the same config at another size, `snakemake --config scale=full`
+    scales: dict[str, dict[str, Any]] = {}  # by name: the keys that differ there, each put over its own
     seed: Annotated[int, Field(ge=0, strict=True)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     gpu: Literal[0, 1] | None = None  # GPUs a job of torch asks for; None: 1 if snakemake's machine runs it and has one
@@ -544,6 +546,25 @@ def load(source: str | Path | dict[str, Any]) -> Config:
         if not isinstance(values, dict):
             raise DfdmError(f"{where} holds no keys; see config.yaml for the form")
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(_scaled(values, where))
     except ValidationError as error:
         raise DfdmError(f"{where}: {_sentence(error)}") from None
+
+
+def _scaled(values: dict[str, Any], where: str) -> dict[str, Any]:
+    """The config at the scale that it names: that scale's keys put over its own, sections key by key."""
+    name, scales = values.get("scale"), values.get("scales")
+    if name is None:
+        return values
+    if not isinstance(scales, dict) or not isinstance(scales.get(name), dict):
+        known = ", ".join(scales) if isinstance(scales, dict) and scales else "none"
+        raise DfdmError(f"{where}: scale: '{name}' is not among its scales; known are {known}")
+    return _over(values, scales[name])
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _over(below[key], value) if both else value
+    return merged

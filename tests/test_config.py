@@ -115,7 +115,7 @@ def test_keys_of_a_stage_hold_what_changes_its_bytes_and_nothing_else(values: di
     assert keys.train_keys(before, "iae") == keys.train_keys(after, "iae")
     assert keys.faces_keys(before) == keys.faces_keys(after)
     assert keys.encode_keys(before) == keys.encode_keys(after)
-    assert keys.attribution_keys(before) == keys.attribution_keys(after)
+    assert keys.classifier_keys(before, "dma_sta") == keys.classifier_keys(after, "dma_sta")
     assert keys.render_keys(before) != keys.render_keys(after)
 
 
@@ -150,3 +150,15 @@ def test_environments_and_constraints_name_the_same_versions() -> None:
         for need in needs:
             name, _, version = need.lower().partition("==")
             assert pinned[name] == version, (path.name, need)
+
+
+def test_a_scale_puts_its_keys_over_the_config_section_by_section() -> None:
+    path = ROOT / "workflow/configs/five_people.yaml"
+    small, values = load(path), yaml.safe_load(path.read_text())
+    full = load({**values, "scale": "full"})
+    assert (small.attribution.depth, full.attribution.depth) == (18, 50)
+    assert (small.settings("dfl_h128").width, full.settings("dfl_h128").width) == (0.0625, 1.0)
+    assert full.attribution.optimizer == small.attribution.optimizer == "adamw"  # what a scale leaves out stays
+    assert set(small.classifier_names) < set(full.classifier_names)
+    with pytest.raises(DfdmError, match="scale: 'huge' is not among its scales; known are full"):
+        load({**values, "scale": "huge"})
