@@ -117,7 +117,8 @@ def test_without_a_device_or_on_the_cpu_nothing_is_changed(
 STAGE = """
 import sys
 from pathlib import Path
-from dfdm import config, devices, stages
+from dfdm import classifier_stages, config, devices, stages
+from dfdm.runs import Run
 
 def take(device):
     assert "torch" not in sys.modules
@@ -134,7 +135,9 @@ CALL
     [
         "stages.train(cfg, 'iae', ('id0', 'id1'), [path], path)",
         "stages.render(cfg, path, path, Path('DFDM_crf0/iae/id0_id1_0000_iae.mp4'))",
-        "stages.attribution(cfg, 0, path, path)",
+        "classifier_stages.train_classifier(cfg, Run('dma_sta', 'scene', '0', 0), [path], path)",
+        "classifier_stages.score_classifier(cfg, path, 0, path, path)",
+        "stages.predict(cfg, [path], path)",
     ],
 )
 def test_a_stage_that_computes_with_torch_takes_a_device_before_it_imports_it(call: str) -> None:

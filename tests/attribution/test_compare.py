@@ -1,9 +1,17 @@
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from attribution.compare import Entrant, beats
+from attribution.compare import Entrant, beats, compare, format_comparison, write_comparison
+from attribution.score import score
+from dfdm.config import ComparisonConfig, Config
+from dfdm.errors import DfdmError
+from dfdm.layout import Layout
+from dfdm.runs import Run, comparison_scores
 
 
 def entrant(name: str, share: float, **changed) -> Entrant:
@@ -50,3 +58,83 @@ def test_fewer_than_ten_clusters_show_nothing():
     assert not found["beats"]
     assert found["difference"]["low"] is None
     assert "3 clusters" in found["why"]
+
+
+@pytest.fixture
+def compared(demo: Config) -> Config:
+    """The demo's config with two classifiers, three seeds, two rates and one in the matrix."""
+    given = {"classifiers": {"dma_sta": None, "residual_dct": None}, "rates": [0.01, 0.001], "matrix": ["residual_dct"]}
+    return demo.model_copy(update={"comparison": ComparisonConfig.model_validate(given)})
+
+
+def write_run(cfg: Config, layout: Layout, run: Run, crf: int, right: int, learned: bool = True) -> None:
+    """A scored run on 12 clusters of 5 videos, `right` of each cluster's named rightly."""
+    classes = list(cfg.models)
+    names = [f"id0_id1_{scene:04}_{model}" for scene in range(12) for model in classes]
+    truth = np.tile(np.arange(5), 12)
+    named = np.where(np.arange(60) % 5 < right, truth, (truth + 1) % 5)
+    probabilities = np.full((60, 5), 0.05)
+    probabilities[np.arange(60), named] = 0.8
+    training = {"run": str(run), "model": run.classifier, "learned": learned, "lr": 0.01, "steps": 320}
+    training |= {"parameters": 10, "multiply_adds": 2_000_000_000}
+    scores = {
+        "run": vars(run) | {"model": run.classifier},
+        "crf": crf,
+        **score(names, truth, probabilities, classes, 0),
+        "training": training,
+    }
+    path = Path(layout.scores(str(run), crf))
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(scores))
+    table = pd.DataFrame({"name": names, "truth": [classes[i] for i in truth]})
+    table[[f"p_{name}" for name in classes]] = probabilities
+    table.to_parquet(layout.scores(str(run), crf, "predictions.parquet"))
+    Path(layout.run(str(run), "speed.json")).write_text(json.dumps({"clips_per_second": 4.0 + run.seed}))
+
+
+def write_rate(layout: Layout, name: str) -> None:
+    path = Path(layout.rate(name))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"classifier": name, "epochs": 4, "tried": [{"lr": 0.001}, {"lr": 0.01}]}))
+
+
+def test_a_results_folder_becomes_a_table_who_beats_whom_and_a_matrix(compared: Config, tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path))
+    for run, crf in comparison_scores(compared):
+        write_run(compared, layout, run, crf, right=4 if run.classifier == "residual_dct" else 3)
+    for name in ("dma_sta", "residual_dct"):
+        write_rate(layout, name)
+    found = write_comparison(compared, tmp_path, tmp_path / "comparison.json")
+    assert json.loads((tmp_path / "comparison.json").read_text()) == found
+    assert found["missing"] == []
+    lines = {line["classifier"]: line for line in found["table"]}
+    assert lines["residual_dct"]["accuracy"]["value"] == pytest.approx(0.8)
+    assert lines["dma_sta"]["accuracies"] == pytest.approx([0.6] * 3)
+    assert (lines["dma_sta"]["seeds"], lines["dma_sta"]["clips_per_second"]) == ([0, 1, 2], 5.0)
+    assert {(pair["a"], pair["b"]): pair["beats"] for pair in found["beats"]} == {
+        ("residual_dct", "dma_sta"): True,
+        ("dma_sta", "residual_dct"): False,
+    }
+    cells = {(cell["classifier"], cell["train"], cell["test"]) for cell in found["matrix"]}
+    assert cells == {("residual_dct", train, test) for train in ("0", "10", "23", "all") for test in (0, 10, 23)}
+    assert (found["budget"]["steps"], found["budget"]["rates"]) == (320, [0.01, 0.001])
+    text = format_comparison(found)
+    assert text.index("residual_dct") < text.index("dma_sta")  # ranked
+    assert "residual_dct beats dma_sta" in text
+
+
+def test_what_is_missing_is_listed_and_what_was_not_learned_is_never_ranked(compared: Config, tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path))
+    with pytest.raises(DfdmError, match="holds no scores of the comparison"):
+        write_comparison(compared, tmp_path, tmp_path / "comparison.json")
+    for seed in (0, 1, 2):
+        write_run(compared, layout, Run("residual_dct", "scene", "10", seed), 10, right=4)
+    write_run(compared, layout, Run("dma_sta", "scene", "10", 0), 10, right=1, learned=False)
+    write_rate(layout, "residual_dct")
+    found = compare(compared, tmp_path)
+    assert "learning rate of dma_sta" in found["missing"]
+    assert "scores of dma_sta/scene/crf10/seed1 on crf 10" in found["missing"]
+    assert not any(pair["beats"] for pair in found["beats"])
+    text = format_comparison(found)
+    assert "not learned: dma_sta" in text
+    assert "20.0%" not in text

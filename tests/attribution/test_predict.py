@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import threading
 from pathlib import Path
 
 import cv2
@@ -292,6 +293,8 @@ def test_a_classifier_of_the_background_is_refused(settings, detector, tmp_path)
 
 def test_the_command_ends_with_the_status(demo, classifier, video, tmp_path, monkeypatch, capsys) -> None:
     """With the config's own detector and settings."""
+    monkeypatch.setattr("signal.signal", lambda *given: None)  # the command's handlers would outlive this test
+    monkeypatch.setattr("threading.excepthook", threading.excepthook)
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video\n")
     for videos, status in (([bad], 2), ([video, bad], 3)):
