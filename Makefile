@@ -8,7 +8,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 READY := $(VENV)/.ready
 
-.PHONY: help demo bench test test-all lint types setup clean
+.PHONY: help demo five-people bench test test-all lint types setup clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,11 @@ help: ## show this list
 demo: $(READY) ## two people, five models, three qualities: 90 videos, scores and a report
 	snakemake --cores all
 	@dfdm scores
+
+five-people: $(READY) ## five people, fifteen trainings, five classifiers with controls; two hours on two cores
+	python -m pip install --quiet -e '.[npm]'
+	snakemake --cores all --configfile workflow/configs/five_people.yaml
+	@dfdm scores --config workflow/configs/five_people.yaml
 
 test: $(READY) lint types ## lint, types and every test that needs no root; 10 minutes at most
 	DFDM_OFFLINE=1 pytest -q

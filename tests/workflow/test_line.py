@@ -316,3 +316,39 @@ def test_a_finished_training_survives_harmless_edits(
     found = dry_run(snakemake, small("edited", **edited))
     assert found["render"] == 6
     assert not any(rule.startswith(("train", "track", "source")) for rule in found)
+
+
+@pytest.mark.slow
+def test_classifiers_are_compared_and_their_scores_controlled(
+    line: Path, project: Path, snakemake: Snakemake, small: Small
+) -> None:
+    """Rates, seeds, matrix, background, permuted labels: everything after the dataset, at the smallest size."""
+    comparison = {
+        "crf": 23,
+        "seeds": [0, 1],
+        "rates": [0.01, 0.001],
+        "tune_epochs": 1,
+        "classifiers": {
+            "meso_inception4": None,
+            "residual_dct": None,
+            "hidden": {"model": "dma_sta", "region": "background"},
+        },
+        "matrix": ["residual_dct"],
+    }
+    controls = {"classifier": "residual_dct", "background": "hidden"}
+    done = snakemake("--cores", 2, "--configfile", small("compared", comparison=comparison, controls=controls))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    found = read_json(line / "attribution/comparison.json")
+    assert found["missing"] == []
+    assert {entry["classifier"] for entry in found["table"]} == {"meso_inception4", "residual_dct"}
+    assert {(cell["train"], cell["test"]) for cell in found["matrix"]} == {
+        (train, test) for train in ("0", "23", "all") for test in (0, 23)
+    }
+    assert not any(pair["beats"] for pair in found["beats"])  # two seeds show nothing
+    for crf in (0, 23):
+        control = read_json(line / f"controls/crf{crf}.json")
+        assert len(control["permuted"]["accuracies"]) == 20
+        assert control["background"]["expected"] == ("codec coupling" if crf else "chance")
+    page = (line / "report.html").read_text()
+    assert "does not beat" in page
+    assert dry_run(snakemake, small("compared", comparison=comparison, controls=controls)) == Counter()

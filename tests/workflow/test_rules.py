@@ -17,7 +17,15 @@ from dfdm.runs import Run, main_runs
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = load(ROOT / "config.yaml")
 LAYOUT = Layout(CONFIG.results)
-STAGES = ["faces", "attribution", *(f"attribution_crf{crf}" for crf in CONFIG.qualities), "evaluation", "report", "all"]
+STAGES = [
+    "faces",
+    "controls",
+    "attribution",
+    *(f"attribution_crf{crf}" for crf in CONFIG.qualities),
+    "evaluation",
+    "report",
+    "all",
+]
 TARGETS = [*targets(CONFIG), *STAGES]
 Jobs = set[tuple[str, ...]]
 
@@ -73,6 +81,10 @@ def expected_jobs(cfg: Config, target: str) -> Jobs:
             jobs |= {(rule, pair) for rule in (f"train_{model}" for model in cfg.models)}
             jobs |= {("evaluate", pair, model) for model in cfg.models}
         return jobs | {("render", clip.clip, model) for clip in cfg.clips for model in cfg.models}
+    if target == "controls":
+        jobs = expected_jobs(cfg, "attribution") - {("attribution",), *(("score", str(run)) for run in main_runs(cfg))}
+        jobs |= {("crops", clip, REAL, str(crf)) for clip in {c.scene_key for c in cfg.clips} for crf in cfg.qualities}
+        return jobs | {("controls",), *(("control", str(crf)) for crf in cfg.qualities)}
     everything = stage in ("dataset", "attribution", "report")
     models = list(cfg.models) if everything or stage.startswith("crf") else models_of(target)
     qualities = qualities_of(target)
@@ -93,6 +105,7 @@ def expected_jobs(cfg: Config, target: str) -> Jobs:
         }
     if stage == "report":
         jobs |= {("page",)} | expected_jobs(cfg, "evaluation") - {("evaluation",)}
+        jobs |= expected_jobs(cfg, "controls") - {("controls",)}
     return jobs
 
 
