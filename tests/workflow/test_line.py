@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -336,9 +337,13 @@ def test_classifiers_are_compared_and_their_scores_controlled(
         "matrix": ["residual_dct"],
     }
     controls = {"classifier": "residual_dct", "background": "hidden"}
-    done = snakemake("--cores", 2, "--configfile", small("compared", comparison=comparison, controls=controls))
+    results = shutil.copytree(
+        line, project / "results-compared"
+    )  # the dataset is there; the line itself stays as it is
+    config = small("compared", results="results-compared", comparison=comparison, controls=controls)
+    done = snakemake("--cores", 2, "--configfile", config)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    found = read_json(line / "attribution/comparison.json")
+    found = read_json(results / "attribution/comparison.json")
     assert found["missing"] == []
     assert {entry["classifier"] for entry in found["table"]} == {"meso_inception4", "residual_dct"}
     assert {(cell["train"], cell["test"]) for cell in found["matrix"]} == {
@@ -346,9 +351,9 @@ def test_classifiers_are_compared_and_their_scores_controlled(
     }
     assert not any(pair["beats"] for pair in found["beats"])  # two seeds show nothing
     for crf in (0, 23):
-        control = read_json(line / f"controls/crf{crf}.json")
+        control = read_json(results / f"controls/crf{crf}.json")
         assert len(control["permuted"]["accuracies"]) == 20
         assert control["background"]["expected"] == ("codec coupling" if crf else "chance")
-    page = (line / "report.html").read_text()
+    page = (results / "report.html").read_text()
     assert "does not beat" in page
-    assert dry_run(snakemake, small("compared", comparison=comparison, controls=controls)) == Counter()
+    assert dry_run(snakemake, config) == Counter()

@@ -171,8 +171,9 @@ def test_a_classifier_takes_the_swaps_crops_of_its_quality_and_no_originals(read
     for job in (*jobs_of(read, "classify"), *jobs_of(read, "score")):
         crf, run = job["wildcards"]["train"], run_of(job["wildcards"])
         crops = {LAYOUT.crops(clip.clip, model, crf) for clip in CONFIG.clips for model in CONFIG.models}
-        model = {LAYOUT.run(run)} if job["rule"] == "score" else set()
-        assert set(job["input"]) == {*crops, *model, LAYOUT.manifest(f"crf{crf}")}
+        tracks = map(LAYOUT.track, CONFIG.scene_keys)
+        more = {LAYOUT.run(run), *tracks} if job["rule"] == "score" else set()
+        assert set(job["input"]) == {*crops, *more, LAYOUT.manifest(f"crf{crf}")}
 
 
 def test_a_manifest_merges_the_sidecars_of_its_target(read: dict[str, Any]) -> None:
