@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attribution.score import (
+from attribution.intervals import (
     BOOTSTRAP,
     FEWEST_CLUSTERS,
     Answers,
@@ -25,9 +25,9 @@ from attribution.score import (
     percentiles,
     ratio,
     resampled_confusion,
-    ruled,
     wilson,
 )
+from attribution.score import ruled
 from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.files import read_json, write_json

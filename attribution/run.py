@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from attribution.clips import Clips, Video, find_videos
+from attribution.intervals import learned
 from attribution.models.blocks import cost
 from attribution.openset import describe, energy
 from attribution.predict import Trained, load, softmax, video_logits
-from attribution.score import learned, score
+from attribution.score import score
 from attribution.train import COLUMNS, Job, Trainer, fit
 from dfdm.config import AttributionConfig
 from dfdm.dataset.splits import PARTS, Kind, check_manifest

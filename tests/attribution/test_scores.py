@@ -2,17 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from attribution.score import (
-    RESAMPLES,
-    Answers,
-    draws,
-    format_table,
-    learned,
-    resampled_auc,
-    resampled_confusion,
-    score,
-    wilson,
-)
+from attribution.intervals import RESAMPLES, Answers, draws, learned, resampled_auc, resampled_confusion, wilson
+from attribution.score import format_table, score
 from dfdm.names import cluster_of
 
 CLASSES = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]

@@ -337,9 +337,7 @@ def test_classifiers_are_compared_and_their_scores_controlled(
         "matrix": ["residual_dct"],
     }
     controls = {"classifier": "residual_dct", "background": "hidden"}
-    results = shutil.copytree(
-        line, project / "results-compared"
-    )  # the line stays as it is
+    results = shutil.copytree(line, project / "results-compared")  # the line stays as it is
     config = small("compared", results="results-compared", comparison=comparison, controls=controls)
     done = snakemake("--cores", 2, "--configfile", config)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]

@@ -1,0 +1,182 @@
+"""What intervals are made of: resamples of whole clusters, Wilson's interval and what follows from it.
+
+Which of them a figure gets, and why: docs/attribution.md, Scores.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import roc_auc_score
+
+RESAMPLES = 2000
+FEWEST_CLUSTERS = 10  # below, a bootstrap over clusters says little
+BINS = 10  # of the reliability diagram, equally wide
+NORMAL = 1.959963984540054  # two-sided 95 per cent
+ENDS = (0.025, 0.975)
+BOOTSTRAP = f"bootstrap over clusters of pair and scene, {RESAMPLES} resamples, percentiles"
+
+Figure = dict[str, Any]  # value, low, high (None where undefined) and method, a sentence
+
+
+def wilson(right: float, count: int) -> tuple[float, float]:
+    """Wilson's 95 per cent interval of a share, the videos taken as independent; `count` at least 1."""
+    share, square = right / count, NORMAL**2
+    centre = (share + square / (2 * count)) / (1 + square / count)
+    half = NORMAL / (1 + square / count) * np.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def learned(right: int, count: int, chance: float) -> bool:
+    """Whether `right` of `count` answers are above chance: Wilson's lower end lies above it. No answers: no."""
+    return count > 0 and wilson(right, count)[0] > chance
+
+
+def draws(clusters: int, seed: int) -> np.ndarray:
+    """How often each cluster is drawn in each resample, float64 `[RESAMPLES, clusters]`, rows summing to `clusters`."""
+    random = np.random.default_rng(seed)
+    return random.multinomial(clusters, np.full(clusters, 1 / clusters), size=RESAMPLES).astype(float)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of one test: truth and predicted class indices `[n]`, probabilities `[n, C]`, cluster index `[n]`."""
+
+    truth: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray
+    cluster: np.ndarray
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are, occurring or not."""
+        return self.probabilities.shape[1]
+
+    @property
+    def membership(self) -> np.ndarray:
+        """Which video lies in which cluster, float64 `[K, n]`."""
+        return (np.arange(self.cluster.max() + 1)[:, None] == self.cluster).astype(float)
+
+    def present(self, label: int) -> int:
+        """In how many clusters a class occurs."""
+        return len(set(self.cluster[self.truth == label].tolist()))
+
+
+def bins(test: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Top probability, whether it was right (float64), and its bin's index, each `[n]`; bins are open below."""
+    top = test.probabilities.max(1)
+    right = (test.truth == test.predicted).astype(float)
+    return top, right, np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], top)  # as calibration_curve bins
+
+
+def reliability(test: Answers) -> list[dict[str, Any]]:
+    """The bins of the top probability: edges, videos, mean confidence and accuracy (None where no video falls)."""
+    top, right, index = bins(test)
+    counts = np.bincount(index, minlength=BINS)
+    accuracy, confidence = calibration_curve(right.astype(int), top, n_bins=BINS)  # of the bins with videos
+    edges, filled = np.linspace(0, 1, BINS + 1).round(10), iter(zip(confidence.tolist(), accuracy.tolist()))
+    rows = []
+    for low, high, videos in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist()):
+        sure, share = next(filled) if videos else (None, None)
+        rows.append({"low": low, "high": high, "videos": videos, "confidence": sure, "accuracy": share})
+    return rows
+
+
+def calibration_error(rows: Sequence[dict[str, Any]]) -> float:
+    """Expected calibration error of reliability bins: mean distance of confidence and accuracy over the videos."""
+    count = sum(row["videos"] for row in rows)
+    return sum(row["videos"] * abs(row["confidence"] - row["accuracy"]) for row in rows if row["videos"]) / count
+
+
+def class_aucs(test: Answers) -> list[float | None]:
+    """One-vs-rest area under the ROC curve a class; None where the test has none of the class, or nothing else."""
+    shown = [test.truth == label for label in range(test.classes)]
+    return [
+        float(roc_auc_score(mine, test.probabilities[:, label])) if mine.any() and not mine.all() else None
+        for label, mine in enumerate(shown)
+    ]
+
+
+def resampled_confusion(test: Answers, times: np.ndarray) -> np.ndarray:
+    """The confusion matrix of every resample, float64 `[R, C, C]`, rows truth; `times` as from `draws`."""
+    size, count = test.classes, times.shape[1]
+    cell = (test.cluster * size + test.truth) * size + test.predicted
+    sums = np.bincount(cell, minlength=count * size * size).reshape(count, size * size)
+    return (times @ sums).reshape(len(times), size, size)
+
+
+def resampled_auc(test: Answers, times: np.ndarray) -> np.ndarray:
+    """The one-vs-rest AUC of every class in every resample, `[R, C]`; NaN where it is undefined.
+
+    A resample draws whole clusters, so its sum of won comparisons is a bilinear form in `times` of the wins
+    between the positives of one cluster and the negatives of another.
+    """
+    membership, found = test.membership, np.full((len(times), test.classes), np.nan)
+    for label in range(test.classes):
+        mine = test.truth == label
+        own, other = test.probabilities[mine, label], test.probabilities[~mine, label]
+        wins = (own[:, None] > other).astype(float) + 0.5 * (own[:, None] == other)  # [positives, negatives]
+        between = membership[:, mine] @ wins @ membership[:, ~mine].T  # [K, K]
+        pairs = (times @ membership[:, mine].sum(1)) * (times @ membership[:, ~mine].sum(1))
+        won = ((times @ between) * times).sum(1)
+        found[:, label] = np.divide(won, pairs, out=np.full(len(times), np.nan), where=pairs > 0)
+    return found
+
+
+def resampled_error(test: Answers, times: np.ndarray) -> np.ndarray:
+    """The expected calibration error of every resample, `[R]`."""
+    top, right, index = bins(test)
+    cell, count = test.cluster * BINS + index, times.shape[1]
+    gaps = np.bincount(cell, weights=top - right, minlength=count * BINS).reshape(count, BINS)
+    return np.abs(times @ gaps).sum(1) / (times @ np.bincount(test.cluster, minlength=count))
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part / whole`, NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+
+
+def mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """The mean over the last axis of what is not NaN, NaN where nothing is."""
+    return ratio(np.nansum(values, -1), (~np.isnan(values)).sum(-1))
+
+
+def percentiles(values: np.ndarray) -> tuple[float, float]:
+    """The 95 per cent percentile interval of resamples, those where the figure is undefined left out."""
+    low, high = np.nanquantile(values, ENDS)
+    return float(low), float(high)
+
+
+def f1_ends(confusion: np.ndarray, label: int) -> tuple[float, float]:
+    """Wilson's interval of a class's F1 by way of the share J = TP / (TP + FP + FN), F1 = 2 J / (1 + J)."""
+    hits = confusion[label, label]
+    low, high = wilson(hits, int(confusion[label].sum() + confusion[:, label].sum() - hits))
+    return 2 * low / (1 + low), 2 * high / (1 + high)
+
+
+def combined(values: Sequence[float], ends: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The interval of a mean of independent shares from theirs (Zou and Donner 2008, MOVER)."""
+    value = float(np.mean(values))
+    below, above = [v - low for v, (low, _) in zip(values, ends)], [high - v for v, (_, high) in zip(values, ends)]
+    return value - float(np.linalg.norm(below)) / len(values), value + float(np.linalg.norm(above)) / len(values)
+
+
+def mean_ends(ends: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The interval of a mean of figures that hang together: the mean of their ends, which is wide enough for any."""
+    low, high = np.mean(ends, axis=0)
+    return float(low), float(high)
+
+
+def figure(value: float | None, ends: tuple[float, float] | None, method: str) -> Figure:
+    """A figure with its interval (None: there is none) and the sentence how it was made."""
+    low, high = ends or (None, None)
+    return {"value": value, "low": low, "high": high, "method": method}
+
+
+def reason(value: float, clusters: int) -> str | None:
+    """Why a figure's interval is no bootstrap over that many clusters; None where it is one."""
+    if clusters < FEWEST_CLUSTERS:
+        return f"fewer than {FEWEST_CLUSTERS} clusters"
+    return "the figure is 0 or 1" if value in (0.0, 1.0) else None
