@@ -274,7 +274,8 @@ def format_comparison(comparison: dict[str, Any]) -> str:
             )
     lines = ruled(rows)
     lines += [f"not learned: {line['classifier']}" for line in comparison["table"] if not line["learned"]]
-    for pair in comparison["beats"]:
+    learned = {line["classifier"] for line in comparison["table"] if line["learned"]}
+    for pair in (pair for pair in comparison["beats"] if {pair["a"], pair["b"]} <= learned):
         lines.append(f"{pair['a']} {'beats' if pair['beats'] else 'does not beat'} {pair['b']}: {pair['why']}")
     lines += [f"missing: {what}" for what in comparison["missing"]]
     return "\n".join(lines)
