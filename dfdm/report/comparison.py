@@ -94,6 +94,7 @@ def read_comparison(cfg: Config, results: Path, missing: list[str]) -> Compariso
     values = read_json(path)
     with reading(path, "comparison"):
         table = [_entry(line) for line in values["table"]]
+        learned = {line.classifier for line in table if line.learned}  # the others are not ranked against any
         missing += [f"comparison: {line}" for line in values["missing"]]
         return Comparison(
             crf=int(values["crf"]),
@@ -101,7 +102,7 @@ def read_comparison(cfg: Config, results: Path, missing: list[str]) -> Compariso
             budget=dict(values["budget"]),
             ranked=sorted((line for line in table if line.learned), key=lambda line: -line.accuracy.value),
             not_learned=[line for line in table if not line.learned],
-            beats=[_beats(line) for line in values["beats"]],
+            beats=[_beats(line) for line in values["beats"] if {line["a"], line["b"]} <= learned],
             matrices=_matrices(cfg, values["matrix"]),
         )
 

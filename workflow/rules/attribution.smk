@@ -1,6 +1,6 @@
 # A training of a classifier is a run (dfdm/runs.py): classifier, split, quality or `all`, seed. Its folder says them.
 RUN = "{classifier}/{split}/crf{train}/seed{seed}"
-RUN_NAME = RUN.replace("/", "_")
+RUN_NAME = "{classifier}_{split}_crf{train}_seed{seed}"
 # Classifiers whose learning rate validation chooses.
 TUNED = (
     list(cfg.comparison.classifiers) if cfg.comparison and cfg.comparison.rates else []
@@ -69,7 +69,7 @@ rule classify:
     params:
         settings=lambda wildcards: keys.classifier_keys(cfg, wildcards.classifier),
         rate=lambda wildcards, input: (
-            "--rate " + quote(input.rate[0]) if input.rate else ""
+            f"--rate {quote(input.rate[0])}" if input.rate else ""
         ),
     message:
         "attribution: train {wildcards.classifier} on crf {wildcards.train}, {wildcards.split} split, seed {wildcards.seed}"
