@@ -25,12 +25,13 @@ from torch.nn import functional as F
 from attribution import models
 from attribution.models import blocks, dma_sta
 from benchmarks.timing import in_turn, ratio
-from dfdm.training import resolve_device
+from dfdm.training import amp_dtype, autocast, resolve_device
 
 SETUPS = {"96 px, 5 frames": (96, 5, 8), "224 px, 10 frames": (224, 10, 2)}  # size, clip, clips a batch
 LOOPS = ((18, 96, 5, 8), (50, 224, 10, 2))  # depth, size, clip, clips a batch: against the loop in `make bench`
 CHUNKS = [4, 8, 16]
 CLASSES = 5
+HALF = "half precision"
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 Clock = Callable[[], float]
 
@@ -101,6 +102,7 @@ def ways(depth: int, clips: Tensor, chunks: list[int]) -> dict[str, dict[str, Ca
 
     The loop is the published way: standard memory format, nothing fused. Ours in inference: chunks, channels last,
     fused. Ours in training: all frames in the batch, channels last (batch normalisation should see them all).
+    Where the device computes in half precision, both also with it (`attribution.amp`); the loop stays float32.
     """
     clip, device = clips.shape[1], clips.device
     plain = models.build("dma_sta", CLASSES, depth, clip).to(device)
@@ -112,7 +114,24 @@ def ways(depth: int, clips: Tensor, chunks: list[int]) -> dict[str, dict[str, Ca
         found["inference"][f"chunks of {chunk}"] = partial(chunked, fused, clips, chunk)
     found["training"]["loop"] = partial(train_step, plain, lambda x: looped(plain.train(), x), standard)
     found["training"]["all frames"] = partial(train_step, last, lambda x: last.train()(x), clips)
+    if amp_dtype(device):
+        own = blocks.frames_at_once(device)
+        found["inference"][f"chunks of {own}, {HALF}"] = partial(chunked, Halved(fused, device), clips, own)
+        found["training"][f"all frames, {HALF}"] = partial(train_step, last, Halved(last.train(), device), clips)
     return found
+
+
+class Halved(nn.Module):
+    """A model in half precision, as `attribution.amp` runs it; its logits are float32 again."""
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        super().__init__()
+        self.model, self.device = model, device
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Logits `[B, classes]` of clips `[B, T, 3, H, W]`."""
+        with autocast(self.device, True):
+            return self.model(clips).float()
 
 
 def loop_rows(

@@ -16,7 +16,7 @@ from 32 pixels, any number of frames in any order. There are no ImageNet weights
   flickers is evidence, and more frames make both firmer.
 
 Chosen on validation scenes of the demo (docs/attribution.md, The models). There crops brought to one size told more
-than native pixels; a generator's cut-off frequency scales with the face. That it beats another is not shown yet.
+than native pixels; a generator's cut-off frequency scales with the face. Against others: README, Comparing classifiers.
 """
 
 import math
