@@ -171,6 +171,8 @@ def bounds_text(estimate: Estimate | None, key: str = "accuracy") -> str:
     """A figure with its interval: `60 % (31 to 83)` for a share, `0.63 (0.40 to 0.81)` else; a dash for None."""
     if estimate is None:
         return "–"
+    if not estimate.bounded:
+        return f"{estimate.value:.2f}"
     share = key == "recall" or any(named.key == key and named.share for named in NAMED)
     if share:
         return f"{percent(estimate.value)} ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"

@@ -1,5 +1,6 @@
 """The score files of classifiers, read for the page: figures with their intervals, and what they were trained on."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +19,17 @@ from dfdm.runs import main_runs
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval and how the interval was made."""
+    """A figure with its 95 % interval and how the interval was made; the ends are nan where it cannot be made."""
 
     value: float
     low: float
     high: float
     method: str
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it has an interval."""
+        return not math.isnan(self.low)
 
     def holds(self, value: float) -> bool:
         """Whether a value lies in the interval."""
@@ -117,14 +123,15 @@ def estimate(values: Mapping[str, Any] | None) -> Estimate | None:
     """A figure of a score file; None where it could not be made (a class without a video, say)."""
     if values is None or values["value"] is None:
         return None
-    return Estimate(float(values["value"]), float(values["low"]), float(values["high"]), str(values["method"]))
+    low, high = (math.nan if values[end] is None else float(values[end]) for end in ("low", "high"))
+    return Estimate(float(values["value"]), low, high, str(values["method"]))
 
 
 def certain(values: Mapping[str, Any]) -> Estimate:
     """A figure that must be there."""
     found = estimate(values)
-    if found is None:
-        raise ValueError("a figure is null")
+    if found is None or not found.bounded:
+        raise ValueError("a figure or an end of its interval is null")
     return found
 
 

@@ -9,11 +9,11 @@ import pytest
 from dfdm import config
 from dfdm.config import Config
 from dfdm.errors import DfdmError
-from dfdm.report.attribution import read_attribution
+from dfdm.report.attribution import bounds_text, read_attribution
 from dfdm.report.build import build
 from dfdm.report.comparison import read_comparison
 from dfdm.report.controls import read_control
-from dfdm.report.scores import read_score, read_scores
+from dfdm.report.scores import certain, estimate, read_score, read_scores
 from dfdm.runs import main_runs
 from tests.report.made_up import (
     change,
@@ -162,3 +162,13 @@ def test_a_class_without_a_test_video_has_a_dash(cfg: Config, tmp_path: Path) ->
     assert score.recall[2] is None
     build(cfg, tmp_path, tmp_path / "page.html")
     assert re.search(r"iae – – – –", words(tmp_path / "page.html"))
+
+
+def test_a_figure_without_an_interval_is_shown_bare() -> None:
+    """The calibration error of a few clusters has none; an accuracy must have one."""
+    bare = estimate({"value": 0.25, "low": None, "high": None, "method": "none: fewer than 10 clusters"})
+    assert bare is not None
+    assert not bare.bounded
+    assert bounds_text(bare, "ece") == "0.25"
+    with pytest.raises(ValueError, match="null"):
+        certain({"value": 0.25, "low": None, "high": None, "method": ""})
