@@ -137,7 +137,7 @@ def test_a_file_that_lacks_a_figure_is_one_sentence(cfg: Config, tmp_path: Path)
     path = write_score(tmp_path, run, 0, CLASSES)
     figures = json.loads(path.read_text())["figures"]
     change(path, figures={**figures, "accuracy": {**figures["accuracy"], "value": None}})
-    with pytest.raises(DfdmError, match=r"scores\.json is damaged \(a figure is null\)"):
+    with pytest.raises(DfdmError, match=r"scores\.json is damaged \(a figure or an end of its interval is null\)"):
         read_scores(cfg, tmp_path, [])
     del figures["auc"]
     change(path, figures=figures)
@@ -149,7 +149,7 @@ def test_a_file_that_lacks_a_figure_is_one_sentence(cfg: Config, tmp_path: Path)
         read_control(path)
     path = write_comparison(tmp_path, cfg, [entry("dma_sta", 0.7), entry("resnet_avg", 0.5)])
     change(path, beats=[{}])
-    with pytest.raises(DfdmError, match=r"comparison\.json lacks 'difference'"):
+    with pytest.raises(DfdmError, match=r"comparison\.json lacks 'a'"):
         read_comparison(cfg, tmp_path, [])
 
 

@@ -91,7 +91,7 @@ def asked(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Asked:
 def test_rules_of_torch_ask_for_a_gpu_as_the_config_says_and_no_other_rule_does(asked: Asked, small: Small) -> None:
     on_a_cluster = asked(small("gpus", device="auto", gpu=1), "--resources", "gpu=4", "mem_mb=64000")
     asking = {rule for rule, resources in on_a_cluster.items() if resources.get("gpu")}
-    assert asking == {"train_faceswap", "train_dfaker", "render", "evaluate", "classify"}
+    assert asking == {"train_faceswap", "train_dfaker", "render", "evaluate", "classify", "score"}
     assert {on_a_cluster[rule]["gpu"] for rule in asking} == {1}
     on_the_cpu = asked(small("gpus", device="cpu", gpu=1), "--resources", "gpu=4")
     assert on_the_cpu["render"]["gpu"] == 0
