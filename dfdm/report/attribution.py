@@ -132,13 +132,13 @@ def _against(score: Score, control: Controls) -> list[str]:
             f"{where} trivial cues alone ({listed(control.cues)}) name {percent(trivial)} of the videos, {how}: "
             "the score need not come from the faces."
         )
-    if control.is_defect:
+    if background and control.is_defect:
         sentences.append(
             f"{where} the background alone names {percent(background.value)} of the videos, above chance "
             f"({percent(control.chance_level)}), though its pixels must be the same for all generators: a defect in "
             "the data or in the region. Do not rely on this quality's scores before it is found."
         )
-    elif background.low > control.chance_level:
+    elif background and control.above_chance:
         sentences.append(
             f"{where} the background alone names {percent(background.value)} of the videos: the encoder carries traces "
             "of the face into it (codec coupling), so part of the score need not come from the face."

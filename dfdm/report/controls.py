@@ -27,7 +27,7 @@ class Controls:
     same_head: float
     trivial: Estimate
     cues: list[str]
-    background: Estimate
+    background: Estimate | None  # None: no classifier of the background was trained
     expected: str  # of the background: "chance" or "codec coupling"
     originals: Mapping[str, int]  # by the class that an unswapped video was taken for
     none_of_these: float | None  # share of the originals told to be of no known generator
@@ -36,7 +36,12 @@ class Controls:
     @property
     def is_defect(self) -> bool:
         """Whether the background names generators where its pixels should be the same for all."""
-        return self.expected == AT_CHANCE and self.background.low > self.chance_level
+        return self.expected == AT_CHANCE and self.above_chance
+
+    @property
+    def above_chance(self) -> bool:
+        """Whether the background names generators."""
+        return self.background is not None and self.background.low > self.chance_level
 
     @property
     def chance_level(self) -> float:
@@ -70,8 +75,8 @@ def read_control(path: Path) -> Controls:
             same_head=float(permuted["true"]),
             trivial=certain(trivial["figures"]["accuracy"]),
             cues=list(trivial["cues"]),
-            background=certain(background["figures"]["accuracy"]),
-            expected=background["expected"],
+            background=certain(background["figures"]["accuracy"]) if background else None,
+            expected=background["expected"] if background else "",
             originals=originals["predicted"],
             none_of_these=originals["none_of_these"],
             confidence=originals["confidence"],

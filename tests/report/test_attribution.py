@@ -172,3 +172,11 @@ def test_a_figure_without_an_interval_is_shown_bare() -> None:
     assert bounds_text(bare, "ece") == "0.25"
     with pytest.raises(ValueError, match="null"):
         certain({"value": 0.25, "low": None, "high": None, "method": ""})
+
+
+def test_controls_without_a_classifier_of_the_background_say_so(cfg: Config, tmp_path: Path) -> None:
+    path = write_controls(tmp_path, 0, "dma_sta", CLASSES)
+    change(path, background=None)
+    found = read_control(path)
+    assert found.background is None
+    assert not found.is_defect
