@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from attribution.openset import FEW, energy
 from dfdm.names import REAL
@@ -76,8 +77,7 @@ class Answer:
     @property
     def probabilities(self) -> np.ndarray:
         """Softmax of the mean logits, `[classes]`."""
-        powers = np.exp(self.logits - self.logits.max())
-        return powers / powers.sum()
+        return softmax(self.logits)
 
     @property
     def best(self) -> int:

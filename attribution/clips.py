@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from attribution.frames import Frames, face_centre, open_frames
+from attribution.frames import face_centre, open_frames
 from attribution.region import Region
 from dfdm.config import AttributionConfig
 from dfdm.dataset.crops import CropReader
@@ -151,29 +152,30 @@ class Clips:
         return frames[:, :, ::-1] if draw.flip else frames
 
     def _fitted(self, video: Video, indices: Iterable[int]) -> np.ndarray:
-        """Frames as the model takes them: uint8 `[k, size, size, 3]`; one at a time, since pictures' sizes may differ.
+        """Frames as the model takes them: uint8 `[k, size, size, 3]`.
 
         Native pixels are cut at one place in all frames of a video: the crop's box already follows the face, and the
         pixel grid stays the same from frame to frame.
         """
-        reader, settings = open_frames(video.crops), self.settings
-        native = settings.pixels == "native"
-        centre = face_centre(reader) if native else None
-        out = []
-        for index in indices:
-            frame = self._shown(video, reader, index)  # [1, h, w, 3]
-            fitted = cut_native(frame, settings.size, centre) if native else fit(frame, settings.resize, settings.size)
-            out.append(fitted)
-        return np.concatenate(out)  # [k, size, size, 3]
+        reader, settings, rows = open_frames(video.crops), self.settings, list(indices)
+        if settings.pixels == "native":
+            cut = partial(cut_native, size=settings.size, centre=face_centre(reader))
+        else:
+            cut = partial(fit, resize=settings.resize, size=settings.size)
+        if isinstance(reader, CropReader):
+            return cut(self._shown(video, reader, rows))
+        if settings.region == "background":
+            raise DfdmError(f"{video.name}: the background alone needs crop files, not pictures")
+        return np.concatenate([cut(reader.frames([row])) for row in rows])  # pictures' sizes may differ
 
-    def _shown(self, video: Video, reader: Frames, index: int) -> np.ndarray:
-        """What the model may see of one frame, before it is fitted: uint8 `[1, h, w, 3]`."""
-        frame = reader.frames([index])
+    def _shown(self, video: Video, reader: CropReader, rows: list[int]) -> np.ndarray:
+        """What the model may see of a crop file's frames, before they are fitted: uint8 `[k, h, w, 3]`."""
+        frames = reader.frames(rows)
         if self.settings.region != "background":
-            return frame
-        if video.region is None or not isinstance(reader, CropReader):
-            raise DfdmError(f"{video.name}: the background alone needs crop files and the clip's region")
-        return Region(video.region).paint(frame, reader.frame_index[[index]], reader.boxes[[index]])
+            return frames
+        if video.region is None:
+            raise DfdmError(f"{video.name}: the background alone needs the clip's region; run 'dfdm region' for it")
+        return Region(video.region).paint(frames, reader.frame_index[rows], reader.boxes[rows])
 
     def training(self, seed: int, epoch: int) -> list[Draw]:
         """The shuffled clips of an epoch, `clips_per_epoch` of every video."""

@@ -17,23 +17,23 @@ from attribution.intervals import (
     FEWEST_CLUSTERS,
     Answers,
     Figure,
+    accuracy_and_f1,
     draws,
     f1_ends,
     figure,
     mean_ends,
-    mean_of_defined,
     percentiles,
-    ratio,
+    reason,
     resampled_confusion,
     wilson,
 )
-from attribution.score import ruled
 from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.files import read_json, write_json
 from dfdm.layout import Layout
 from dfdm.names import cluster_of
 from dfdm.runs import Run, comparison_scores, seed_runs
+from dfdm.text import table
 
 FEWEST_SEEDS = 3
 
@@ -112,14 +112,12 @@ def _mean_interval(values: np.ndarray, clusters: Sequence[str], seed: int) -> tu
 def pooled(tests: Sequence[Answers], seed: int) -> tuple[Figure, Figure]:
     """Accuracy and macro F1, each the mean over the seeds; the tests hold the same videos in the same order."""
     first = tests[0]
-    times = draws(int(first.cluster.max()) + 1, seed)
-    whole = np.ones((1, times.shape[1]))
-    matrices = np.concatenate([resampled_confusion(test, whole) for test in tests])  # [seeds, C, C]
-    resampled = [_figures(resampled_confusion(test, times)) for test in tests]
-    accuracy, f1 = (float(values.mean()) for values in _figures(matrices))
+    clusters = int(first.cluster.max()) + 1
+    times = draws(clusters, seed)
+    matrices = np.concatenate([resampled_confusion(test, np.ones((1, clusters))) for test in tests])  # [seeds, C, C]
+    accuracy, f1 = (float(values.mean()) for values in accuracy_and_f1(matrices))
     over, n = f"mean over {len(tests)} seeds", len(first.truth)
-    if times.shape[1] < FEWEST_CLUSTERS or accuracy in (0.0, 1.0):
-        why = "the figure is 0 or 1" if times.shape[1] >= FEWEST_CLUSTERS else f"fewer than {FEWEST_CLUSTERS} clusters"
+    if why := reason(accuracy, clusters):
         method = f"{over}; Wilson for the videos of one seed, taken as independent ({why})"
         spread = f"{over}; Wilson of each class's F1, ends averaged, videos taken as independent ({why})"
         ends = [
@@ -128,15 +126,9 @@ def pooled(tests: Sequence[Answers], seed: int) -> tuple[Figure, Figure]:
             for label in np.flatnonzero(matrix.sum(0) + matrix.sum(1))
         ]
         return figure(accuracy, wilson(accuracy * n, n), method), figure(f1, mean_ends(ends), spread)
-    low_high = [percentiles(np.mean([pair[i] for pair in resampled], axis=0)) for i in (0, 1)]
-    return figure(accuracy, low_high[0], f"{over}; {BOOTSTRAP}"), figure(f1, low_high[1], f"{over}; {BOOTSTRAP}")
-
-
-def _figures(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracy and macro F1 of confusion matrices `[R, C, C]`, each `[R]`."""
-    hits = np.diagonal(matrices, axis1=1, axis2=2)
-    f1 = ratio(2 * hits, matrices.sum(1) + matrices.sum(2))
-    return hits.sum(1) / matrices.sum((1, 2)), mean_of_defined(f1)
+    resampled = np.array([accuracy_and_f1(resampled_confusion(test, times)) for test in tests]).mean(0)  # [2, R]
+    found = f"{over}; {BOOTSTRAP}"
+    return figure(accuracy, percentiles(resampled[0]), found), figure(f1, percentiles(resampled[1]), found)
 
 
 def compare(cfg: Config, results: Path) -> dict[str, Any]:
@@ -259,8 +251,18 @@ def write_comparison(cfg: Config, results: Path, out: Path) -> dict[str, Any]:
 
 def format_comparison(comparison: dict[str, Any]) -> str:
     """The comparison for the terminal: ranked classifiers, those not learned, who beats whom, what is missing."""
-    head = ["classifier", "accuracy", "95 % interval", "macro F1", "seeds", "rate", "parameters", "multiply-adds"]
-    rows = [[*head, "clips/s"]]
+    head = [
+        "classifier",
+        "accuracy",
+        "95 % interval",
+        "macro F1",
+        "seeds",
+        "rate",
+        "parameters",
+        "multiply-adds",
+        "clips/s",
+    ]
+    rows = []
     for line in sorted(comparison["table"], key=lambda line: -line["accuracy"]["value"]):
         accuracy, speed = line["accuracy"], line["clips_per_second"]
         if line["learned"]:
@@ -272,7 +274,7 @@ def format_comparison(comparison: dict[str, Any]) -> str:
                     *(f"{line['multiply_adds'] / 1e9:.2f} G", "-" if speed is None else f"{speed:.1f}"),
                 ]
             )
-    lines = ruled(rows)
+    lines = [table(head, rows)]
     lines += [f"not learned: {line['classifier']}" for line in comparison["table"] if not line["learned"]]
     learned = {line["classifier"] for line in comparison["table"] if line["learned"]}
     for pair in (pair for pair in comparison["beats"] if {pair["a"], pair["b"]} <= learned):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy.special import logsumexp
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from attribution.clips import Clips, Video, find_videos, normalise
 from attribution.cues import cues_of, originals_and_swaps, trivial
-from attribution.predict import Trained, load, softmax, video_logits
+from attribution.openset import energy
+from attribution.predict import Trained, load, video_logits
 from dfdm.dataset.splits import PARTS, Kind
 from dfdm.errors import DfdmError
 from dfdm.files import read_json, write_json
@@ -111,8 +112,8 @@ def originals(trained: Trained, videos: list[Video], threshold: float, device: t
     return {
         "videos": len(videos),
         "predicted": {name: counts[name] for name in trained.classes},
-        "none_of_these": float((-logsumexp(logits, 1) > threshold).mean()),
-        "confidence": float(softmax(logits).max(1).mean()),
+        "none_of_these": float((energy(logits) > threshold).mean()),
+        "confidence": float(softmax(logits, axis=1).max(1).mean()),
     }
 
 

@@ -1,12 +1,12 @@
 """Who made this video? From any video file to an answer: face, crops, clips, logits, and the clip that tells most."""
 
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from attribution.answer import Answer, Seen, Source
 from attribution.clips import Clips, Draw, Video, normalise
@@ -17,10 +17,9 @@ from dfdm.config import CropsConfig, FacesConfig
 from dfdm.dataset.crops import CropReader, side_along, write_crops
 from dfdm.errors import DfdmError
 from dfdm.files import sha256
-from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector
-from dfdm.media.tracks import FaceTrack, track_faces
-from dfdm.media.video import VideoRecord, of_encoded, probe, read_planes
+from dfdm.media.tracks import FaceTrack, track_planes
+from dfdm.media.video import VideoRecord, probe, read_planes
 from dfdm.progress import progress
 
 
@@ -91,16 +90,11 @@ class Identifier:
 
     def _follow(self, video: Path, record: VideoRecord) -> FaceTrack:
         planes = progress(read_planes(video, record), record.frames, f"faces of {video.name}", "frames")
-        frames: Iterator[np.ndarray] = (yuv_to_rgb(frame, record.matrix, record.full_range) for frame in planes)
-        settings = self.faces
-        return track_faces(
-            frames, self.detector, of_encoded(record), settings.keep, settings.cut_threshold, settings.max_gap
-        )
+        return track_planes(planes, self.detector, record, self.faces)
 
     def _telling(self, clips: Clips, logits: np.ndarray, target: int, reader: CropReader) -> Telling:
         """The clip that speaks loudest for a class; with equal ones the first."""
-        powers = np.exp(logits - logits.max(1, keepdims=True))
-        shares = (powers / powers.sum(1, keepdims=True))[:, target]  # [clips]
+        shares = softmax(logits, axis=1)[:, target]  # [clips]
         number = int(shares.argmax())
         draw: Draw = clips.fixed()[number]
         frames = np.ascontiguousarray(clips.read(draw))  # [T, size, size, 3]

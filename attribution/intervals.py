@@ -107,6 +107,13 @@ def resampled_confusion(test: Answers, times: np.ndarray) -> np.ndarray:
     return (times @ sums).reshape(len(times), size, size)
 
 
+def accuracy_and_f1(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracy and macro F1 (over the classes that occur) of confusion matrices `[R, C, C]`, each `[R]`."""
+    hits = np.diagonal(matrices, axis1=1, axis2=2)
+    f1 = ratio(2 * hits, matrices.sum(1) + matrices.sum(2))
+    return hits.sum(1) / matrices.sum((1, 2)), mean_of_defined(f1)
+
+
 def resampled_auc(test: Answers, times: np.ndarray) -> np.ndarray:
     """The one-vs-rest AUC of every class in every resample, `[R, C]`; NaN where it is undefined.
 

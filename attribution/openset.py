@@ -8,6 +8,7 @@ Predict.
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp
 
 ACCEPT = 0.95  # share of the validation videos that the threshold takes for known
 FEW = 60  # validation videos below which the threshold says little: 3 of them are the 5 per cent beyond it
@@ -15,9 +16,7 @@ FEW = 60  # validation videos below which the threshold says little: 3 of them a
 
 def energy(logits: np.ndarray) -> np.ndarray:
     """Energy of logits `[..., classes]`: float64 `[...]`; higher is stranger."""
-    logits = np.asarray(logits, np.float64)
-    top = logits.max(-1)
-    return -(top + np.log(np.exp(logits - top[..., None]).sum(-1)))
+    return -logsumexp(np.asarray(logits, np.float64), axis=-1)
 
 
 def threshold(validation_logits: np.ndarray, accept: float = ACCEPT) -> float:

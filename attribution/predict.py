@@ -56,12 +56,6 @@ def video_logits(model: nn.Module, clips: Clips, device: torch.device) -> np.nda
     return sums / counts[:, None]
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities over the last axis."""
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
-
-
 def load(path: Path, device: torch.device) -> Trained:
     """Read `model.safetensors` as `attribution.train` wrote it, ready to classify; DfdmError for any other file."""
     try:

@@ -4,18 +4,19 @@ import csv
 import io
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from attribution.clips import Clips, Video, find_videos
 from attribution.intervals import learned
 from attribution.models.blocks import cost
 from attribution.openset import describe, energy
-from attribution.predict import Trained, load, softmax, video_logits
+from attribution.predict import Trained, load, video_logits
 from attribution.score import score
 from attribution.train import COLUMNS, Job, Trainer, fit
 from dfdm.config import AttributionConfig
@@ -120,7 +121,8 @@ def prepare(
     if absent:
         raise DfdmError(f"no training video shows the model {absent[0]}; mend splits or models in the config")
     content = rows.sort_values(["crf", "name"])[["name", "crf", "part", "sha256"]].to_numpy().tolist()
-    job = Job(f"attribution {run}", clips["train"], clips["validation"], classes, run.seed, len(places.manifests))
+    parts = clips["train"], clips["validation"]
+    job = Job(f"attribution {run}", *parts, classes, run.seed, settings, len(places.manifests))
     return job, digest(content), short
 
 
@@ -211,9 +213,9 @@ def tune(
     listed as such; where all do, it is a DfdmError.
     """
     tried: list[dict[str, Any]] = []
+    whole, content, _ = prepare(run, settings, generators, places)
     for rate in sorted(rates):
-        short = settings.model_copy(update={"lr": rate, "epochs": epochs, "on_nan": "stop"})
-        job, content, _ = prepare(run, short, generators, places)
+        job = replace(whole, settings=settings.model_copy(update={"lr": rate, "epochs": epochs, "on_nan": "stop"}))
         try:
             best = fit(job, device, training_key(job, key, content), places.state).best
         except DfdmError as error:
@@ -235,7 +237,7 @@ def tune(
 def test(trained: Trained, videos: list[Video], device: str, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
     """Classify test videos: the figures, and a line a video (name, truth, predicted, p_<class>..., energy)."""
     logits = video_logits(trained.model, Clips(videos, trained.settings), resolve_device(device))
-    probabilities, classes, names = softmax(logits), trained.classes, [video.name for video in videos]
+    probabilities, classes, names = softmax(logits, axis=1), trained.classes, [video.name for video in videos]
     truth = np.array([video.label for video in videos])
     predictions = pd.DataFrame(
         {

@@ -14,6 +14,7 @@ from attribution.intervals import (
     BOOTSTRAP,
     Answers,
     Figure,
+    accuracy_and_f1,
     calibration_error,
     class_aucs,
     combined,
@@ -32,6 +33,7 @@ from attribution.intervals import (
     wilson,
 )
 from dfdm.names import cluster_of
+from dfdm.text import table
 
 
 def score(
@@ -86,7 +88,7 @@ def _accuracy(test: Answers, matrices: np.ndarray, clusters: int) -> Figure:
     if why := reason(value, clusters):
         right = int((test.truth == test.predicted).sum())
         return figure(value, wilson(right, len(test.truth)), f"Wilson, videos taken as independent ({why})")
-    return figure(value, percentiles(np.trace(matrices, axis1=1, axis2=2) / matrices.sum((1, 2))), BOOTSTRAP)
+    return figure(value, percentiles(accuracy_and_f1(matrices)[0]), BOOTSTRAP)
 
 
 def _recalls(test: Answers, confusion: np.ndarray, matrices: np.ndarray) -> list[Figure | None]:
@@ -122,9 +124,7 @@ def _macro_f1(test: Answers, confusion: np.ndarray, matrices: np.ndarray, cluste
     if why := reason(value, clusters):
         ends = mean_ends([f1_ends(confusion, label) for label in occurring])
         return figure(value, ends, f"Wilson of each class's F1, ends averaged, videos taken as independent ({why})")
-    hits = np.diagonal(matrices, axis1=1, axis2=2)
-    f1 = ratio(2 * hits, matrices.sum(1) + matrices.sum(2))
-    return figure(value, percentiles(mean_of_defined(f1)), BOOTSTRAP)
+    return figure(value, percentiles(accuracy_and_f1(matrices)[1]), BOOTSTRAP)
 
 
 def _aucs(test: Answers, resampled: np.ndarray, clusters: int) -> tuple[list[Figure | None], Figure]:
@@ -162,7 +162,8 @@ def format_table(scores: Sequence[dict[str, Any]]) -> str:
     """Contents of scores.json as a table for the terminal, a line each, and the videos that were left out."""
     classes = list(dict.fromkeys(name for entry in scores for name in entry["classes"]))
     head = ["classifier", "split", "train crf", "seed", "test crf", "videos", "accuracy", "95 % interval", "chance"]
-    rows = [[*head, "balanced", "macro F1", "AUC", "ECE", *(f"recall {name}" for name in classes)]]
+    head += ["balanced", "macro F1", "AUC", "ECE", *(f"recall {name}" for name in classes)]
+    rows = []
     for entry in scores:
         run, figures = entry["run"], entry["figures"]
         accuracy, others = figures["accuracy"], [figures[key]["value"] for key in ("macro_f1", "auc", "ece")]
@@ -177,18 +178,10 @@ def format_table(scores: Sequence[dict[str, Any]]) -> str:
                 *("-" if value is None else f"{value:.1%}" for value in recalls),
             ]
         )
-    lines = ruled(rows)
+    lines = [table(head, rows, left=2)]
     for part in dict.fromkeys(part for entry in scores for part in entry["left_out"]):
         short = sorted({name for entry in scores for name in entry["left_out"].get(part, {})})
         if short:
             told = f"left out of {part}, fewer face frames than a clip: {len(short)} videos ({', '.join(short)})"
             lines.append(told)
     return "\n".join(lines)
-
-
-def ruled(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of text as right-aligned columns, a line of dashes under the first."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(text.rjust(width) for text, width in zip(row, widths)) for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return lines

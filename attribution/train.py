@@ -60,12 +60,8 @@ class Job:
     validation: Clips
     classes: list[str]
     seed: int
+    settings: AttributionConfig
     qualities: int = 1
-
-    @property
-    def settings(self) -> AttributionConfig:
-        """The classifier's."""
-        return self.training.settings
 
 
 class Trainer:
@@ -205,11 +201,14 @@ class Trainer:
                 try:
                     self.advance(states, interrupt)
                 except DivergedError as fault:
-                    first, on_nan = Trainer(self.job, self.device).state, self.settings.on_nan
-                    state = go_back(states, first, self.rollbacks, fault, on_nan, self.rate(self.step))
-                    self.restore(state)
+                    rate, on_nan = self.rate(self.step), self.settings.on_nan
+                    self.restore(go_back(states, self.fresh, self.rollbacks, fault, on_nan, rate))
                     states.roll_back(self.step, self.state())
                     print(f"{fault.fact}; rolled back to step {self.step}", file=sys.stderr)
+
+    def fresh(self) -> dict[str, Any]:
+        """The state before the first step."""
+        return Trainer(self.job, self.device).state()
 
     def note(self) -> str:
         """What the progress line shows: the running epoch and the best validation accuracy."""

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from dfdm import __version__, attempts
+from dfdm import __version__, attempts, cli_classifiers
+from dfdm.cli_common import RESULTS_HELP, load_config
 from dfdm.errors import DfdmError
 from dfdm.files import FULL
 
@@ -85,17 +86,10 @@ def _parser() -> argparse.ArgumentParser:
     command = add("manifest", _manifest, "Merge the sidecars of a target's videos.")
     with_config(command, "the table (.parquet; the .csv is written beside)")
     command.add_argument("--target", default="dataset", help="dataset, crf23, iae, iae_crf23 ...; default: dataset")
-    command.add_argument("--results", type=Path, help=_RESULTS_HELP)
-    _attribution_commands(stages, add, with_config)
-    command = with_config(add("predict", _predict, "Name the model that made a video, for any videos."))
-    command.epilog = f"{command.epilog}\n\nstatus: 0 every video has an answer, 2 none has, 3 some have"
-    command.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="video files, of any name")
-    command.add_argument("--classifier", type=Path, required=True, help="a trained classifier (model.safetensors)")
-    command.add_argument("--json", type=Path, metavar="FILE", help="write the answers as JSON; -: to stdout, alone")
-    command.add_argument("--picture", type=Path, metavar="PATH", help="a .png for one video, or a folder for any")
-    _control_commands(add, with_config)
+    command.add_argument("--results", type=Path, help=RESULTS_HELP)
+    cli_classifiers.add_commands(stages, add, with_config)
     command = add("report", _report, "Build the report from what the results folder holds.")
-    with_config(command, "the page (.html)").add_argument("--results", type=Path, help=_RESULTS_HELP)
+    with_config(command, "the page (.html)").add_argument("--results", type=Path, help=RESULTS_HELP)
     with_config(add("scores", _scores, "Print the score table and where the report lies."))
     command = add("picture", _picture, "Make the README's picture: five swaps side by side, eyes covered.")
     with_config(command, "the picture (.jpg)")
@@ -120,6 +114,7 @@ first steps:
 """
 _VIDEO = "dataset/DFDM_crf{crf}/iae/id0_id1_0000_iae.mp4"
 _EXAMPLES = {
+    **cli_classifiers.EXAMPLES,
     "sources fetch": "sources fetch --config config.yaml",
     "sources probe": "sources probe --scene id0_0000 --out results/sources/id0_0000.json",
     "sources predictor": "sources predictor --out results/sources/predictor.json",
@@ -141,19 +136,6 @@ _EXAMPLES = {
     "export": "export results/crops/crf23/*/*.safetensors --out exported",
     "collect": "collect --layout videos /data/DFDM --out collected --config mine.yaml",
     "manifest": "manifest --target crf23 --out results/manifests/crf23.parquet",
-    "attribution train": "attribution train --crf 23 --manifest results/manifests/crf23.parquet "
-    "--out results/attribution/dma_sta/scene/crf23/seed0",
-    "attribution tune": "attribution tune --classifier dma_sta --manifest results/manifests/crf10.parquet "
-    "--out results/attribution/dma_sta/rate.json --config workflow/configs/five_people.yaml",
-    "attribution score": "attribution score --model results/attribution/dma_sta/scene/crf23/seed0/model.safetensors "
-    "--crf 10 --manifest results/manifests/crf10.parquet --out scores",
-    "attribution compare": "attribution compare --out comparison.json --config workflow/configs/five_people.yaml",
-    "predict": "predict clip.mov --classifier results/attribution/dma_sta/scene/crf23/seed0/model.safetensors "
-    "--picture clip.png",
-    "region": "region --clip id0_id1_0000 --masters results/dataset/DFDM_crf0/*/id0_id1_0000_*.mp4 --original "
-    "results/dataset/DFDM_crf0/real/id0_0000_real.mp4 --track results/faces/id0_0000.npz "
-    "--out results/regions/id0_id1_0000.safetensors",
-    "controls": "controls --crf 23 --manifest results/manifests/crf23.parquet --out results/controls/crf23.json",
     "report": "report --out results/report.html",
     "scores": "scores --config config.yaml",
     "picture": "picture id0_id1_0000 id1_id0_0001 --out swaps.jpg",
@@ -163,7 +145,6 @@ _EXAMPLES = {
     "check": "check --config mine.yaml",
 }
 _CONFIG_HELP = "default: the file that DFDM_CONFIG names, else config.yaml"
-_RESULTS_HELP = "the folder that holds the results; default: the config's"
 _VIDEO_HELP = "the video, as DFDM_crf<n>/<model>/<name>.mp4; its sidecar is written beside"
 
 
@@ -189,55 +170,6 @@ def _sources(stages: object, add: Callable[..., argparse.ArgumentParser], with_c
     command.add_argument("--out", type=Path, help="the config to write; default: print it")
 
 
-def _attribution_commands(
-    stages: object, add: Callable[..., argparse.ArgumentParser], with_config: Callable[..., object]
-) -> None:
-    text = "Train, score and compare classifiers that name the model of a swap."
-    group = stages.add_parser("attribution", help=text, description=text).add_subparsers(  # type: ignore[attr-defined]
-        metavar="WHAT", required=True
-    )
-    manifest, results = "the manifest of that quality", _RESULTS_HELP
-    command = add("train", _attribution_train, "Train a classifier; the test videos are not read.", group)
-    with_config(command, "the folder for weights, log and figures of the training")
-    command.add_argument("--crf", required=True, help="the quality; all: every quality together")
-    command.add_argument(
-        "--manifest", type=Path, nargs="+", required=True, help="its manifest; with all: one a quality"
-    )
-    command.add_argument("--classifier", help="a name in comparison.classifiers; default: attribution.model")
-    command.add_argument("--split", choices=("scene", "identity"), help="default: attribution.split")
-    command.add_argument("--seed", type=int, help="default: the config's")
-    command.add_argument("--rate", type=Path, help="the learning rate, from 'dfdm attribution tune'")
-    command.add_argument("--results", type=Path, help=results)
-    command = add("tune", _attribution_tune, "Choose a classifier's learning rate by validation.", group)
-    with_config(command, "the choice (.json)")
-    command.add_argument("--classifier", required=True, help="a name in comparison.classifiers")
-    command.add_argument("--manifest", type=Path, required=True, help="the manifest of comparison.crf")
-    command.add_argument("--results", type=Path, help=results)
-    command = add("score", _attribution_score, "Score a trained classifier on the test videos of a quality.", group)
-    with_config(command, "the folder for scores and predictions")
-    command.add_argument("--model", type=Path, required=True, help="the trained classifier (.safetensors)")
-    command.add_argument("--crf", type=int, required=True, help="the quality")
-    command.add_argument("--manifest", type=Path, required=True, help=manifest)
-    command.add_argument("--results", type=Path, help=results)
-    command = add("compare", _attribution_compare, "Set the config's classifiers side by side.", group)
-    with_config(command, "the comparison (.json)")
-    command.add_argument("--results", type=Path, help=results)
-
-
-def _control_commands(add: Callable[..., argparse.ArgumentParser], with_config: Callable[..., object]) -> None:
-    command = add("region", _region, "Find what any model changed of a clip's frames.")
-    with_config(command, "the region (.safetensors)")
-    command.add_argument("--clip", required=True, help="the clip, such as id0_id1_0000")
-    command.add_argument("--masters", type=Path, nargs="+", required=True, help="its crf 0 masters, one of every model")
-    command.add_argument("--original", type=Path, required=True, help="the crf 0 master of the unswapped scene")
-    command.add_argument("--track", type=Path, required=True, help="the track of the scene")
-    command = add("controls", _controls, "Find what the scores of one quality are worth.")
-    with_config(command, "the controls (.json)")
-    command.add_argument("--crf", type=int, required=True, help="the quality")
-    command.add_argument("--manifest", type=Path, required=True, help="the manifest of that quality")
-    command.add_argument("--results", type=Path, help=_RESULTS_HELP)
-
-
 def _weights_commands(stages: object, add: Callable[..., argparse.ArgumentParser]) -> None:
     text = "Exchange weights with the original program (docs/architectures.md, Weight exchange)."
     group = stages.add_parser("weights", help=text, description=text).add_subparsers(  # type: ignore[attr-defined]
@@ -258,16 +190,10 @@ def _weights_commands(stages: object, add: Callable[..., argparse.ArgumentParser
     command.add_argument("--out", type=Path, required=True, help="the arrays (.npz), keys <part>/<number>")
 
 
-def _load(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
-    from dfdm.config import load
-
-    return load(arguments.config)
-
-
 def _fetch(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    for path in stages.fetch_all(_load(a)):
+    for path in stages.fetch_all(load_config(a)):
         print(path)
 
 
@@ -275,25 +201,25 @@ def _placeholders(a: argparse.Namespace) -> None:
     from dfdm.sources import placeholders
 
     a.config = a.path or a.config
-    print(f"{placeholders(_load(a))} empty files written")
+    print(f"{placeholders(load_config(a))} empty files written")
 
 
 def _probe(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.source(_load(a), a.scene, a.out)
+    stages.source(load_config(a), a.scene, a.out)
 
 
 def _predictor(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.predictor(_load(a), a.out)
+    stages.predictor(load_config(a), a.out)
 
 
 def _identity(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.identity(_load(a), a.out)
+    stages.identity(load_config(a), a.out)
 
 
 def _scan(a: argparse.Namespace) -> None:
@@ -318,20 +244,20 @@ def _scan(a: argparse.Namespace) -> None:
 def _faces(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.faces(_load(a), a.record, a.out)
+    stages.faces(load_config(a), a.record, a.out)
 
 
 def _train(a: argparse.Namespace) -> None:
     from dfdm import stages
     from dfdm.names import pair_of
 
-    stages.train(_load(a), a.model, pair_of(*a.pair), a.tracks, a.out)
+    stages.train(load_config(a), a.model, pair_of(*a.pair), a.tracks, a.out)
 
 
 def _render(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.render(_load(a), a.track, a.checkpoint, a.out)
+    stages.render(load_config(a), a.track, a.checkpoint, a.out)
 
 
 def _evaluate(a: argparse.Namespace) -> None:
@@ -341,108 +267,60 @@ def _evaluate(a: argparse.Namespace) -> None:
     needed = {name: getattr(a, name) for name in ("model", "pair", "tracks", "masters", "checkpoint", "out")}
     absent = [f"--{name}" for name, value in needed.items() if value is None]
     if len(absent) == len(needed):
-        print(stages.evaluation(_load(a)))
+        print(stages.evaluation(load_config(a)))
         return
     if absent:
         raise DfdmError(f"{', '.join(absent)} must be given too to measure; without any of them the table is printed")
-    stages.evaluate(_load(a), a.model, pair_of(*a.pair), a.tracks, a.masters, a.checkpoint, a.out)
+    stages.evaluate(load_config(a), a.model, pair_of(*a.pair), a.tracks, a.masters, a.checkpoint, a.out)
 
 
 def _original(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.original(_load(a), a.track, a.out)
+    stages.original(load_config(a), a.track, a.out)
 
 
 def _encode(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.encode(_load(a), a.master, a.track, a.out)
+    stages.encode(load_config(a), a.master, a.track, a.out)
 
 
 def _crops(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.crops(_load(a), a.video, a.track, a.out)
+    stages.crops(load_config(a), a.video, a.track, a.out)
 
 
 def _export(a: argparse.Namespace) -> None:
     from dfdm.dataset.crops import export_tree
 
-    print(f"{export_tree(a.crops, a.out, list(_load(a).models))} videos in {a.out}")
+    print(f"{export_tree(a.crops, a.out, list(load_config(a).models))} videos in {a.out}")
 
 
 def _collect(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.collect(_load(a), a.layout, a.root, a.out)
+    stages.collect(load_config(a), a.layout, a.root, a.out)
 
 
 def _manifest(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.manifest(_load(a), a.target, a.out, a.results)
-
-
-def _attribution_train(a: argparse.Namespace) -> None:
-    from dfdm import classifier_stages
-    from dfdm.runs import ALL, Run
-
-    cfg = _load(a)
-    if a.crf != ALL and not a.crf.isdigit():
-        raise DfdmError(f"--crf is '{a.crf}'; give a number, or all")
-    seed = cfg.seed if a.seed is None else a.seed
-    run = Run(a.classifier or cfg.attribution.model, a.split or cfg.attribution.split, a.crf, seed)
-    classifier_stages.train_classifier(cfg, run, a.manifest, a.out, a.results, a.rate)
-
-
-def _attribution_tune(a: argparse.Namespace) -> None:
-    from dfdm import classifier_stages
-
-    classifier_stages.tune_classifier(_load(a), a.classifier, a.manifest, a.out, a.results)
-
-
-def _attribution_score(a: argparse.Namespace) -> None:
-    from dfdm import classifier_stages
-
-    classifier_stages.score_classifier(_load(a), a.model, a.crf, a.manifest, a.out, a.results)
-
-
-def _attribution_compare(a: argparse.Namespace) -> None:
-    from dfdm import classifier_stages
-
-    classifier_stages.compare_classifiers(_load(a), a.out, a.results)
-
-
-def _predict(a: argparse.Namespace) -> None:
-    from dfdm import stages
-
-    sys.exit(stages.predict(_load(a), a.videos, a.classifier, a.json, a.picture))
-
-
-def _region(a: argparse.Namespace) -> None:
-    from dfdm import control_stages
-
-    control_stages.region(_load(a), a.clip, a.masters, a.original, a.track, a.out)
-
-
-def _controls(a: argparse.Namespace) -> None:
-    from dfdm import control_stages
-
-    control_stages.controls(_load(a), a.crf, a.manifest, a.out, a.results)
+    stages.manifest(load_config(a), a.target, a.out, a.results)
 
 
 def _report(a: argparse.Namespace) -> None:
     from dfdm import stages
 
-    stages.report(_load(a), a.out, a.results)
+    stages.report(load_config(a), a.out, a.results)
 
 
 def _scores(a: argparse.Namespace) -> None:
     from dfdm.classifier_stages import scores
     from dfdm.layout import Layout
 
-    cfg = _load(a)
+    cfg = load_config(a)
     print(scores(cfg))
     report = Path(Layout(cfg.results).report)
     print(f"report: {report.resolve()}" if report.exists() else "no report yet: snakemake --cores all report")
@@ -451,7 +329,7 @@ def _scores(a: argparse.Namespace) -> None:
 def _picture(a: argparse.Namespace) -> None:
     from dfdm.report.readme import readme_picture
 
-    cfg = _load(a)
+    cfg = load_config(a)
     readme_picture(cfg, Path(cfg.results), a.out, a.clips, a.crf)
 
 
@@ -471,7 +349,7 @@ def _plan(a: argparse.Namespace) -> None:
     from dfdm import measured, plan, plan_text, rates
     from dfdm.files import atomic
 
-    cfg, table = _load(a), rates.load(a.rates)
+    cfg, table = load_config(a), rates.load(a.rates)
     if a.measure:
         text = rates.dump(measured.measure(cfg, table))
         with atomic(a.measure) as temporary:
@@ -507,7 +385,7 @@ def _weights_export(a: argparse.Namespace) -> None:
 def _check(a: argparse.Namespace) -> None:
     from dfdm.layout import videos_of
 
-    cfg = _load(a)
+    cfg = load_config(a)
     videos = videos_of(cfg, "dataset")
     swaps = sum(video.name.face_id is not None for video in videos)
     print(f"{a.config}: {swaps} swapped videos and {len(videos) - swaps} originals, {len(cfg.models)} models")

@@ -11,8 +11,9 @@ from dfdm.jobs import Job, jobs_of
 from dfdm.layout import Layout, encoded_of
 from dfdm.names import REAL
 from dfdm.plan import Assumed, Sizes, core_seconds, features, job_bytes, stage_of
-from dfdm.plan_text import amount, table
+from dfdm.plan_text import amount
 from dfdm.rates import Rates
+from dfdm.text import table
 
 
 def _benchmark_of(at: Layout, job: Job) -> str:

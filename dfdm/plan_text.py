@@ -1,6 +1,7 @@
 """A plan as aligned tables."""
 
 from dfdm.plan import Cost, Plan
+from dfdm.text import table
 
 PUBLISHED_GB = {0: 53.7, 10: 24.4, 23: 4.3}  # DFDM's own 6,450 videos
 
@@ -9,19 +10,6 @@ def amount(size: float) -> str:
     """Bytes as a person reads them."""
     unit = next(((f"{size / u:.1f}", n) for u, n in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")) if size >= u), None)
     return " ".join(unit) if unit else f"{size / 1e3:.0f} kB"
-
-
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Aligned columns; the first to the left."""
-    widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if not place else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths))
-        )
-        for row in (head, tuple("-" * width for width in widths), *rows)
-    ]
-    return "\n".join(lines)
 
 
 def _row(name: str, cost: Cost) -> tuple[str, ...]:

@@ -55,8 +55,7 @@ def identity(cfg: Config, out: Path) -> None:
 
 def faces(cfg: Config, record_file: Path, out: Path) -> None:
     """Find and follow the face of a scene."""
-    from dfdm.media.colour import yuv_to_rgb
-    from dfdm.media.tracks import track_faces
+    from dfdm.media.tracks import track_planes
 
     record = _record(record_file)
     settings = cfg.faces
@@ -64,11 +63,8 @@ def faces(cfg: Config, record_file: Path, out: Path) -> None:
         devices.take(cfg.device)
     detector = _detector(cfg)
     planes = read_planes(_video_of(cfg, record), record)
-    frames = (
-        yuv_to_rgb(frame, record.matrix, record.full_range)
-        for frame in progress(planes, record.frames, f"faces of {record.scene_key}", "frames")
-    )
-    track = track_faces(frames, detector, record, settings.keep, settings.cut_threshold, settings.max_gap)
+    shown = progress(planes, record.frames, f"faces of {record.scene_key}", "frames")
+    track = track_planes(shown, detector, record, settings)
     track.save(out)
     counts = track.counts
     print(

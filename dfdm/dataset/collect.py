@@ -22,9 +22,8 @@ from dfdm.dataset.splits import Part, describe, split_names
 from dfdm.errors import DfdmError
 from dfdm.files import digest, sha256
 from dfdm.layout import Layout
-from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector
-from dfdm.media.tracks import track_faces
+from dfdm.media.tracks import track_planes
 from dfdm.media.video import probe, read_planes
 from dfdm.names import REAL, known_name
 from dfdm.progress import Progress
@@ -169,9 +168,7 @@ class Cropper:
         if self._detector is None:
             self._detector = self._build()
         record = probe(item.path, name.scene_key, {"path": item.path.name})
-        frames = (yuv_to_rgb(planes, record.matrix, record.full_range) for planes in read_planes(item.path, record))
-        settings = self.cfg.faces
-        track = track_faces(frames, self._detector, record, settings.keep, settings.cut_threshold, settings.max_gap)
+        track = track_planes(read_planes(item.path, record), self._detector, record, self.cfg.faces)
         if not len(track):
             raise DfdmError(f"{item.path} shows no face")
         about = {"name": item.name, "model": item.model, "crf": item.crf, "video": hashed, "cut_with": self._key}

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -10,8 +10,10 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from dfdm.config import FacesConfig
 from dfdm.errors import DfdmError
 from dfdm.files import atomic
+from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector, Face
 from dfdm.media.video import VideoRecord
 
@@ -142,6 +144,14 @@ def _distance(face: Face, box: np.ndarray) -> float:
     """How far a face's middle lies from a box's, in widths of that box."""
     middle, other = (face.box[:2] + face.box[2:]) / 2, (box[:2] + box[2:]) / 2
     return float(np.linalg.norm(middle - other) / max(box[2] - box[0], 1e-6))
+
+
+def track_planes(
+    planes: Iterable[np.ndarray], detector: Detector, record: VideoRecord, settings: FacesConfig
+) -> FaceTrack:
+    """`track_faces` on decoded frames (I420, in order) of a scene, with the config's settings."""
+    frames = (yuv_to_rgb(frame, record.matrix, record.full_range) for frame in planes)
+    return track_faces(frames, detector, record, settings.keep, settings.cut_threshold, settings.max_gap)
 
 
 def track_faces(

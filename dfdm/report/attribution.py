@@ -10,6 +10,7 @@ from dfdm.report.comparison import Comparison, read_comparison
 from dfdm.report.controls import Controls, read_controls
 from dfdm.report.evaluation import LEAST_SSIM, Row, table
 from dfdm.report.scores import NAMED, Estimate, Score, read_scores
+from dfdm.text import listed
 
 FEW_VIDEOS = 100  # below this a score says little
 
@@ -177,11 +178,6 @@ def bounds_text(estimate: Estimate | None, key: str = "accuracy") -> str:
     if share:
         return f"{percent(estimate.value)} ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
     return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
-
-
-def listed(words: list[str]) -> str:
-    """Words as a list in a sentence: `a, b and c`."""
-    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
 def percent(share: float | None) -> str:

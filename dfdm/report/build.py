@@ -16,11 +16,12 @@ from dfdm.layout import videos_of
 from dfdm.names import REAL
 from dfdm.progress import duration
 from dfdm.report import figures, pictures
-from dfdm.report.attribution import bounds_text, listed, percent, read_attribution
+from dfdm.report.attribution import bounds_text, percent, read_attribution
 from dfdm.report.clips import chosen_clips, clip_views
 from dfdm.report.evaluation import FIGURES, read_evaluations, table, warnings
 from dfdm.report.results import EncodedVideo, Results, read_results, versions
 from dfdm.report.scores import NAMED
+from dfdm.text import listed
 
 MOST_PAIRS = 12  # trainings shown; an even choice beyond
 

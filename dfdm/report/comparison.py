@@ -25,7 +25,7 @@ class Entry:
     macro_f1: Estimate
     parameters: int
     multiply_adds: float
-    clips_per_second: float
+    clips_per_second: float | None  # None: it was not measured
 
 
 @dataclass(frozen=True)

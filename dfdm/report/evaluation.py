@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from dfdm import text
 from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.files import read_json
@@ -150,23 +151,15 @@ def _is_other(row: Row) -> bool:
 def _and(words: list[str]) -> str:
     if len(words) > MOST_ROWS:
         return f"of {len(words)} directions"
-    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+    return text.listed(words)
 
 
 def format_table(found: Mapping[str, list[Row]]) -> str:
     """The table and the warnings as plain text."""
     head = ["model", "of", "frames", "no face", *(f"{figure.name} {figure.sign}" for figure in FIGURES)]
-    lines = [head]
+    lines = []
     for row in table(found):
         counts = ["" if count is None else str(count) for count in (row.frames, row.lost)]
         name = row.model if row.label == "mean" else ""
         lines.append([name, row.label, *counts, *(row.text(figure) for figure in FIGURES)])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    texts = [
-        "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths))
-        )
-        for line in lines
-    ]
-    return "\n".join([*(text.rstrip() for text in texts), *warnings(found)])
+    return "\n".join([text.table(head, lines, left=2), *warnings(found)])

@@ -162,7 +162,7 @@ def read_score(path: Path, log: Path) -> Score:
             crf=int(values["crf"]),
             classes=classes,
             videos=values["videos"],
-            clusters=_count(values["clusters"]),
+            clusters=int(values["clusters"]),
             chance=values["chance"],
             figures={named.key: estimate(values["figures"][named.key]) for named in NAMED},
             recall=[estimate(values["recall"][name]) for name in classes],
@@ -191,10 +191,6 @@ def read_score(path: Path, log: Path) -> Score:
         )
 
 
-def _count(clusters: int | list[str]) -> int:
-    return clusters if isinstance(clusters, int) else len(clusters)
-
-
 def chance(cfg: Config, classifier: str) -> float:
     """The accuracy of guessing among a classifier's classes."""
-    return 1 / len([*cfg.models, *([REAL] if cfg.classifier(classifier).real else [])])
+    return 1 / len([*cfg.classes, *([REAL] if cfg.classifier(classifier).real else [])])

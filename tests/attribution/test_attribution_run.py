@@ -154,7 +154,7 @@ def test_a_missing_or_foreign_model_file_is_one_sentence_that_names_it(whole, tm
 def job(crops, classes, settings, part="train", seed=0):
     rows = pd.read_parquet(crops / "manifest.parquet")
     videos = find_videos(rows[rows["split_scene"] == part], crops, classes, 2)[0]
-    return train.Job("a training", Clips(videos, settings), Clips(videos, settings), classes, seed)
+    return train.Job("a training", Clips(videos, settings), Clips(videos, settings), classes, seed, settings)
 
 
 @pytest.mark.parametrize("chosen", [{}, {"optimizer": "adamw", "schedule": "cosine", "lr": 1e-3}])

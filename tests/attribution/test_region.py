@@ -158,7 +158,7 @@ def test_the_background_of_all_models_at_crf_0_is_one_and_the_same_and_the_whole
         np.testing.assert_array_equal(clips.read(Draw(index, 0)), clips.read(Draw(0, 0)))
         assert (whole.read(Draw(index, 0)) != whole.read(Draw(0, 0))).any()
     assert clips.read(Draw(0, 0)).std() > 10  # the background itself is still there
-    with pytest.raises(DfdmError, match="needs crop files and the clip's region"):
+    with pytest.raises(DfdmError, match="needs the clip's region"):
         Clips(find_videos(rows, tmp_path, MODELS, 4)[0], settings).read(Draw(0, 0))
 
 

@@ -7,33 +7,35 @@ TUNED = (
 )
 
 
-rule tune:
-    input:
-        manifest=layout.manifest(f"crf{cfg.comparison.crf if cfg.comparison else 0}"),
-        crops=lambda wildcards: crops_of(
-            cfg.classifier(wildcards.classifier), [cfg.comparison.crf]
-        ),
-        regions=lambda wildcards: regions_of(cfg.classifier(wildcards.classifier)),
-    output:
-        layout.rate("{classifier}"),
-    log:
-        layout.log("attribution", "rate_{classifier}"),
-    benchmark:
-        layout.benchmark("attribution_rate", "{classifier}")
-    conda:
-        "../../envs/torch.yaml"
-    threads: cfg.attribution.threads
-    resources:
-        mem_mb=megabytes(4000),
-        runtime=minutes(24 * 60),
-        gpu=GPUS,
-    params:
-        settings=lambda wildcards: keys.tune_keys(cfg, wildcards.classifier),
-    message:
-        "attribution: learning rate of {wildcards.classifier}"
-    shell:
-        "dfdm attribution tune --classifier {wildcards.classifier} --manifest {input.manifest:q} "
-        '--results "$(dirname "$(dirname {input.manifest:q})")" --out {output:q} >{log:q} 2>&1'
+if TUNED:
+
+    rule tune:
+        input:
+            manifest=layout.manifest(f"crf{cfg.comparison.crf}"),
+            crops=lambda wildcards: crops_of(
+                cfg.classifier(wildcards.classifier), [cfg.comparison.crf]
+            ),
+            regions=lambda wildcards: regions_of(cfg.classifier(wildcards.classifier)),
+        output:
+            layout.rate("{classifier}"),
+        log:
+            layout.log("attribution", "rate_{classifier}"),
+        benchmark:
+            layout.benchmark("attribution_rate", "{classifier}")
+        conda:
+            "../../envs/torch.yaml"
+        threads: cfg.attribution.threads
+        resources:
+            mem_mb=megabytes(4000),
+            runtime=minutes(24 * 60),
+            gpu=GPUS,
+        params:
+            settings=lambda wildcards: keys.tune_keys(cfg, wildcards.classifier),
+        message:
+            "attribution: learning rate of {wildcards.classifier}"
+        shell:
+            "dfdm attribution tune --classifier {wildcards.classifier} --manifest {input.manifest:q} "
+            '--results "$(dirname "$(dirname {input.manifest:q})")" --out {output:q} >{log:q} 2>&1'
 
 
 rule classify:
