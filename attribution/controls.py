@@ -21,10 +21,11 @@ from attribution.clips import Clips, Video, find_videos, normalise
 from attribution.cues import cues_of, originals_and_swaps, trivial
 from attribution.openset import energy
 from attribution.predict import Trained, load, video_logits
-from dfdm.dataset.splits import PARTS, Kind
+from dfdm.dataset.splits import PARTS
 from dfdm.errors import DfdmError
 from dfdm.files import read_json, write_json
 from dfdm.names import REAL, cluster_of
+from dfdm.runs import Run
 from dfdm.training import resolve_device
 
 FEATURES = "input of the classifier's last linear layer, mean over a video's fixed clips"
@@ -137,28 +138,26 @@ def background(scores: Path, crf: int) -> dict[str, Any]:
 
 
 def run_controls(
+    run: Run,
     model: Path,
+    scores: Path,
     manifest: Path,
     crops: Path,
-    split: Kind,
-    crf: int,
     permutations: int,
-    seed: int,
     device: str,
     background_scores: Path | None,
-    classifier: str,
     out: Path,
 ) -> dict[str, Any]:
-    """The controls of one quality, written to `out`; null for a control that cannot be had, which the report tells.
+    """The controls of a run's score at its own quality, written to `out`; null for one that cannot be had.
 
-    `model`: a trained classifier, its training.json beside it. `manifest`: the table of the quality, originals
-    included; `crops`: the folder its column `crops` is relative to; `background_scores`: scores.json of the
-    background's classifier at this quality.
+    `model`: the trained classifier, its training.json beside it; `scores`: its scores.json. `manifest`: the table of
+    the quality, originals included; `crops`: the folder its column `crops` is relative to; `background_scores`:
+    scores.json of the background's classifier at this quality.
     """
-    place = resolve_device(device)
+    place, column, crf = resolve_device(device), f"split_{run.split}", int(run.crf)
     trained = load(model, place)
     threshold = read_json(model.with_name("training.json"))["open_set"]["threshold"]
-    rows, column = pd.read_parquet(manifest), f"split_{split}"
+    rows = pd.read_parquet(manifest)
     if set(rows["crf"]) != {crf}:
         raise DfdmError(f"{manifest} is not the table of crf {crf} alone; give the manifest of that quality")
     real, swaps = originals_and_swaps(rows, trained.classes)
@@ -173,17 +172,20 @@ def run_controls(
         cues[part] = cues_of(swaps.set_index("name").loc[names[part]].reset_index(), real, crops)
     unswapped, _ = find_videos(real[real[column] == "test"], crops, [REAL], trained.settings.clip)
     found = {
-        "classifier": classifier,
+        "classifier": run.classifier,
         "crf": crf,
-        "split": split,
+        "split": run.split,
+        "accuracy": read_json(scores)["figures"]["accuracy"],
         "permuted": permuted(
             (features["train"], labels["train"]),
             (features["test"], labels["test"]),
             [cluster_of(name) for name in names["train"]],
             permutations,
-            seed,
+            run.seed,
         ),
-        "trivial": trivial({part: (names[part], cues[part], labels[part]) for part in PARTS}, trained.classes, seed),
+        "trivial": trivial(
+            {part: (names[part], cues[part], labels[part]) for part in PARTS}, trained.classes, run.seed
+        ),
         "background": background(background_scores, crf) if background_scores else None,
         "originals": originals(trained, unswapped, threshold, place) if unswapped else None,
     }

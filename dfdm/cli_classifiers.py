@@ -22,7 +22,7 @@ EXAMPLES = {
     "region": "region --clip id0_id1_0000 --masters results/dataset/DFDM_crf0/*/id0_id1_0000_*.mp4 --original "
     "results/dataset/DFDM_crf0/real/id0_0000_real.mp4 --track results/faces/id0_0000.npz "
     "--out results/regions/id0_id1_0000.safetensors",
-    "controls": "controls --crf 23 --manifest results/manifests/crf23.parquet --out results/controls/crf23.json",
+    "controls": "controls --classifier dma_sta --crf 23 --manifest results/manifests/crf23.parquet --out controls.json",
 }
 
 
@@ -78,8 +78,9 @@ def _control_commands(add: Add, with_config: Callable[..., object]) -> None:
     command.add_argument("--masters", type=Path, nargs="+", required=True, help="its crf 0 masters, one of every model")
     command.add_argument("--original", type=Path, required=True, help="the crf 0 master of the unswapped scene")
     command.add_argument("--track", type=Path, required=True, help="the track of the scene")
-    command = add("controls", _controls, "Find what the scores of one quality are worth.")
+    command = add("controls", _controls, "Find what a classifier's score at one quality is worth.")
     with_config(command, "the controls (.json)")
+    command.add_argument("--classifier", required=True, help="one of the config's controls.classifiers")
     command.add_argument("--crf", type=int, required=True, help="the quality")
     command.add_argument("--manifest", type=Path, required=True, help="the manifest of that quality")
     command.add_argument("--results", type=Path, help=RESULTS_HELP)
@@ -130,4 +131,4 @@ def _region(a: argparse.Namespace) -> None:
 def _controls(a: argparse.Namespace) -> None:
     from dfdm import control_stages
 
-    control_stages.controls(load_config(a), a.crf, a.manifest, a.out, a.results)
+    control_stages.controls(load_config(a), a.classifier, a.crf, a.manifest, a.out, a.results)

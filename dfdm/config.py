@@ -274,7 +274,7 @@ class ComparisonConfig(Section):
 class ControlsConfig(Section):
     """What a score is worth nothing without (docs/attribution.md, Controls)."""
 
-    classifier: Classifier  # whose scores are checked: a key of comparison.classifiers, or attribution.model
+    classifiers: list[Classifier] = Field(min_length=1)  # whose scores are checked: of comparison, or attribution.model
     permutations: Annotated[int, Field(ge=20)] = 20
     background: Classifier | None = None  # one of comparison.classifiers with region: background; null: no such control
 
@@ -491,17 +491,21 @@ class Config(Section):
             for split in comparison.splits:
                 if getattr(self.splits, split) is None:
                     raise ValueError(f"comparison.splits names {split}, but splits.{split} is null")
-        if self.controls and self.controls.classifier not in self.classifier_names:
-            raise ValueError(
-                f"controls.classifier: '{self.controls.classifier}' is no classifier of this config; known are "
-                f"{', '.join(self.classifier_names)}"
-            )
-        if self.controls and self.classifier(self.controls.classifier).region != "all":
-            raise ValueError(
-                f"controls.classifier: '{self.controls.classifier}' sees the background alone; name it under "
-                "controls.background"
-            )
-        other = self.controls and self.controls.background
+        if self.controls:
+            self._check_controls(self.controls)
+
+    def _check_controls(self, controls: ControlsConfig) -> None:
+        for name in controls.classifiers:
+            if name not in self.classifier_names:
+                raise ValueError(
+                    f"controls.classifiers: '{name}' is no classifier of this config; known are "
+                    f"{', '.join(self.classifier_names)}"
+                )
+            if self.classifier(name).region != "all":
+                raise ValueError(
+                    f"controls.classifiers: '{name}' sees the background alone; name it under controls.background"
+                )
+        other = controls.background
         if other and (other not in self.classifier_names or self.classifier(other).region != "background"):
             raise ValueError(f"controls.background: '{other}' is no classifier of this config with region: background")
 

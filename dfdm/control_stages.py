@@ -8,7 +8,7 @@ from dfdm.errors import DfdmError
 from dfdm.layout import Layout, encoded_of
 from dfdm.media.tracks import FaceTrack
 from dfdm.names import REAL
-from dfdm.runs import Run
+from dfdm.runs import background_run, checked_runs
 
 
 def region(cfg: Config, clip: str, masters: list[Path], original: Path, track_file: Path, out: Path) -> None:
@@ -34,29 +34,34 @@ def region(cfg: Config, clip: str, masters: list[Path], original: Path, track_fi
     print(f"{clip}: {len(track)} frames, the outline grown by at most {Region(out).about['grown']} blocks")
 
 
-def controls(cfg: Config, crf: int, manifest_file: Path, out: Path, results: Path | None = None) -> None:
-    """Write the controls of one quality. `results`: where runs and crops lie, None for the config's folder."""
-    if cfg.controls is None:
-        raise DfdmError("this config has no controls; add the section (docs/attribution.md, Controls)")
+def controls(
+    cfg: Config, classifier: str, crf: int, manifest_file: Path, out: Path, results: Path | None = None
+) -> None:
+    """Write the controls of a classifier's score at one quality.
+
+    `results`: where runs and crops lie, None for the config's folder.
+    """
+    run = next((run for run in checked_runs(cfg) if (run.classifier, run.crf) == (classifier, str(crf))), None)
+    if cfg.controls is None or run is None:
+        raise DfdmError(
+            f"this config's controls do not hold {classifier} at crf {crf}; add it to controls.classifiers "
+            "(docs/attribution.md, Controls)"
+        )
     devices.take(cfg.device)
     from attribution.controls import run_controls
 
-    layout, split = Layout(str(results or cfg.results)), cfg.attribution.split
-    wanted = cfg.controls
-    other = wanted.background and Run(wanted.background, split, str(crf), cfg.seed)
+    layout, other = Layout(str(results or cfg.results)), background_run(cfg, crf)
     found = run_controls(
-        model=Path(layout.run(str(Run(wanted.classifier, split, str(crf), cfg.seed)))),
+        model=Path(layout.run(str(run))),
+        scores=Path(layout.scores(str(run), crf)),
         manifest=manifest_file,
         crops=Path(layout.crops_root),
-        split=split,
-        crf=crf,
-        permutations=wanted.permutations,
-        seed=cfg.seed,
+        permutations=cfg.controls.permutations,
         device=cfg.device,
         background_scores=Path(layout.scores(str(other), crf)) if other else None,
-        classifier=wanted.classifier,
+        run=run,
         out=out,
     )
     low, high = found["permuted"]["low"], found["permuted"]["high"]
     cues = found["trivial"]["figures"]["accuracy"]["value"]
-    print(f"crf {crf}: permuted labels {low:.1%} to {high:.1%}, trivial cues {cues:.1%}")
+    print(f"{run}: permuted labels {low:.1%} to {high:.1%}, trivial cues {cues:.1%}")

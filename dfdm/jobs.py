@@ -11,7 +11,7 @@ from dfdm.config import Config
 from dfdm.errors import DfdmError
 from dfdm.layout import Layout, originals_of, targets, videos_of
 from dfdm.names import REAL, pair_of
-from dfdm.runs import ALL, comparison_runs, comparison_scores, control_runs, main_runs, scored
+from dfdm.runs import ALL, background_run, checked_runs, comparison_runs, comparison_scores, main_runs, scored
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,15 @@ def _classifier_jobs(cfg: Config, at: Layout) -> Iterator[Job]:
         ]
         files += [at.run(str(run), name) for run in comparison_runs(cfg) for name in ("training.json", "speed.json")]
         yield Job("compare", (at.comparison,), (*files, *map(at.rate, tuned)))
-    checked = [run for run in control_runs(cfg) if cfg.controls and run.classifier == cfg.controls.classifier]
-    for run in checked:
-        other = [at.scores(str(r), r.crf) for r in control_runs(cfg) if r.crf == run.crf and r not in checked]
+    for run in checked_runs(cfg):
+        other = background_run(cfg, run.crf)
+        scores = [at.scores(str(one), run.crf) for one in (run, other) if one]
         crops = tuple(at.crops(v.name.clip, v.name.model, v.crf) for v in videos_of(cfg, f"crf{run.crf}"))
         trained = (at.run(str(run)), at.run(str(run), "training.json"))
-        needs = (at.manifest(f"crf{run.crf}"), *crops, *trained, *other)
-        yield Job("control", (at.controls(run.crf),), needs, crf=int(run.crf))
+        needs = (at.manifest(f"crf{run.crf}"), *crops, *trained, *scores)
+        yield Job(
+            "control", (at.controls(run.classifier, run.crf),), needs, classifier=run.classifier, crf=int(run.crf)
+        )
 
 
 def _scores(cfg: Config, at: Layout) -> tuple[str, ...]:
@@ -125,8 +127,11 @@ def _scores(cfg: Config, at: Layout) -> tuple[str, ...]:
 
 def _comparison(cfg: Config, at: Layout) -> tuple[str, ...]:
     """The comparison and the controls, where config asks for them."""
-    controls = tuple(map(at.controls, cfg.qualities)) if cfg.controls else ()
-    return (*((at.comparison,) if cfg.comparison else ()), *controls)
+    return (*((at.comparison,) if cfg.comparison else ()), *_controls(cfg, at))
+
+
+def _controls(cfg: Config, at: Layout) -> tuple[str, ...]:
+    return tuple(at.controls(run.classifier, run.crf) for run in checked_runs(cfg))
 
 
 def _evaluations(cfg: Config, at: Layout) -> tuple[str, ...]:
@@ -144,7 +149,7 @@ def _wanted(cfg: Config, target: str) -> tuple[str, ...]:
         "report": (at.report,),
         **{f"attribution_crf{run.crf}": (at.scores(str(run), run.crf),) for run in main_runs(cfg)},
         **({"comparison": (at.comparison,)} if cfg.comparison else {}),
-        **({"controls": tuple(map(at.controls, cfg.qualities))} if cfg.controls else {}),
+        **({"controls": _controls(cfg, at)} if cfg.controls else {}),
     }
     if target in named:
         return named[target]

@@ -115,7 +115,7 @@ def control_keys(cfg: Config) -> dict[str, Any] | None:
     """The controls."""
     if cfg.controls is None:
         return None
-    return {"seed": cfg.seed, "split": cfg.attribution.split, **cfg.controls.model_dump()}
+    return {"seed": cfg.seed, "split": cfg.attribution.split, **cfg.controls.model_dump(exclude={"classifiers"})}
 
 
 def comparison_keys(cfg: Config) -> dict[str, Any] | None:
@@ -129,7 +129,7 @@ def report_keys(cfg: Config) -> dict[str, Any]:
         "swaps": [clip.clip for clip in cfg.clips],
         "crf": cfg.qualities,
         "comparison": comparison_keys(cfg),
-        "controls": control_keys(cfg),
+        "controls": cfg.controls.model_dump() if cfg.controls else None,
         "train": {model: train_keys(cfg, model) for model in cfg.models},
         "people": {person: entry.model_dump(exclude={"scenes"}) for person, entry in cfg.sources.people.items()},
     }

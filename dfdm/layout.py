@@ -100,9 +100,9 @@ class Layout:
         """What any model changed of a clip's frames, grown from the mask's polygon."""
         return f"{self.regions_root}/{clip}.safetensors"
 
-    def controls(self, crf: int | str) -> str:
-        """The controls of one quality."""
-        return f"{self.results}/controls/crf{crf}.json"
+    def controls(self, classifier: str, crf: int | str) -> str:
+        """The controls of a classifier's scores at one quality."""
+        return f"{self.results}/controls/{classifier}/crf{crf}.json"
 
     def evaluation(self, pair: str, model: str) -> str:
         """How good one training's swaps are."""

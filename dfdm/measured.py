@@ -35,7 +35,7 @@ def _benchmark_of(at: Layout, job: Job) -> str:
         "classify": at.benchmark("attribution", run),
         "score": at.benchmark("score", f"{run}_test_crf{job.crf}"),
         "region": at.benchmark("region", name),
-        "control": at.benchmark("controls", f"crf{job.crf}"),
+        "control": at.benchmark("controls", f"{job.classifier}_crf{job.crf}"),
         "compare": at.benchmark("comparison", "comparison"),
         "page": at.benchmark("report", "report"),
     }[stage_of(job)]

@@ -50,12 +50,22 @@ def matrix_runs(cfg: Config) -> list[Run]:
     return [Run(name, split, crf, seed) for name in one.matrix for split in one.splits for crf in rows]
 
 
-def control_runs(cfg: Config) -> list[Run]:
-    """What `controls` reads: its classifier, and the one of the background alone, at every quality."""
-    if cfg.controls is None:
-        return []
-    names = [cfg.controls.classifier, *([cfg.controls.background] if cfg.controls.background else [])]
+def checked_runs(cfg: Config) -> list[Run]:
+    """The trainings whose scores get controls: each of `controls.classifiers` at every quality."""
+    names = cfg.controls.classifiers if cfg.controls else []
     return [Run(name, cfg.attribution.split, str(crf), cfg.seed) for name in names for crf in cfg.qualities]
+
+
+def background_run(cfg: Config, crf: int | str) -> Run | None:
+    """The training on the background alone at a quality, where `controls` names one."""
+    name = cfg.controls.background if cfg.controls else None
+    return Run(name, cfg.attribution.split, str(crf), cfg.seed) if name else None
+
+
+def control_runs(cfg: Config) -> list[Run]:
+    """What `controls` reads: its classifiers, and the one of the background alone, at every quality."""
+    hidden = [run for crf in cfg.qualities if (run := background_run(cfg, crf))] if cfg.controls else []
+    return [*checked_runs(cfg), *hidden]
 
 
 def scored(cfg: Config) -> list[tuple[Run, int]]:

@@ -33,7 +33,7 @@ class Attribution:
     """The attribution section: everything in the order of the page."""
 
     scores: list[Score]
-    controls: dict[int, Controls]
+    controls: dict[str, dict[int, Controls]]  # by classifier and quality
     comparison: Comparison | None
     rebuilt: dict[str, Rebuilt]  # by generator
     verdict: list[str]
@@ -42,12 +42,11 @@ class Attribution:
 
     def of(self, score: Score) -> Controls | None:
         """The controls that belong to a score: same quality, same classifier."""
-        found = self.controls.get(score.crf)
-        return found if found is not None and found.classifier == score.classifier else None
+        return self.controls.get(score.classifier, {}).get(score.crf)
 
     def is_controlled(self, classifier: str, crf: int) -> bool:
         """Whether a classifier's figures at a quality have controls beside them."""
-        return crf in self.controls and self.controls[crf].classifier == classifier
+        return crf in self.controls.get(classifier, {})
 
     @property
     def methods(self) -> list[str]:
@@ -78,7 +77,7 @@ def read_attribution(
     )
 
 
-def verdict(scores: list[Score], controls: Mapping[int, Controls]) -> list[str]:
+def verdict(scores: list[Score], controls: Mapping[str, Mapping[int, Controls]]) -> list[str]:
     """What the scores do and do not show, in plain sentences."""
     if not scores:
         return ["No scores yet: the attribution stage has not run."]
@@ -98,8 +97,8 @@ def verdict(scores: list[Score], controls: Mapping[int, Controls]) -> list[str]:
         )
     bare = []
     for score in scores:
-        control = controls.get(score.crf)
-        if control is None or control.classifier != score.classifier:
+        control = controls.get(score.classifier, {}).get(score.crf)
+        if control is None:
             bare.append(score)
         else:
             sentences += _against(score, control)

@@ -155,18 +155,22 @@ def _template() -> jinja2.Template:
     return environment.get_template("page.html")
 
 
-def multiples(count: float) -> str:
-    """A large count in words: `3.34 G` (powers of 1000)."""
+def scaled(count: float) -> tuple[float, int]:
+    """A count in the power of 1000 that keeps it below a thousand, at most the fourth; and that power."""
     power = 0
     while count >= 999.5 and power < 4:
         count, power = count / 1000, power + 1
-    return f"{count:.3g} {('', 'k', 'M', 'G', 'T')[power]}".strip()
+    return count, power
+
+
+def multiples(count: float) -> str:
+    """A large count in words: `3.34 G` (powers of 1000)."""
+    value, power = scaled(count)
+    return f"{value:.3g} {('', 'k', 'M', 'G', 'T')[power]}".strip()
 
 
 def size_text(count: float) -> str:
     """Bytes in words: `3.2 MB` (powers of 1000)."""
-    power = 0
-    while count >= 999.5 and power < 4:
-        count, power = count / 1000, power + 1
-    digits = 0 if power == 0 or count >= 99.95 else 1
-    return f"{count:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+    value, power = scaled(count)
+    digits = 0 if power == 0 or value >= 99.95 else 1
+    return f"{value:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"

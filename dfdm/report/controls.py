@@ -8,6 +8,7 @@ from dfdm.config import Config
 from dfdm.files import read_json
 from dfdm.layout import Layout
 from dfdm.report.scores import Estimate, certain, reading
+from dfdm.runs import checked_runs
 
 AT_CHANCE = "chance"  # what the background's score must be; else "codec coupling"
 
@@ -22,6 +23,7 @@ class Controls:
 
     classifier: str
     crf: int
+    accuracy: Estimate  # the score that they belong to
     permutations: int
     chance: tuple[float, float]
     same_head: float
@@ -49,15 +51,18 @@ class Controls:
         return 1 / len(self.originals)
 
 
-def read_controls(cfg: Config, results: Path, missing: list[str]) -> dict[int, Controls]:
-    """The controls by quality; those that are not there are added to `missing`. Raises DfdmError for a damaged file."""
-    found = {}
-    for crf in cfg.qualities:
-        path = Path(Layout(str(results)).controls(crf))
+def read_controls(cfg: Config, results: Path, missing: list[str]) -> dict[str, dict[int, Controls]]:
+    """The controls by classifier and quality; those that are not there are added to `missing`.
+
+    Raises DfdmError for a damaged file.
+    """
+    found: dict[str, dict[int, Controls]] = {}
+    for run in checked_runs(cfg):
+        path = Path(Layout(str(results)).controls(run.classifier, run.crf))
         if path.exists():
-            found[crf] = read_control(path)
-        elif cfg.controls:
-            missing.append(f"controls of crf {crf} (stage controls)")
+            found.setdefault(run.classifier, {})[int(run.crf)] = read_control(path)
+        else:
+            missing.append(f"controls of {run.classifier} at crf {run.crf} (stage controls)")
     return found
 
 
@@ -70,6 +75,7 @@ def read_control(path: Path) -> Controls:
         return Controls(
             classifier=values["classifier"],
             crf=int(values["crf"]),
+            accuracy=certain(values["accuracy"]),
             permutations=permuted["permutations"],
             chance=(float(permuted["low"]), float(permuted["high"])),
             same_head=float(permuted["true"]),

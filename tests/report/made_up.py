@@ -91,13 +91,14 @@ def write_score(
 def write_controls(
     results: Path, crf: int, classifier: str, classes: Sequence[str], trivial: float = 0.25, background: float = 0.2
 ) -> Path:
-    path = Path(Layout(str(results)).controls(crf))
+    path = Path(Layout(str(results)).controls(classifier, crf))
     accuracies = [0.1 + 0.01 * i for i in range(20)]
     permuted = {"accuracies": accuracies, "low": 0.1, "high": 0.29, "true": 0.55, "features": 512, "permutations": 20}
     cues = ["file size", "bitrate", "crop size", "mean colour", "sharpness", "SSIM of the face"]
     values = {
         "classifier": classifier,
         "crf": crf,
+        "accuracy": figure(0.6, 0.2),
         "permuted": permuted,
         "trivial": {**score_figures(trivial, 0.1), "cues": cues},
         "background": {**score_figures(background, 0.1), "expected": "chance" if crf == 0 else "codec coupling"},

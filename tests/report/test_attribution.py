@@ -33,7 +33,7 @@ def cfg(demo: Config) -> Config:
     """The demo, with two classifiers to compare and controls of the first."""
     own = {
         "comparison": {"classifiers": {"dma_sta": None, "resnet_avg": None}, "matrix": ["dma_sta", "resnet_avg"]},
-        "controls": {"classifier": "dma_sta"},
+        "controls": {"classifiers": ["dma_sta"]},
     }
     return config.load({**demo.model_dump(exclude_unset=True), **own})
 
@@ -112,7 +112,7 @@ def test_the_page_shows_everything_beside_its_controls(cfg: Config, tmp_path: Pa
     assert places == sorted(places)
     assert table_text.index("Not learned") < table_text.index("meso 90")
     assert "without its controls" in text  # crf 10 and 23
-    assert "controls of crf 10 (stage controls)" in text
+    assert "controls of dma_sta at crf 10 (stage controls)" in text
 
 
 def test_a_matrix_has_a_row_a_training_quality_and_all(cfg: Config, tmp_path: Path) -> None:

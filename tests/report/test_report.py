@@ -235,7 +235,7 @@ def test_each_stage_shows_jobs_time_memory_and_the_bytes_that_it_wrote(tmp_path:
         layout.rate("dma_sta"): ("attribution_rate", 7),
         layout.comparison: ("comparison", 9),
         layout.region("id0_id1_0001"): ("region", 11),
-        layout.controls(23): ("controls", 13),
+        layout.controls("dma_sta", 23): ("controls", 13),
         layout.report: ("report", 8192),
         layout.log("render", "x"): ("render", 0),
         f"{layout.results}/state/abc/state.pt": ("", 0),

@@ -336,7 +336,7 @@ def test_classifiers_are_compared_and_their_scores_controlled(
         },
         "matrix": ["residual_dct"],
     }
-    controls = {"classifier": "residual_dct", "background": "hidden"}
+    controls = {"classifiers": ["residual_dct", "meso_inception4"], "background": "hidden"}
     results = shutil.copytree(line, project / "results-compared")  # the line stays as it is
     config = small("compared", results="results-compared", comparison=comparison, controls=controls)
     done = snakemake("--cores", 2, "--configfile", config)
@@ -349,9 +349,12 @@ def test_classifiers_are_compared_and_their_scores_controlled(
     }
     assert not any(pair["beats"] for pair in found["beats"])  # two seeds show nothing
     for crf in (0, 23):
-        control = read_json(results / f"controls/crf{crf}.json")
-        assert len(control["permuted"]["accuracies"]) == 20
-        assert control["background"]["expected"] == ("codec coupling" if crf else "chance")
+        for classifier in controls["classifiers"]:
+            control = read_json(results / f"controls/{classifier}/crf{crf}.json")
+            assert len(control["permuted"]["accuracies"]) == 20
+            assert control["background"]["expected"] == ("codec coupling" if crf else "chance")
+            scores = read_json(results / f"attribution/{classifier}/scene/crf{crf}/seed0/test_crf{crf}/scores.json")
+            assert control["accuracy"] == scores["figures"]["accuracy"]
     page = (results / "report.html").read_text()
     assert "Not learned" in page  # two epochs of two videos
     assert dry_run(snakemake, config) == Counter()

@@ -82,9 +82,9 @@ def expected_jobs(cfg: Config, target: str) -> Jobs:
             jobs |= {("evaluate", pair, model) for model in cfg.models}
         return jobs | {("render", clip.clip, model) for clip in cfg.clips for model in cfg.models}
     if target == "controls":
-        jobs = expected_jobs(cfg, "attribution") - {("attribution",), *(("score", str(run)) for run in main_runs(cfg))}
+        jobs = expected_jobs(cfg, "attribution") - {("attribution",)}
         jobs |= {("crops", clip, REAL, str(crf)) for clip in {c.scene_key for c in cfg.clips} for crf in cfg.qualities}
-        return jobs | {("controls",), *(("control", str(crf)) for crf in cfg.qualities)}
+        return jobs | {("controls",), *(("control", "dma_sta", str(crf)) for crf in cfg.qualities)}
     everything = stage in ("dataset", "attribution", "report")
     models = list(cfg.models) if everything or stage.startswith("crf") else models_of(target)
     qualities = qualities_of(target)
@@ -117,7 +117,7 @@ def run_of(wildcards: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_named_target_is_exactly_its_own_jobs(read: dict[str, Any], target: str) -> None:
-    order = ("scene", "pair", "clip", "model", "crf", "target")
+    order = ("scene", "pair", "clip", "model", "classifier", "crf", "target")
     found = [
         (job["rule"], run_of(job["wildcards"]))
         if job["rule"] in ("classify", "score")

@@ -18,9 +18,10 @@ from dfdm.names import ID, REAL, SCENE, pair_of
 from dfdm.runs import (
     ALL,
     Run,
+    background_run,
+    checked_runs,
     comparison_runs,
     comparison_scores,
-    control_runs,
     main_runs,
 )
 
@@ -186,14 +187,9 @@ def scores_files():
     return [layout.scores(str(run), run.crf) for run in main_runs(cfg)]
 
 
-def checked_run(crf):
-    """The training whose scores the controls of a quality stand beside."""
-    return next(run for run in control_runs(cfg) if run.crf == str(crf))
-
-
 def controls_files():
-    """The controls of every quality, where config asks for them."""
-    return [layout.controls(crf) for crf in cfg.qualities] if cfg.controls else []
+    """The controls of every classifier and quality that config asks for."""
+    return [layout.controls(run.classifier, run.crf) for run in checked_runs(cfg)]
 
 
 def comparison_files():

@@ -34,6 +34,8 @@ rule region:
 
 
 if cfg.controls:
+    # The checked training, of the split and seed that `attribution` has.
+    CHECKED = f"{{classifier}}/{cfg.attribution.split}/crf{{crf}}/seed{cfg.seed}"
 
     rule control:
         input:
@@ -42,22 +44,20 @@ if cfg.controls:
                 layout.crops(v.name.clip, v.name.model, v.crf)
                 for v in videos_of(cfg, f"crf{wildcards.crf}")
             ],
-            trained=lambda wildcards: [
-                layout.run(str(checked_run(wildcards.crf)), name)
-                for name in ("model.safetensors", "training.json")
-            ],
+            trained=layout.run(CHECKED),
+            training=layout.run(CHECKED, "training.json"),
+            scores=layout.scores(CHECKED, "{crf}"),
             background=lambda wildcards: [
                 layout.scores(str(run), run.crf)
-                for run in control_runs(cfg)
-                if (run.classifier, run.crf)
-                == (cfg.controls.background, wildcards.crf)
+                for run in [background_run(cfg, wildcards.crf)]
+                if run
             ],
         output:
-            layout.controls("{crf}"),
+            layout.controls("{classifier}", "{crf}"),
         log:
-            layout.log("controls", "crf{crf}"),
+            layout.log("controls", "{classifier}_crf{crf}"),
         benchmark:
-            layout.benchmark("controls", "crf{crf}")
+            layout.benchmark("controls", "{classifier}_crf{crf}")
         conda:
             "../../envs/torch.yaml"
         threads: 1
@@ -68,9 +68,9 @@ if cfg.controls:
         params:
             settings=keys.control_keys(cfg),
         message:
-            "controls: what the scores of crf {wildcards.crf} are worth"
+            "controls: what the score of {wildcards.classifier} at crf {wildcards.crf} is worth"
         shell:
-            "dfdm controls --crf {wildcards.crf} --manifest {input.manifest:q} "
+            "dfdm controls --classifier {wildcards.classifier} --crf {wildcards.crf} --manifest {input.manifest:q} "
             '--results "$(dirname "$(dirname {input.manifest:q})")" --out {output:q} >{log:q} 2>&1'
 
     rule controls:
