@@ -18,10 +18,10 @@ from torch import Tensor
 
 from attribution.frames import face_centre, open_frames
 from attribution.region import Region
-from dfdm.config import AttributionConfig
+from attribution.settings import AttributionConfig
+from dfdm.base.errors import DfdmError
+from dfdm.base.names import parse_name
 from dfdm.dataset.crops import CropReader
-from dfdm.errors import DfdmError
-from dfdm.names import parse_name
 
 MEAN = (0.643, 0.466, 0.387)  # RGB of DFDM's crops as published (docs/attribution.md)
 STD = (0.259, 0.220, 0.203)

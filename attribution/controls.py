@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from attribution.clips import Clips, Video, find_videos, normalise
 from attribution.cues import cues_of, originals_and_swaps, trivial
+from attribution.inference import Trained, load, video_logits
 from attribution.openset import energy
-from attribution.predict import Trained, load, video_logits
+from attribution.run import Run
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import read_json, write_json
+from dfdm.base.names import REAL, cluster_of
+from dfdm.base.training import resolve_device
 from dfdm.dataset.splits import PARTS
-from dfdm.errors import DfdmError
-from dfdm.files import read_json, write_json
-from dfdm.names import REAL, cluster_of
-from dfdm.runs import Run
-from dfdm.training import resolve_device
 
 FEATURES = "input of the classifier's last linear layer, mean over a video's fixed clips"
 

@@ -16,10 +16,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from attribution.score import score
+from dfdm.base.errors import DfdmError
+from dfdm.base.names import REAL, parse_name
 from dfdm.dataset.crops import CropReader
-from dfdm.errors import DfdmError
-from dfdm.names import REAL, parse_name
-from generators.metrics import detail, ssim
+from dfdm.media.metrics import detail, ssim
 
 CUES = ("bytes", "bits_per_second", "crop_side", "red", "green", "blue", "sharpness", "ssim")
 FRAMES = 8  # spread over the video, for the cues that look at pictures

@@ -13,10 +13,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from attribution.answer import NONE, Answer, per_cent
 from attribution.evidence import Evidence
-from attribution.identify import Telling
-from dfdm.files import atomic
+from attribution.prediction import NONE, Answer, per_cent
+from attribution.predictor import Telling
+from dfdm.base.files import atomic
 
 INK, QUIET, BLUE, ORANGE, GREY = "#1f2933", "#616e7c", "#2563a8", "#c2611f", "#9aa5b1"
 HEAT = "inferno"

@@ -1,73 +1,58 @@
-"""One answer a video, the averaged logits of its fixed clips; and trained models read from their files."""
+"""Several videos through one identifier: what is printed, what is written, and the exit status."""
 
 import json
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 
-import numpy as np
-import safetensors
-import torch
-from safetensors.torch import load_file
-from torch import nn
+from attribution.prediction import Answer, document
+from attribution.predictor import Identifier
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import write_json
 
-from attribution import models
-from attribution.clips import Clips, normalise
-from attribution.models.blocks import fused
-from dfdm.config import AttributionConfig
-from dfdm.errors import DfdmError
-from dfdm.training import autocast
+ALL_ANSWERED, NONE_ANSWERED, SOME_ANSWERED = 0, 2, 3
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A trained model with its classes, settings and everything else its file says of it (`about`)."""
+def predict_all(tools: Identifier, videos: list[Path], json_out: Path | None, picture: Path | None) -> int:
+    """Answer every video in turn; DfdmError where `picture` does not fit the videos."""
+    pictures = picture_files(videos, picture)
+    quiet = json_out == Path("-")
+    answers: list[Answer] = []
+    failures: dict[Path, str] = {}
+    for video in videos:
+        try:
+            answer, telling = tools.identify(video, telling=picture is not None)
+        except DfdmError as error:
+            failures[video] = str(error)
+            print(f"dfdm: {error}", file=sys.stderr)
+            continue
+        answers.append(answer)
+        if not quiet:
+            print(answer.text(), flush=True)
+        if telling:
+            from attribution.picture import save  # matplotlib, for those who want it
 
-    model: nn.Module
-    classes: list[str]
-    settings: AttributionConfig
-    about: dict[str, object]
-
-
-@torch.no_grad()
-def clip_logits(model: nn.Module, clips: Clips, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
-    """Logits float64 `[n, classes]` of all fixed clips in order, and the index of each one's video, `[n]`.
-
-    Computed in evaluation by a fused copy (attribution.models.blocks.fused): equal to `model` within 1e-4 of the
-    logits' size, and faster. `model` stays as it is.
-    """
-    quick, settings = fused(model), clips.settings
-    values: list[np.ndarray] = []
-    videos: list[np.ndarray] = []
-    for frames, _, index in clips.batches(clips.fixed()):
-        with autocast(device, settings.amp):
-            logits = quick(normalise(frames, device, settings.channels_last))  # [B, classes]
-        values.append(logits.double().cpu().numpy())
-        videos.append(index.numpy())
-    if not values:
-        raise DfdmError("there is no video to classify; every one has fewer face frames than attribution.clip")
-    return np.concatenate(values), np.concatenate(videos)
-
-
-def video_logits(model: nn.Module, clips: Clips, device: torch.device) -> np.ndarray:
-    """Mean logits over every video's fixed clips: float64 `[videos, classes]`."""
-    values, videos = clip_logits(model, clips, device)
-    sums, counts = np.zeros((len(clips.videos), values.shape[1])), np.bincount(videos, minlength=len(clips.videos))
-    np.add.at(sums, videos, values)
-    return sums / counts[:, None]
+            save(pictures[video], answer, telling)
+    found = document(answers, failures)
+    if quiet:
+        print(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
+    elif json_out:
+        write_json(json_out, found)
+    if not failures:
+        return ALL_ANSWERED
+    return SOME_ANSWERED if answers else NONE_ANSWERED
 
 
-def load(path: Path, device: torch.device) -> Trained:
-    """Read `model.safetensors` as `attribution.train` wrote it, ready to classify; DfdmError for any other file."""
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            about = json.loads((file.metadata() or {})["dfdm"])
-        tensors = load_file(path)
-        settings, classes = AttributionConfig.model_validate(about["settings"]), list(about["classes"])
-        model = models.build(settings.model, len(classes), settings.depth, settings.clip, None, settings.options)
-        model.load_state_dict(tensors)
-    except FileNotFoundError:
-        raise DfdmError(f"{path} does not exist; train the classifier first") from None
-    except (safetensors.SafetensorError, DfdmError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise DfdmError(f"{path} is no classifier of this pipeline ({told}); train it again") from None
-    return Trained(models.place(model, device, settings.channels_last).eval(), classes, settings, about)
+def picture_files(videos: list[Path], picture: Path | None) -> dict[Path, Path]:
+    """Where each video's picture goes: the .png itself, or <video's name>.png in a folder."""
+    if picture is None:
+        return {}
+    if picture.suffix.lower() == ".png" and not picture.is_dir():
+        if len(videos) > 1:
+            raise DfdmError(f"--picture {picture} is one file for {len(videos)} videos; give a folder")
+        return {videos[0]: picture}
+    if picture.is_file():
+        raise DfdmError(f"--picture {picture} is a file and no .png; give a name ending in .png, or a folder")
+    files = {video: picture / f"{video.name}.png" for video in videos}
+    if len(set(files.values())) < len(files):
+        raise DfdmError(f"two of the videos have the same name, and so would their pictures in {picture}; rename one")
+    return files

@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
+from dfdm.base.tensorfile import Streamed, write_tensors
 from dfdm.media.masks import extended_polygon
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import of_encoded, read_planes, split_planes
-from dfdm.tensorfile import Streamed, write_tensors
 
 PAINT = (164, 119, 99)  # RGB put over the region: attribution.clips.MEAN, rounded, so that it is near 0 to a network
 

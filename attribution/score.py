@@ -32,8 +32,8 @@ from attribution.intervals import (
     resampled_error,
     wilson,
 )
-from dfdm.names import cluster_of
-from dfdm.text import table
+from dfdm.base.names import cluster_of
+from dfdm.base.text import table
 
 
 def score(

@@ -10,14 +10,15 @@ from typing import Any
 
 import torch
 
-from benchmarks import classifiers, memory, rendering, training
+from benchmarks import classifiers, memory, rendering, steps
 from benchmarks.timing import Others, seconds
-from dfdm import config
-from dfdm import training as shared
-from dfdm.config import Config, TrainConfig
-from dfdm.errors import DfdmError
-from dfdm.files import atomic
-from dfdm.machine import cpu_model
+from dfdm.base import training as shared
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import atomic
+from dfdm.base.machine import cpu_model
+from dfdm.catalogue import config
+from dfdm.catalogue.config import Config
+from generators.settings import TrainConfig
 
 PARTS = ("peak", "step", "augment", "render", "memory", "loop")
 
@@ -33,20 +34,20 @@ def peak(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for dtype in (torch.float32, half) if half else (torch.float32,):
         for threads in sorted({1, args.threads}):
-            run = training.peak(threads, dtype)
-            rate = training.peak_rate([seconds(run) for _ in range(12)])
+            run = steps.peak(threads, dtype)
+            rate = steps.peak_rate([seconds(run) for _ in range(12)])
             rows.append({"precision": str(dtype).removeprefix("torch."), "threads": threads, "gflops": rate})
     return rows
 
 
 def step(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
     """Training steps with data, at full size and as the config has them, against the plain way."""
-    contenders = {kind: training.Contender(kind) for kind in ("ours", "plain")}
+    contenders = {kind: steps.Contender(kind) for kind in ("ours", "plain")}
     rows = []
     try:
         for name in args.models:
-            for settings, steps in ((full(cfg, args), 1), (cfg.settings(name), 10)):
-                rows.append(training.step_row(name, settings, contenders, args.seconds, steps))
+            for settings, count in ((full(cfg, args), 1), (cfg.settings(name), 10)):
+                rows.append(steps.step_row(name, settings, contenders, args.seconds, count))
                 note(f"{name}, width {settings.width:g}: {rows[-1]['step_ms']:.1f} ms a step")
     finally:
         for contender in contenders.values():
@@ -59,7 +60,7 @@ def augment(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for name in ("faceswap", "dfl_h128"):
         for settings in (full(cfg, args), cfg.settings(name)):
-            rows.append(training.augment_row(name, settings, args.seconds / 4))
+            rows.append(steps.augment_row(name, settings, args.seconds / 4))
     return rows
 
 
@@ -155,7 +156,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         cfg = config.load(args.config)
         if args.profile:
-            print(training.profile_table(args.profile, cfg.settings(args.profile) if args.demo else full(cfg, args)))
+            print(steps.profile_table(args.profile, cfg.settings(args.profile) if args.demo else full(cfg, args)))
             return 0
         results = json.loads(args.json.read_text()) if args.json and args.json.exists() else {}
         results["machine"] = {"cpu": cpu_model(), "cores": os.cpu_count(), "torch": torch.__version__}

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import yaml
 
-from dfdm.config import load
-from dfdm.jobs import jobs_of
-from dfdm.sources import placeholders
+from dfdm.catalogue.config import load
+from dfdm.catalogue.sources import placeholders
+from dfdm.plan.jobs import jobs_of
 
 ROOT = Path(__file__).resolve().parent.parent
 

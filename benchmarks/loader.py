@@ -12,8 +12,8 @@ import torch
 from attribution import models
 from attribution.clips import Clips, find_videos, normalise
 from benchmarks.timing import seconds
-from dfdm import config
-from dfdm.training import resolve_device
+from dfdm.base.training import resolve_device
+from dfdm.catalogue import config
 
 
 def main() -> None:

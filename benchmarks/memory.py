@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from benchmarks.training import our_steps
-from dfdm import training
-from dfdm.config import TrainConfig
-from dfdm.machine import keep_freed_memory
+from benchmarks.steps import our_steps
+from dfdm.base import training
+from dfdm.base.machine import keep_freed_memory
 from generators.losses import face_loss
 from generators.models import build
 from generators.models.blocks import Autoencoder, Conv
+from generators.settings import TrainConfig
 
 
 def memory_row(name: str, settings: TrainConfig) -> dict[str, Any]:

@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dfdm import training
-from dfdm.config import TrainConfig
+from dfdm.base import training
 from generators.augment import FLIP, GRID, LIGHT, ROTATION, SHIFT, TINT, ZOOM, Batch, rotation_matrix, shift_table
 from generators.batches import Batches
 from generators.models import build
 from generators.models.blocks import Autoencoder, C, D, O, U
+from generators.settings import TrainConfig
 
 # encoder's C, dense, code's size and channels, encoder's U; decoder's U; residual blocks; input and output size
 LAYOUTS: dict[str, tuple[list[int], int, tuple[int, int], int, list[int], bool]] = {

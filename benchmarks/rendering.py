@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.timing import cpu_seconds, in_turn, ratio
-from dfdm import sources
-from dfdm.config import Config, EncodeConfig
+from dfdm.catalogue import sources
+from dfdm.catalogue.config import Config
 from dfdm.media import detectors
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.encoding import EncodeSettings, ffmpeg_binary, planes_hash, write_master
+from dfdm.media.settings import EncodeConfig
 from dfdm.media.tracks import FaceTrack, track_faces
 from dfdm.media.video import VideoRecord, of_encoded, probe, read_planes
 from generators.models import build

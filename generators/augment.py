@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dfdm.config import TrainConfig
 from generators.faces import FULL, face_size, square_size
+from generators.settings import TrainConfig
 
 ROTATION, ZOOM, SHIFT, FLIP = 10.0, 0.05, 0.05, 0.5  # degrees, shares, chance
 LIGHT, TINT = 0.30, 0.08  # LAB: L, and a and b

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from dfdm.config import TrainConfig
 from generators.augment import Augmenter, Batch
 from generators.faces import FaceSet
+from generators.settings import TrainConfig
 
 AHEAD = 2  # batches that each worker makes before they are needed
 

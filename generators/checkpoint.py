@@ -10,12 +10,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from dfdm.config import Centering, TrainConfig
-from dfdm.errors import DfdmError
-from dfdm.tensorfile import write_tensors
-from dfdm.training import load_state
+from dfdm.base.errors import DfdmError
+from dfdm.base.tensorfile import write_tensors
+from dfdm.base.training import load_state
 from generators.models import build
 from generators.models.blocks import Autoencoder
+from generators.settings import Centering, TrainConfig
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,18 @@ import cv2
 import numpy as np
 import torch
 
-from dfdm.config import EvaluateConfig, RenderConfig
-from dfdm.errors import DfdmError
-from dfdm.media import alignment, colour, masks
+from dfdm.base.errors import DfdmError
+from dfdm.base.names import VideoName
+from dfdm.base.progress import Progress
+from dfdm.media import alignment, colour, masks, metrics
 from dfdm.media.detectors import Detector
 from dfdm.media.identity import Embedder
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, of_encoded, read_planes, split_planes
-from dfdm.names import VideoName
-from dfdm.progress import Progress
-from generators import metrics
 from generators.checkpoint import ModelMeta
 from generators.faces import FULL, cut
 from generators.models.blocks import Autoencoder
+from generators.settings import EvaluateConfig, RenderConfig
 from generators.swap import Place, placed
 
 OPAQUE = 0.9  # of the mask: where the new face stands for itself, for the colours at its edge

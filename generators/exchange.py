@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from dfdm import config, names
-from dfdm.errors import DfdmError
-from dfdm.files import atomic, digest, sha256
+from dfdm.base import names
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import atomic, digest, sha256
 from generators import checkpoint
 from generators.models import build
 from generators.models.blocks import Autoencoder, O
+from generators.settings import TrainConfig
 
 Weights = dict[str, list[np.ndarray]]  # a list for each part (sub-model) by its name
 _SIDES = {"a": "b", "b": "a"}
@@ -181,7 +182,7 @@ def read_npz(path: Path) -> Weights:
 
 
 def import_file(
-    path: Path, model: str, pair: tuple[str, str], settings: config.TrainConfig, iterations: int, out: Path
+    path: Path, model: str, pair: tuple[str, str], settings: TrainConfig, iterations: int, out: Path
 ) -> checkpoint.ModelMeta:
     """Make a finished model out of an .npz of the original's weights; returns what it says of itself.
 

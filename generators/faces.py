@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dfdm.config import TrainConfig
-from dfdm.errors import DfdmError
-from dfdm.machine import available_memory
+from dfdm.base.errors import DfdmError
+from dfdm.base.machine import available_memory
+from dfdm.base.progress import Progress
 from dfdm.media import alignment, colour, masks
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import read_planes
-from dfdm.progress import Progress
+from generators.settings import TrainConfig
 
 FULL = 384  # px of a training face
 FEWEST = 16  # faces that a training needs of a person

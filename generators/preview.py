@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dfdm.files import atomic
+from dfdm.base.files import atomic
 from generators.faces import FaceSet
 from generators.models.blocks import Autoencoder
 

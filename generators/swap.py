@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dfdm.config import RenderConfig
 from dfdm.media import alignment, colour, masks
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, split_planes
 from generators import colour_match
 from generators.models.blocks import Autoencoder
+from generators.settings import RenderConfig
 
 _MARGIN = 4  # px of frame around the aligned square that resampling may read
 _EDGE = 2  # px around the face that it is padded by before it is warped back: the reach of cubic resampling

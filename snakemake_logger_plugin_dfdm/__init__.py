@@ -1,5 +1,5 @@
-"""Snakemake finds its logger plugins by this package's name; `--logger dfdm` is dfdm.watch."""
+"""Snakemake finds its logger plugins by this package's name; `--logger dfdm` is snakemake_logger_plugin_dfdm."""
 
-from dfdm.watch.handler import LogHandler, LogHandlerSettings
+from snakemake_logger_plugin_dfdm.handler import LogHandler, LogHandlerSettings
 
 __all__ = ["LogHandler", "LogHandlerSettings"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfdm import config, sources
+from dfdm.catalogue import config, sources
 from dfdm.media.video import VideoRecord, probe, read_planes
 
 ROOT = Path(__file__).parent.parent

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dfdm import cli
+from dfdm.commands import cli
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
@@ -43,7 +43,7 @@ def dfdm(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_every_command_explains_itself() -> None:
     code = """
 import contextlib, io, sys
-from dfdm.cli import main
+from dfdm.commands.cli import main
 for command in sys.argv[1].split("|"):
     sys.argv = ["dfdm", *command.split(), "--help"]
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
@@ -87,9 +87,10 @@ def test_bad_input_is_one_line_and_status_2(arguments: list[str], sentence: str)
 def test_the_commands_of_short_jobs_do_not_import_torch() -> None:
     code = """
 import sys
-import dfdm.cli, dfdm.stages, dfdm.config, dfdm.dataset.crops, dfdm.dataset.manifest, dfdm.dataset.sidecar
+import dfdm.commands.cli, dfdm.commands.stages, dfdm.catalogue.config, dfdm.catalogue.manifest
+import dfdm.dataset.crops, dfdm.dataset.sidecar
 import dfdm.media.encoding, dfdm.media.tracks, dfdm.media.detectors.dlib, dfdm.report.build, attribution.score
-dfdm.config.load("config.yaml")
+dfdm.catalogue.config.load("config.yaml")
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import yaml
 
-from dfdm import keys, layout
-from dfdm.config import Config, load
-from dfdm.errors import DfdmError
-from dfdm.names import VideoName, parse_name
+from dfdm.base.errors import DfdmError
+from dfdm.base.names import VideoName, parse_name
+from dfdm.catalogue import keys, layout
+from dfdm.catalogue.config import Config, load
 
 ROOT = Path(__file__).parent.parent
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dfdm import devices
+from dfdm.base import devices
 
 # A job: takes a device of those pretended, says which, and holds it until its standard input is closed.
 JOB = """
@@ -118,7 +118,7 @@ STAGE = """
 import sys
 from pathlib import Path
 from dfdm import classifier_stages, config, devices, stages
-from dfdm.runs import Run
+from dfdm.catalogue.schedule import Run
 
 def take(device):
     assert "torch" not in sys.modules

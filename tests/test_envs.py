@@ -44,8 +44,8 @@ def test_every_rule_that_runs_a_command_names_an_environment_that_is_there() -> 
 @pytest.mark.parametrize(
     ("environment", "modules"),
     [
-        ("media", "dfdm.stages dfdm.report.build dfdm.media.detectors.dlib"),
-        ("torch", "generators.train attribution.run"),
+        ("media", "dfdm.commands.stages dfdm.report.build dfdm.media.detectors.dlib"),
+        ("torch", "generators.trainer attribution.experiment"),
     ],
 )
 def test_an_environment_holds_what_its_stages_import(environment: str, modules: str) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dfdm import sources
-from dfdm.config import Config, FileRef, SourcesConfig, load
-from dfdm.errors import DfdmError
-from dfdm.files import sha256
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import sha256
+from dfdm.base.section import FileRef
+from dfdm.catalogue import sources
+from dfdm.catalogue.config import Config, SourcesConfig, load
 
 
 def packaged(cache: Path, digest: str | None = None) -> SourcesConfig:

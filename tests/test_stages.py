@@ -4,12 +4,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dfdm import classifier_stages, stages
-from dfdm.config import AttributionConfig, Config
-from dfdm.errors import DfdmError
+from attribution.run import Run
+from attribution.settings import AttributionConfig
+from dfdm.base.errors import DfdmError
+from dfdm.catalogue.config import Config
+from dfdm.commands import classifier_stages, stages
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import probe
-from dfdm.runs import Run
 
 
 def test_a_classifier_of_other_crops_is_another_training(
@@ -23,7 +24,7 @@ def test_a_classifier_of_other_crops_is_another_training(
         rates.append(settings.lr)
         return {"epoch": 1, "epochs": 1, "validation_accuracy": 0.2, "training_accuracy": 0.2, "learned": False}
 
-    monkeypatch.setattr("attribution.run.train", fake)
+    monkeypatch.setattr("attribution.experiment.train", fake)
     run = Run("dma_sta", "scene", "23", 0)
     other = demo.model_copy(update={"crops": demo.crops.model_copy(update={"margin": 0.7})})
     for cfg in (demo, demo, other):
@@ -42,7 +43,7 @@ def test_the_content_of_the_file_to_start_from_is_part_of_the_training(
     demo: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     keys: list[str] = []
-    monkeypatch.setattr("generators.train.train", lambda **given: keys.append(given["key"]))
+    monkeypatch.setattr("generators.trainer.train", lambda **given: keys.append(given["key"]))
 
     def run(start: Path | None) -> None:
         named = demo.train.model_copy(update={"start_from": start and str(start)})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save
 
-from dfdm.tensorfile import Streamed, write_tensors
+from dfdm.base.tensorfile import Streamed, write_tensors
 
 RNG = np.random.default_rng(0)
 TENSORS = {

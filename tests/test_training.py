@@ -8,9 +8,9 @@ import signal
 import pytest
 import torch
 
-from dfdm import training
-from dfdm.errors import DfdmError
-from dfdm.progress import progress
+from dfdm.base import training
+from dfdm.base.errors import DfdmError
+from dfdm.base.progress import progress
 
 
 def states(folder):
@@ -163,7 +163,7 @@ def test_a_loss_that_is_no_number_stops():
 
 def test_a_log_shows_a_line_within_seconds(capsys, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("dfdm.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("dfdm.base.progress.time.monotonic", lambda: now[0])
     with training.Progress(100, "work", "iterations") as shown:
         for _ in range(20):
             now[0] += 1

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 
 if TYPE_CHECKING:  # the config checks names without importing torch
     import torch

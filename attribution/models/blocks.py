@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 
 VGG19 = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512, 512, 512)  # up to conv4_4
 VGG_CHANNELS = 512

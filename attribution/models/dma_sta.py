@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attribution.models.blocks import load_weights, per_frame, weighted
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 
 LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 

@@ -12,7 +12,7 @@ import torchvision
 from torch import Tensor, nn
 
 from attribution.models.blocks import load_weights, per_frame
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 
 DEPTHS = (18, 34, 50, 101)
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
+from dfdm.base.tensorfile import Streamed, write_tensors
 from dfdm.media.colour import crop_i420, yuv_to_rgb
 from dfdm.media.masks import extended_polygon
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, of_encoded, read_planes
-from dfdm.tensorfile import Streamed, write_tensors
 
 POLYGON_POINTS = 27
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 _NUMBER = re.compile(r"(\d+)$")

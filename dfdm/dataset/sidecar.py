@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from dfdm import __version__
-from dfdm.errors import DfdmError
-from dfdm.files import digest, read_json, sha256, write_json
-from dfdm.layout import Encoded
-from dfdm.machine import cpu_model
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import digest, read_json, sha256, write_json
+from dfdm.base.machine import cpu_model
+from dfdm.base.names import REAL, Encoded
 from dfdm.media.encoding import count_packets, ffmpeg_version
 from dfdm.media.tracks import FaceTrack
-from dfdm.names import REAL
 
 STATEMENT = "Synthetic: a neural network replaced the face in this video. Made for research on deepfake detection."
 FACELESS = "Meant as a synthetic video, but its scene shows no face: no frame was changed."

@@ -9,9 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from dfdm.config import DataSplits, IdentitySplit, KeySplit, SceneSplit, SplitsConfig
-from dfdm.errors import DfdmError
-from dfdm.names import VideoName, known_name, scene_of
+from dfdm.base.errors import DfdmError
+from dfdm.base.names import VideoName, known_name, scene_of
+from dfdm.dataset.settings import DataSplits, IdentitySplit, KeySplit, SceneSplit, SplitsConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def split_scene(video: VideoName, split: SceneSplit | KeySplit, seed: int) -> Pa
 
 
 def split_key(key: str, split: SceneSplit | KeySplit, seed: int) -> Part | None:
-    """The part of a scene's key (dfdm.names.scene_of); None: no list names it.
+    """The part of a scene's key (dfdm.base.names.scene_of); None: no list names it.
 
     All three lists null: by hash. Some given and others null is an error.
     """

@@ -10,7 +10,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 
 Centering = Literal["legacy", "face", "head"]
 Crop = Literal["exact", "2021"]

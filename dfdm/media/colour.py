@@ -7,7 +7,7 @@ middle of its 2 x 2 block of pixels: linear on the way up, the block's mean on t
 import cv2
 import numpy as np
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 from dfdm.media.video import split_planes
 
 Region = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, all even, x1 and y1 outside

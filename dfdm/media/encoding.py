@@ -24,8 +24,8 @@ import ffmpeg
 import imageio_ffmpeg
 import numpy as np
 
-from dfdm.errors import DfdmError
-from dfdm.files import atomic
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import atomic
 from dfdm.media.video import UNSPECIFIED, VideoRecord, of_encoded, read_planes
 
 # Sound that mp4 can hold is copied as it is; any other becomes AAC.

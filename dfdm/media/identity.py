@@ -5,7 +5,7 @@ from pathlib import Path
 import dlib
 import numpy as np
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 
 SAME_PERSON = 0.6  # distance below which dlib's authors call two faces one person's
 

@@ -10,11 +10,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from dfdm.config import FacesConfig
-from dfdm.errors import DfdmError
-from dfdm.files import atomic
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import atomic
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector, Face
+from dfdm.media.settings import FacesConfig
 from dfdm.media.video import VideoRecord
 
 _FORMAT = 1  # raised when the file's arrays change

@@ -19,8 +19,8 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from dfdm.errors import DfdmError
-from dfdm.files import sha256
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import sha256
 
 UNSPECIFIED = 2  # H.273's number for "not said", of matrix, primaries and transfer alike
 

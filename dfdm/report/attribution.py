@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfdm.config import Config
+from dfdm.base.text import listed
+from dfdm.catalogue.config import Config
 from dfdm.report import figures, pictures
 from dfdm.report.comparison import Comparison, read_comparison
 from dfdm.report.controls import Controls, read_controls
 from dfdm.report.evaluation import LEAST_SSIM, Row, table
 from dfdm.report.scores import NAMED, Estimate, Score, read_scores
-from dfdm.text import listed
 
 FEW_VIDEOS = 100  # below this a score says little
 

@@ -8,20 +8,20 @@ from pathlib import Path
 import cv2
 import jinja2
 
-from dfdm.config import Config
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import atomic
+from dfdm.base.names import REAL
+from dfdm.base.progress import duration
+from dfdm.base.text import listed
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import videos_of
 from dfdm.dataset.splits import PARTS
-from dfdm.errors import DfdmError
-from dfdm.files import atomic
-from dfdm.layout import videos_of
-from dfdm.names import REAL
-from dfdm.progress import duration
 from dfdm.report import figures, pictures
 from dfdm.report.attribution import bounds_text, percent, read_attribution
 from dfdm.report.clips import chosen_clips, clip_views
 from dfdm.report.evaluation import FIGURES, read_evaluations, table, warnings
 from dfdm.report.results import EncodedVideo, Results, read_results, versions
 from dfdm.report.scores import NAMED
-from dfdm.text import listed
 
 MOST_PAIRS = 12  # trainings shown; an even choice beyond
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dfdm.config import Config
+from dfdm.base.names import REAL, VideoName
+from dfdm.catalogue.config import Config
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, of_encoded
-from dfdm.names import REAL, VideoName
 from dfdm.report import pictures
 from dfdm.report.results import EncodedVideo, Results
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dfdm.config import Config
-from dfdm.files import read_json
-from dfdm.layout import Layout
+from attribution.run import ALL
+from dfdm.base.files import read_json
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout
 from dfdm.report.scores import Estimate, certain, chance, reading
-from dfdm.runs import ALL
 
 
 @dataclass(frozen=True)

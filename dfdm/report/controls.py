@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfdm.config import Config
-from dfdm.files import read_json
-from dfdm.layout import Layout
+from dfdm.base.files import read_json
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout
+from dfdm.catalogue.schedule import checked_runs
 from dfdm.report.scores import Estimate, certain, reading
-from dfdm.runs import checked_runs
 
 AT_CHANCE = "chance"  # what the background's score must be; else "codec coupling"
 

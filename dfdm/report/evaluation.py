@@ -6,11 +6,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from dfdm import text
-from dfdm.config import Config
-from dfdm.errors import DfdmError
-from dfdm.files import read_json
-from dfdm.layout import Layout
+from dfdm.base import text
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import read_json
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout
 
 MOST_ROWS = 4  # directions of a model that have rows of their own; beyond that, the lowest and the highest value
 LEAST_SSIM = 0.6  # of the reconstruction; our rule of thumb, below it a face is a blur

@@ -6,13 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dfdm.config import Config
-from dfdm.errors import DfdmError
-from dfdm.files import atomic
-from dfdm.layout import Layout
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import atomic
+from dfdm.base.names import REAL, parse_name
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import of_encoded
-from dfdm.names import REAL, parse_name
 from dfdm.report import pictures
 from dfdm.report.clips import moment
 

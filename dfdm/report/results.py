@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from dfdm.config import Config
-from dfdm.files import read_json
-from dfdm.layout import Layout, originals_of, videos_of
-from dfdm.machine import cpu_model
+from dfdm.base.files import read_json
+from dfdm.base.machine import cpu_model
+from dfdm.base.names import VideoName
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout, originals_of, videos_of
 from dfdm.media.encoding import ffmpeg_version
 from dfdm.media.tracks import FaceTrack
-from dfdm.names import VideoName
 from dfdm.report.times import RuleTime, read_times
 
 PACKAGES = ("dfdm-pipeline", "torch", "torchvision", "numpy", "opencv-python-headless", "av", "snakemake")

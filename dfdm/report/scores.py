@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from dfdm.config import Config
-from dfdm.errors import DfdmError
-from dfdm.files import read_json
-from dfdm.layout import Layout
-from dfdm.names import REAL
-from dfdm.runs import main_runs
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import read_json
+from dfdm.base.names import REAL
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout
+from dfdm.catalogue.schedule import main_runs
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from dfdm.layout import Layout
-from dfdm.names import REAL
+from dfdm.base.names import REAL
+from dfdm.catalogue.layout import Layout
 
 
 @dataclass(frozen=True)

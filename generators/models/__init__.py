@@ -4,7 +4,7 @@ import pkgutil
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 
 if TYPE_CHECKING:
     from generators.models.blocks import Autoencoder

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from dfdm.config import AttributionConfig
+from attribution.settings import AttributionConfig
 
 CLASSES = ["faceswap", "lightweight", "iae"]
 

@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from attribution import models, predict, run, train
 from attribution.clips import Clips, find_videos
 from attribution.models import blocks
-from dfdm import training
-from dfdm.config import AttributionConfig
-from dfdm.errors import DfdmError
-from dfdm.runs import Run
-from dfdm.training import check_finite
+from attribution.run import Run
+from attribution.settings import AttributionConfig
+from dfdm.base import training
+from dfdm.base.errors import DfdmError
+from dfdm.base.training import check_finite
 
 FILES = ("model.safetensors", "log.csv", "training.json", "speed.json")
 RUN = Run("dma_sta", "scene", "23", 3)

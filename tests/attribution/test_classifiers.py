@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from attribution import models
 from attribution.models import blocks, meso_inception4, residual_dct, vgg_capsule
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 
 SIZE, CLIP, CLASSES = 32, 4, 5
 HEAVY = {"r3d_18", "vgg_bilstm", "vgg_capsule", "xception"}

@@ -17,8 +17,8 @@ from attribution.clips import (
     normalise,
     random_clip,
 )
+from dfdm.base.errors import DfdmError
 from dfdm.dataset.crops import CropReader
-from dfdm.errors import DfdmError
 
 
 @pytest.fixture

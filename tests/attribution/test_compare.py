@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution.compare import Entrant, beats, compare, format_comparison, write_comparison
+from attribution.comparison import Entrant, beats, compare, format_comparison, write_comparison
+from attribution.run import Run
 from attribution.score import score
-from dfdm.config import ComparisonConfig, Config
-from dfdm.errors import DfdmError
-from dfdm.layout import Layout
-from dfdm.runs import Run, comparison_scores
+from attribution.settings import ComparisonConfig
+from dfdm.base.errors import DfdmError
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout
+from dfdm.catalogue.schedule import comparison_scores
 
 
 def entrant(name: str, share: float, **changed) -> Entrant:

@@ -9,11 +9,11 @@ from torch import nn
 from attribution.clips import Clips, find_videos
 from attribution.controls import background, features_of, originals, permute_within, permuted
 from attribution.cues import CUES, cues_of, picture_cues, trivial
+from attribution.inference import Trained
 from attribution.models import build
-from attribution.predict import Trained
-from dfdm.errors import DfdmError
-from dfdm.files import write_json
-from dfdm.tensorfile import write_tensors
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import write_json
+from dfdm.base.tensorfile import write_tensors
 
 CLASSES = ["faceswap", "lightweight", "iae"]
 SIDE = 40
@@ -70,7 +70,7 @@ def test_features_are_what_the_last_layer_makes_the_logits_of(name, clips):
     features = features_of(model, clips, device)
     last = [layer for layer in model.modules() if isinstance(layer, nn.Linear) and layer.out_features == 3][-1]
     logits = last(torch.from_numpy(features).float()).detach().numpy()
-    from attribution.predict import video_logits
+    from attribution.inference import video_logits
 
     np.testing.assert_allclose(logits, video_logits(model, clips, device), rtol=1e-3, atol=1e-4)
     assert features.shape == (6, last.in_features)

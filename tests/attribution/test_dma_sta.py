@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from attribution import models
 from attribution.models import dma_sta
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ from PIL import Image
 
 from attribution.clips import Clips, Draw, Video, cut_native, find_videos
 from attribution.frames import open_frames
-from dfdm.config import AttributionConfig
+from attribution.settings import AttributionConfig
+from dfdm.base.errors import DfdmError
 from dfdm.dataset.pictures import read_picture
-from dfdm.errors import DfdmError
 
 
 def write_frames(folder: Path, numbers: list[int], size: tuple[int, int] = (20, 24), name: str = "Frame{}.png") -> None:

@@ -10,24 +10,26 @@ import torch
 
 from attribution import answer as answers
 from attribution import models
-from attribution.answer import Answer, Seen, Source, per_cent
 from attribution.clips import Clips, Video, normalise
 from attribution.evidence import evidence
-from attribution.identify import Identifier, Telling, identifier
+from attribution.inference import load, video_logits
 from attribution.picture import draw, overlay
-from attribution.predict import load, video_logits
-from attribution.predictions import picture_files, predict_all
-from dfdm import cli, stages
-from dfdm.config import AttributionConfig, CropsConfig, FacesConfig
+from attribution.predict import picture_files, predict_all
+from attribution.prediction import Answer, Seen, Source, per_cent
+from attribution.predictor import Identifier, Telling, identifier
+from attribution.settings import AttributionConfig
+from dfdm.base.errors import DfdmError
+from dfdm.base.tensorfile import write_tensors
+from dfdm.commands import cli, stages
 from dfdm.dataset.crops import CropReader, write_crops
-from dfdm.errors import DfdmError
+from dfdm.dataset.settings import CropsConfig
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector
 from dfdm.media.detectors import build as build_detector
 from dfdm.media.encoding import EncodeSettings, write_master
+from dfdm.media.settings import FacesConfig
 from dfdm.media.tracks import track_faces
 from dfdm.media.video import probe, read_planes
-from dfdm.tensorfile import write_tensors
 
 CPU = torch.device("cpu")
 CLASSES = ["faceswap", "lightweight", "iae"]

@@ -10,15 +10,17 @@ from torch import nn
 
 from attribution.clips import Clips, Draw, find_videos
 from attribution.region import PAINT, Region, changed_blocks, grow, outline_blocks, write_region
-from dfdm import control_stages
-from dfdm.config import AttributionConfig, Config, RenderConfig
+from attribution.settings import AttributionConfig
+from dfdm.base.errors import DfdmError
+from dfdm.base.names import VideoName
+from dfdm.catalogue.config import Config
+from dfdm.commands import control_stages
 from dfdm.dataset.crops import CropReader, write_crops
-from dfdm.errors import DfdmError
 from dfdm.media import colour, detectors, masks
 from dfdm.media.encoding import EncodeSettings, write_master
 from dfdm.media.tracks import FaceTrack, track_faces
 from dfdm.media.video import of_encoded, probe, read_planes, split_planes
-from dfdm.names import VideoName
+from generators.settings import RenderConfig
 from generators.swap import Swapper
 
 MODELS = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]

@@ -4,7 +4,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from attribution.intervals import RESAMPLES, Answers, draws, learned, resampled_auc, resampled_confusion, wilson
 from attribution.score import format_table, score
-from dfdm.names import cluster_of
+from dfdm.base.names import cluster_of
 
 CLASSES = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "auc", "ece")

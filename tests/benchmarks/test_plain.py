@@ -8,13 +8,13 @@ import torch
 
 from benchmarks import __main__ as command
 from benchmarks import memory, plain, training
-from dfdm import config
-from dfdm.config import TrainConfig
+from dfdm.catalogue import config
 from generators.augment import Augmenter
 from generators.losses import face_loss
 from generators.models import build
 from generators.models.blocks import Conv
 from generators.optimizer import Adam
+from generators.settings import TrainConfig
 
 WIDTH = 1 / 32
 

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from dfdm import config
-from dfdm.dataset.collect import collect
+from dfdm.base.errors import DfdmError
+from dfdm.catalogue import config
+from dfdm.catalogue.collect import collect
+from dfdm.catalogue.foreign import find, video_name
+from dfdm.catalogue.seen import autoencoder_saw
 from dfdm.dataset.crops import CropReader
-from dfdm.dataset.layouts import find, video_name
-from dfdm.dataset.seen import autoencoder_saw
 from dfdm.dataset.splits import check_manifest
-from dfdm.errors import DfdmError
 from dfdm.media.detectors import build
 from dfdm.media.encoding import EncodeSettings, write_master
 from dfdm.media.video import probe, read_planes

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from dfdm.base.errors import DfdmError
 from dfdm.dataset.crops import CropReader, boxes_along, export_tree, write_crops
-from dfdm.errors import DfdmError
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.encoding import EncodeSettings, write_master
 from dfdm.media.tracks import FaceTrack, TrackCounts

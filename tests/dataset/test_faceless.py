@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from attribution.clips import find_videos
-from dfdm import config, stages
+from dfdm.base.files import read_json
+from dfdm.catalogue import config
+from dfdm.catalogue.layout import Layout
+from dfdm.commands import stages
 from dfdm.dataset.crops import CropReader
-from dfdm.files import read_json
-from dfdm.layout import Layout
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import of_encoded, read_planes
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfdm.config import Config
-from dfdm.dataset.seen import autoencoder_saw
-from dfdm.layout import Layout
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout
+from dfdm.catalogue.seen import autoencoder_saw
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import VideoRecord
 

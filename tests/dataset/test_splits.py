@@ -4,10 +4,10 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from dfdm.config import IdentitySplit, SceneSplit, SplitsConfig
+from dfdm.base.errors import DfdmError
+from dfdm.base.names import cluster_of, parse_name, scene_of
 from dfdm.dataset import splits
-from dfdm.errors import DfdmError
-from dfdm.names import cluster_of, parse_name, scene_of
+from dfdm.dataset.settings import IdentitySplit, SceneSplit, SplitsConfig
 
 MODELS = ("faceswap", "lightweight", "iae")
 

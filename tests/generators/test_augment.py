@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from dfdm.config import TrainConfig
 from generators.augment import Augmenter, linear_weights, rotation_matrix, sampling_matrix, shift_table
 from generators.batches import Batches, prefetched
 from generators.faces import FaceSet
+from generators.settings import TrainConfig
 
 CPU = torch.device("cpu")
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from dfdm.config import TrainConfig
 from generators.augment import Augmenter
+from generators.settings import TrainConfig
 
 CPU = torch.device("cpu")
 

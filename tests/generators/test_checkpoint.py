@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 from generators import checkpoint
 from generators.models import build
 

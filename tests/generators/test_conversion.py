@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dfdm.config import RenderConfig
 from dfdm.media import colour, detectors, masks
 from dfdm.media.tracks import track_faces
 from dfdm.media.video import probe, read_planes
 from generators.colour_match import match_mean
+from generators.settings import RenderConfig
 from generators.swap import Swapper
 
 TINT = (0.6, 0.8, 0.7)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from dfdm import cli, config, stages
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
+from dfdm.catalogue import config
+from dfdm.commands import cli, stages
 from dfdm.media import colour, detectors
 from dfdm.media.tracks import track_faces
 from dfdm.media.video import of_encoded, probe, read_planes

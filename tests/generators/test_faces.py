@@ -7,13 +7,13 @@ import av
 import numpy as np
 import pytest
 
-from dfdm.config import TrainConfig
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 from dfdm.media.alignment import MEAN_FACE
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import probe
 from generators import faces as module
 from generators.faces import FEWEST, FaceSet, check_different, check_sources, load_faces
+from generators.settings import TrainConfig
 
 JAW = np.array([[0.5 - 0.55 * np.cos(t), 0.35 + 0.75 * np.sin(t)] for t in np.linspace(0, np.pi, 17)])
 

@@ -16,14 +16,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dfdm import config, stages
-from dfdm.files import sha256
+from dfdm.base.files import sha256
+from dfdm.catalogue import config
+from dfdm.commands import stages
 
 OUTPUTS = ("model.safetensors", "loss.csv", "preview.png")
 DFDM = Path(sys.executable).with_name("dfdm")
 # Forked from a process that has imported torch already: a training starts in no time and is killed while it trains.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["dfdm.cli", "dfdm.stages", "generators.train"])
+FORKS.set_forkserver_preload(["dfdm.commands.cli", "dfdm.commands.stages", "generators.trainer"])
 
 
 def dfdm(arguments: list[str], errors: Path, largest: int = -1) -> None:
@@ -31,7 +32,7 @@ def dfdm(arguments: list[str], errors: Path, largest: int = -1) -> None:
     sys.argv = ["dfdm", *arguments]
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-    from dfdm import cli
+    from dfdm.commands import cli
 
     cli.main()
 

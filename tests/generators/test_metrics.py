@@ -6,8 +6,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, laplace
 from skimage.metrics import peak_signal_noise_ratio
 
-from dfdm.media import colour
-from generators import metrics
+from dfdm.media import colour, metrics
 
 
 @pytest.fixture(scope="module")

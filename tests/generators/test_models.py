@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 from generators.models import build, names
 from generators.models.blocks import UO, C, R, shuffle
 

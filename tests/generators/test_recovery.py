@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import save_file
 from test_train import OUTPUTS, SETTINGS, faces_of, train
 
-from dfdm import training
-from dfdm.config import TrainConfig
-from dfdm.errors import DfdmError
+from dfdm.base import training
+from dfdm.base.errors import DfdmError
 from generators import checkpoint
 from generators import train as module
 from generators.augment import Augmenter
 from generators.batches import Batches
+from generators.settings import TrainConfig
 
 STATES = "state/k/state_*.pt"
 _restored = test_train._restored

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dfdm.config import RenderConfig
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 from dfdm.media import alignment, colour, detectors, masks
 from dfdm.media.tracks import FaceTrack, TrackCounts, track_faces
 from dfdm.media.video import VideoRecord, probe, read_planes, split_planes
 from generators import models
 from generators.colour_match import match_mean
+from generators.settings import RenderConfig
 from generators.swap import Swapper, edge_fade
 
 CLIPS = {"woman": ("WolfgangLanger_Pexels.mp4", (320, 326)), "man": ("single_face.mp4", (30, 36))}

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from dfdm.config import TrainConfig
-from dfdm.errors import DfdmError
-from dfdm.files import sha256
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import sha256
 from generators import train as module
 from generators.checkpoint import load
 from generators.faces import FaceSet
+from generators.settings import TrainConfig
 
 OUTPUTS = ("model.safetensors", "loss.csv", "preview.png")
 SETTINGS = {"width": 1 / 64, "batch": 2, "iterations": 40, "lr": 1e-3, "decay": 0.5, "save_every": 10}

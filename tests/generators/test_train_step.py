@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from dfdm.config import TrainConfig
 from generators.augment import Batch
 from generators.losses import face_loss
 from generators.models import build
-from generators.train import Job, Trainer
+from generators.settings import TrainConfig
+from generators.trainer import Job, Trainer
 
 LR, BETA1, BETA2, EPSILON = 1e-3, 0.5, 0.99, 1e-7
 
@@ -34,7 +34,7 @@ def gradients(model: torch.nn.Module, batch: Batch) -> tuple[list[np.ndarray], l
 @pytest.mark.parametrize("scale", [1.0, 1e-3])  # with the small one, gradients lie around epsilon
 def test_a_step_is_kerass_adam_on_the_sum_of_both_sides_losses(monkeypatch, scale):
     torch.manual_seed(0)
-    monkeypatch.setattr("generators.train.face_loss", lambda *given: scale * face_loss(*given))
+    monkeypatch.setattr("generators.trainer.face_loss", lambda *given: scale * face_loss(*given))
     settings = TrainConfig(width=1 / 64, batch=3, iterations=4, lr=LR, channels_last=False)
     trainer = Trainer(Job("iae", ("id0", "id1"), settings, "k"), torch.device("cpu"))
     twin = build("iae", 1 / 64)

@@ -5,11 +5,11 @@ import formulas
 import numpy as np
 import pytest
 
-from dfdm.config import TrainConfig
 from dfdm.media import colour, detectors, masks
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import probe, read_planes
 from generators.faces import load_faces
+from generators.settings import TrainConfig
 
 
 @pytest.fixture(scope="module")

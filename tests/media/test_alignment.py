@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 from dfdm.media import alignment, detectors
 
 CENTERINGS = ["legacy", "face", "head"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 from dfdm.media import colour
 from dfdm.media.video import probe, read_planes, split_planes
 

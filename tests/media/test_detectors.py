@@ -10,7 +10,7 @@ import pytest
 import torch
 from facenet_pytorch import MTCNN
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 from dfdm.media import alignment, detectors
 
 WEIGHTS = ("s3fd-619a316812.pth", "2DFAN4-11f355bf06.pth.tar")

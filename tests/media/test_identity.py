@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfdm import config, sources
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
+from dfdm.catalogue import config, sources
 from dfdm.media import colour, detectors
 from dfdm.media.identity import SAME_PERSON, Embedder
 from dfdm.media.video import probe, read_planes

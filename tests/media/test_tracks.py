@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 from dfdm.media import colour, detectors
 from dfdm.media.detectors import Face
 from dfdm.media.tracks import FaceTrack, TrackCounts, track_faces

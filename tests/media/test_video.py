@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 from dfdm.media import encoding
 from dfdm.media import video as video_module
 from dfdm.media.encoding import (

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from dfdm.config import Config
-from dfdm.files import write_json
-from dfdm.layout import Layout
-from dfdm.runs import Run
+from attribution.run import Run
+from dfdm.base.files import write_json
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout
 
 WILSON = "Wilson, videos taken as independent (fewer than 10 clusters)"
 BOOTSTRAP = "bootstrap over clusters of pair and scene, 2000 resamples, percentiles"

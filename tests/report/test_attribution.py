@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from dfdm import config
-from dfdm.config import Config
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
+from dfdm.catalogue import config
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.schedule import main_runs
 from dfdm.report.attribution import bounds_text, read_attribution
 from dfdm.report.build import build
 from dfdm.report.comparison import read_comparison
 from dfdm.report.controls import read_control
 from dfdm.report.scores import certain, estimate, read_score, read_scores
-from dfdm.runs import main_runs
 from tests.report.made_up import (
     change,
     entry,

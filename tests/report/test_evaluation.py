@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from dfdm.config import Config
-from dfdm.errors import DfdmError
-from dfdm.files import write_json
-from dfdm.layout import Layout
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import write_json
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout
 from dfdm.report.evaluation import format_table, read_evaluations, table, warnings
 
 

@@ -14,19 +14,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfdm import config
-from dfdm.config import Config
-from dfdm.errors import DfdmError
-from dfdm.layout import Layout, originals_of, videos_of
+from dfdm.base.errors import DfdmError
+from dfdm.base.names import VideoName
+from dfdm.catalogue import config
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout, originals_of, videos_of
+from dfdm.catalogue.schedule import main_runs
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import probe
-from dfdm.names import VideoName
 from dfdm.report import pictures
 from dfdm.report.build import build, duration, multiples, size_text
 from dfdm.report.clips import chosen_clips, moment
 from dfdm.report.readme import SIZE, readme_picture
 from dfdm.report.times import RuleTime, bytes_written, read_times
-from dfdm.runs import main_runs
 from tests.report.made_up import write_score
 
 MODELS = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from dfdm.progress import duration
-from dfdm.watch import text
-from dfdm.watch.board import Board, Failure, Job, Left
-from dfdm.watch.terminal import block
+from dfdm.base.progress import duration
+from snakemake_logger_plugin_dfdm import text
+from snakemake_logger_plugin_dfdm.board import Board, Failure, Job, Left
+from snakemake_logger_plugin_dfdm.terminal import block
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TOY = """

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from dfdm.config import load
+from dfdm.base.files import read_json, sha256
+from dfdm.catalogue.config import load
+from dfdm.catalogue.layout import Layout, videos_of
 from dfdm.dataset.crops import CropReader
-from dfdm.files import read_json, sha256
-from dfdm.layout import Layout, videos_of
 from dfdm.media.encoding import read_metadata
 from dfdm.media.masks import extended_polygon
 from dfdm.media.tracks import FaceTrack
@@ -240,8 +240,10 @@ def test_both_reports_are_made_without_a_network(line: Path, project: Path, smal
         ["snakemake", "--report", "report.zip", "--cores", "1", "--configfile", config],
         ["dfdm", "report", "--out", "again.html", "--config", config],
     ):
-        module = "dfdm.cli" if command[0] == "dfdm" else command[0]
-        code = refuse + (run if module == "snakemake" else "sys.argv = sys.argv[1:]; from dfdm.cli import main; main()")
+        module = "dfdm.commands.cli" if command[0] == "dfdm" else command[0]
+        code = refuse + (
+            run if module == "snakemake" else "sys.argv = sys.argv[1:]; from dfdm.commands.cli import main; main()"
+        )
         done = subprocess.run(
             [sys.executable, "-c", code, module, *command[1:]], cwd=project, capture_output=True, text=True
         )

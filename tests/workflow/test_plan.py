@@ -7,11 +7,13 @@ import pytest
 import torch
 from test_line import Small, Snakemake, dry_run
 
-from dfdm import measured, plan, plan_text, rates
-from dfdm.config import MODELS, load
-from dfdm.errors import DfdmError
-from dfdm.jobs import Job, jobs_of, left_to_do
-from dfdm.layout import targets
+from dfdm.base.errors import DfdmError
+from dfdm.catalogue.config import MODELS, load
+from dfdm.catalogue.layout import targets
+from dfdm.plan import estimate as plan
+from dfdm.plan import measured, rates
+from dfdm.plan import tables as plan_text
+from dfdm.plan.jobs import Job, jobs_of, left_to_do
 from generators.models import build
 
 ROOT = Path(__file__).parent.parent.parent
@@ -119,7 +121,8 @@ def test_a_faulty_table_of_rates_and_an_unknown_target_are_one_sentence(tmp_path
 
 def test_a_plan_needs_no_torch(project: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from dfdm import plan; from dfdm.config import load; "
+        "import sys; from pathlib import Path; from dfdm.plan import estimate as plan; "
+        "from dfdm.catalogue.config import load; "
         f"plan.make(load(Path({str(FULL)!r}))); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run(["python", "-c", code], check=False).returncode == 0

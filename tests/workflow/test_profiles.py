@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dfdm.machine import memory_mb
+from dfdm.base.machine import memory_mb
 from tests.workflow.test_line import jobs
 
 ROOT = Path(__file__).parent.parent.parent

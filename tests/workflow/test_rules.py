@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from dfdm.config import Config, load
-from dfdm.layout import Layout, stage_of, targets
-from dfdm.names import REAL
-from dfdm.runs import Run, main_runs
+from attribution.run import Run
+from dfdm.base.names import REAL
+from dfdm.catalogue.config import Config, load
+from dfdm.catalogue.layout import Layout, stage_of, targets
+from dfdm.catalogue.schedule import main_runs
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = load(ROOT / "config.yaml")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dfdm.config import load
-from dfdm.files import sha256
-from dfdm.layout import Layout
+from dfdm.base.files import sha256
+from dfdm.catalogue.config import load
+from dfdm.catalogue.layout import Layout
 from tests.workflow import slurm
 
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]  # free ports are found by binding them

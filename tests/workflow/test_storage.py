@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dfdm.files import read_json, sha256
-from dfdm.layout import Layout
+from dfdm.base.files import read_json, sha256
+from dfdm.catalogue.layout import Layout
 
 
 @pytest.mark.slow

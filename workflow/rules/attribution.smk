@@ -1,4 +1,4 @@
-# A training of a classifier is a run (dfdm/runs.py): classifier, split, quality or `all`, seed. Its folder says them.
+# A training of a classifier is a run (dfdm/catalogue/schedule.py): classifier, split, quality or `all`, seed. Its folder says them.
 RUN = "{classifier}/{split}/crf{train}/seed{seed}"
 RUN_NAME = "{classifier}_{split}_crf{train}_seed{seed}"
 # Classifiers whose learning rate validation chooses.
@@ -41,10 +41,12 @@ if TUNED:
 rule classify:
     input:
         manifests=lambda wildcards: [
-            layout.manifest(f"crf{crf}") for crf in run_of(wildcards).qualities(cfg)
+            layout.manifest(f"crf{crf}")
+            for crf in run_of(wildcards).qualities(cfg.qualities)
         ],
         crops=lambda wildcards: crops_of(
-            cfg.classifier(wildcards.classifier), run_of(wildcards).qualities(cfg)
+            cfg.classifier(wildcards.classifier),
+            run_of(wildcards).qualities(cfg.qualities),
         ),
         regions=lambda wildcards: regions_of(cfg.classifier(wildcards.classifier)),
         rate=lambda wildcards: (

@@ -7,23 +7,23 @@ from shlex import quote
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from dfdm import config as dfdm_config
-from dfdm import devices, keys
-from dfdm.dataset.splits import split_videos
-from dfdm.errors import DfdmError
-from dfdm.files import atomic, digest
-from dfdm.layout import Layout, originals_of, stage_of, targets, videos_of
-from dfdm.machine import memory_mb
-from dfdm.names import ID, REAL, SCENE, pair_of
-from dfdm.runs import (
-    ALL,
-    Run,
+from attribution.run import ALL, Run
+from dfdm.base import devices
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import atomic, digest
+from dfdm.base.machine import memory_mb
+from dfdm.base.names import ID, REAL, SCENE, pair_of
+from dfdm.catalogue import config as dfdm_config
+from dfdm.catalogue import keys
+from dfdm.catalogue.layout import Layout, originals_of, stage_of, targets, videos_of
+from dfdm.catalogue.schedule import (
     background_run,
     checked_runs,
     comparison_runs,
     comparison_scores,
     main_runs,
 )
+from dfdm.dataset.splits import split_videos
 
 try:
     cfg = dfdm_config.load(dict(config))
@@ -55,7 +55,7 @@ if not Path(CONFIG).exists():
         ) from None
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
 # has them on the PATH. Neither is a param: where the config lies changes no bytes. A job that an engine submitted
-# also knows which attempt it is, so that bad input is not tried again (dfdm/attempts.py).
+# also knows which attempt it is, so that bad input is not tried again (dfdm/commands/attempts.py).
 ATTEMPT = f"DFDM_ATTEMPT={workflow.attempt} " if workflow.remote_exec else ""
 shell.prefix(
     f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} {ATTEMPT}"

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import dlib
 import numpy as np
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 from dfdm.media.detectors import Face
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dfdm.errors import DfdmError
+from dfdm.base.errors import DfdmError
 from dfdm.media.detectors import Face
 
 DETECTOR_FILE = "s3fd-619a316812.pth"
@@ -28,7 +28,7 @@ class FaceAlignmentDetector:
         import torch
         from face_alignment.models import FAN
 
-        from dfdm.training import resolve_device
+        from dfdm.base.training import resolve_device
 
         device = str(resolve_device(device))
 

@@ -1,0 +1,287 @@
+"""A classifier from manifests to its files, and from a trained file to its scores: what `dfdm attribution` runs."""
+
+import csv
+import io
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from attribution.clips import Clips, Video, find_videos
+from attribution.fitting import COLUMNS, Job, Trainer, fit
+from attribution.inference import Trained, load, video_logits
+from attribution.intervals import learned
+from attribution.models.blocks import cost
+from attribution.openset import describe, energy
+from attribution.run import ALL, Run
+from attribution.score import score
+from attribution.settings import AttributionConfig
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import atomic, digest, write_json
+from dfdm.base.names import REAL
+from dfdm.base.tensorfile import write_tensors
+from dfdm.base.training import DivergedError, resolve_device
+from dfdm.dataset.splits import PARTS, Kind, check_manifest
+
+NEEDED = ("name", "model", "crf", "crops", "sha256")
+NOT_BYTES = {"save_every", "on_nan", "split"}  # settings that change no training (the split is in the videos)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the videos are told and lie: manifests (one a quality), crops, regions; and the training states."""
+
+    manifests: Sequence[Path]
+    crops: Path
+    regions: Path
+    state: Path
+
+
+def classes_of(generators: Sequence[str], settings: AttributionConfig) -> list[str]:
+    """The classes in order: the generators, then `real` where the classifier has it."""
+    return [*generators, *([REAL] if settings.real else [])]
+
+
+def read_manifest(path: Path, classes: Sequence[str], kind: Kind) -> pd.DataFrame:
+    """The manifest's rows of the classes in a part of the split (column `part`); checked for columns and leaks."""
+    try:
+        rows = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise DfdmError(f"{path} does not exist; build the manifest first") from None
+    except (OSError, ValueError) as error:
+        raise DfdmError(f"{path} is no readable parquet ({error}); build the manifest again") from None
+    column = f"split_{kind}"
+    missing = [name for name in (*NEEDED, column) if name not in rows]
+    if missing:
+        raise DfdmError(f"{path} lacks the column {missing[0]}; build the manifest again")
+    if rows["crf"].nunique() > 1:
+        raise DfdmError(f"{path} holds videos of several qualities; give the manifest of one quality")
+    rows = rows[rows["model"].isin(classes)].rename(columns={column: "part"})
+    check_manifest(rows, kind)
+    return rows[rows["part"].isin(PARTS)]
+
+
+def read_manifests(places: Places, classes: Sequence[str], run: Run) -> pd.DataFrame:
+    """The rows of every quality that a run trains on, checked together: a scene keeps its side at all of them."""
+    tables = [read_manifest(path, classes, run.split) for path in places.manifests]
+    qualities = [str(crf) for table in tables for crf in table["crf"].unique()]
+    if run.crf != ALL and qualities != [run.crf]:
+        raise DfdmError(
+            f"the manifest holds videos of crf {', '.join(qualities) or '-'}, not of {run.crf}; give the manifest of "
+            "the quality that --crf names"
+        )
+    if len(set(qualities)) != len(qualities):
+        raise DfdmError("two manifests hold the same quality; give one of each")
+    rows = pd.concat(tables)
+    check_manifest(rows, run.split)
+    return rows
+
+
+def videos_of(
+    rows: pd.DataFrame, places: Places, classes: Sequence[str], settings: AttributionConfig, part: str
+) -> tuple[list[Video], dict[str, int]]:
+    """The videos of one part, and those left out as shorter than a clip (told on stderr)."""
+    videos: list[Video] = []
+    short: dict[str, int] = {}
+    regions = places.regions if settings.region == "background" else None
+    for crf, table in rows[rows["part"] == part].groupby("crf"):
+        found, few = find_videos(table, places.crops, list(classes), settings.clip, regions)
+        videos += found
+        short |= {f"{name} (crf {crf})": frames for name, frames in few.items()}
+    if short:
+        print(
+            f"attribution: {len(short)} {part} videos have fewer face frames than the clip "
+            f"({settings.clip}) and are left out: {', '.join(short)}",
+            file=sys.stderr,
+        )
+    if not videos:
+        raise DfdmError(
+            f"the {part} part has no video with {settings.clip} face frames; lower attribution.clip "
+            "or mend splits in the config"
+        )
+    return videos, short
+
+
+def prepare(
+    run: Run, settings: AttributionConfig, generators: Sequence[str], places: Places
+) -> tuple[Job, str, dict[str, dict[str, int]]]:
+    """The training of a run, the hash of its videos' content and parts, and what was left out of each part."""
+    classes = classes_of(generators, settings)
+    rows = read_manifests(places, classes, run)
+    clips, short = {}, {}
+    for part in ("train", "validation"):
+        videos, short[part] = videos_of(rows, places, classes, settings, part)
+        clips[part] = Clips(videos, settings)
+    absent = [name for i, name in enumerate(classes) if i not in {v.label for v in clips["train"].videos}]
+    if absent:
+        raise DfdmError(f"no training video shows the model {absent[0]}; mend splits or models in the config")
+    content = rows.sort_values(["crf", "name"])[["name", "crf", "part", "sha256"]].to_numpy().tolist()
+    parts = clips["train"], clips["validation"]
+    job = Job(f"attribution {run}", *parts, classes, run.seed, settings, len(places.manifests))
+    return job, digest(content), short
+
+
+def train(
+    run: Run, settings: AttributionConfig, generators: Sequence[str], places: Places, device: str, key: str, out: Path
+) -> dict[str, Any]:
+    """Train a run, or go on; writes model.safetensors, log.csv, training.json and speed.json into `out`.
+
+    `key` is the hash of what lies behind the videos and settings; both are added to it, so that every training has
+    a state folder of its own. The test part is not read. Returns the content of training.json.
+    """
+    job, content, short = prepare(run, settings, generators, places)
+    key = training_key(job, key, content)
+    trainer = fit(job, device, key, places.state)
+    about = describe_training(run, trainer, short)
+    meta = {**about, "key": key}
+    tensors = {name: value.contiguous().numpy() for name, value in trainer.best_tensors.items()}
+    write_tensors(out / "model.safetensors", tensors, meta)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([row[0], *(f"{value:.6g}" for value in row[1:])] for row in trainer.log)
+    with atomic(out / "log.csv") as path:
+        path.write_text(text.getvalue())
+    if trainer.timed or not (out / "speed.json").exists():  # a finished training that only writes again keeps it
+        speed = trainer.timed / trainer.seconds if trainer.timed else None
+        write_json(out / "speed.json", {"clips_per_second": speed, "seconds": trainer.seconds, "device": device})
+    write_json(out / "training.json", about)
+    return about
+
+
+def training_key(job: Job, key: str, content: str) -> str:
+    """The hash of everything that changes a training."""
+    return digest([key, job.seed, job.classes, job.settings.model_dump(exclude=NOT_BYTES), content])
+
+
+def describe_training(run: Run, trainer: Trainer, short: dict[str, dict[str, int]]) -> dict[str, Any]:
+    """What training.json and the model's metadata say (docs/data.md)."""
+    job, best = trainer.job, trainer.best
+    assert best is not None
+    right, count = last_epoch(trainer)
+    chance = 1 / len(job.classes)
+    size = cost(trainer.model, job.settings.clip, job.settings.size)
+    return {
+        "run": str(run),
+        **vars(run),
+        "model": job.settings.model,
+        "settings": job.settings.model_dump(exclude={"save_every"}),
+        "lr": job.settings.lr,
+        "rollbacks": trainer.rollbacks,
+        "classes": job.classes,
+        "epoch": best.epoch,
+        "epochs": job.settings.epochs,
+        "steps": trainer.steps,
+        "videos": {"train": len(job.training.videos), "validation": len(job.validation.videos)},
+        "left_out": short,
+        "training_accuracy": right / count,
+        "training_clips": count,
+        "learned": learned(right, count, chance),
+        "validation_accuracy": best.accuracy,
+        "validation_loss": best.loss,
+        "parameters": size.parameters,
+        "multiply_adds": size.multiply_adds,
+        "open_set": describe(trainer.best_logits.numpy()),
+    }
+
+
+def last_epoch(trainer: Trainer) -> tuple[int, int]:
+    """Right answers and clips of the last epoch of training."""
+    count = trainer.clips_per_epoch
+    return round(trainer.log[-1][3] * count), count
+
+
+def tune(
+    rates: Sequence[float],
+    epochs: int,
+    run: Run,
+    settings: AttributionConfig,
+    generators: Sequence[str],
+    places: Places,
+    device: str,
+    key: str,
+    out: Path,
+) -> dict[str, Any]:
+    """Train a classifier shortly at every rate and write which one validation chose, to `out`.
+
+    Best: higher validation accuracy, then lower loss, then the lower rate. A rate at which the training diverges is
+    listed as such; where all do, it is a DfdmError.
+    """
+    tried: list[dict[str, Any]] = []
+    whole, content, _ = prepare(run, settings, generators, places)
+    for rate in sorted(rates):
+        job = replace(whole, settings=settings.model_copy(update={"lr": rate, "epochs": epochs, "on_nan": "stop"}))
+        try:
+            best = fit(job, device, training_key(job, key, content), places.state).best
+        except DfdmError as error:
+            if not isinstance(error.__cause__, DivergedError):
+                raise
+            tried.append({"lr": rate, "diverged": True})
+            continue
+        assert best is not None
+        tried.append({"lr": rate, "validation_accuracy": best.accuracy, "validation_loss": best.loss})
+    fair = [entry for entry in tried if "diverged" not in entry]
+    if not fair:
+        raise DfdmError(f"{run.classifier} diverges at every one of comparison.rates; give lower ones")
+    chosen = max(fair, key=lambda entry: (entry["validation_accuracy"], -entry["validation_loss"], -entry["lr"]))
+    found = {"classifier": run.classifier, "lr": chosen["lr"], "epochs": epochs, "crf": run.crf, "tried": tried}
+    write_json(out, found)
+    return found
+
+
+def test(trained: Trained, videos: list[Video], device: str, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Classify test videos: the figures, and a line a video (name, truth, predicted, p_<class>..., energy)."""
+    logits = video_logits(trained.model, Clips(videos, trained.settings), resolve_device(device))
+    probabilities, classes, names = softmax(logits, axis=1), trained.classes, [video.name for video in videos]
+    truth = np.array([video.label for video in videos])
+    predictions = pd.DataFrame(
+        {
+            "name": names,
+            "truth": [classes[i] for i in truth],
+            "predicted": [classes[i] for i in probabilities.argmax(1)],
+        }
+    )
+    predictions[[f"p_{name}" for name in classes]] = probabilities
+    predictions["energy"] = energy(logits)
+    return score(names, truth, probabilities, classes, seed), predictions
+
+
+def score_run(
+    model: Path,
+    places: Places,
+    crf: int,
+    device: str,
+    out: Path,
+    saw: Callable[[pd.DataFrame], float | None] | None = None,
+) -> dict[str, Any]:
+    """Score a trained file on the test part of one quality; writes scores.json and predictions.parquet into `out`.
+
+    Split, classes and settings are the file's own. `saw` tells, of the manifest's lines of the test videos, which
+    share of their frames the swaps' autoencoders were trained on.
+    """
+    trained = load(model, resolve_device(device))
+    about: dict[str, Any] = trained.about
+    run = Run(about["classifier"], about["split"], about["crf"], about["seed"])
+    rows = read_manifest(places.manifests[0], trained.classes, run.split)
+    if set(rows["crf"]) != {crf}:
+        raise DfdmError(f"{places.manifests[0]} holds no videos of crf {crf}; give the manifest of that quality")
+    videos, short = videos_of(rows, places, trained.classes, trained.settings, "test")
+    figures, predictions = test(trained, videos, device, run.seed)
+    tested = {video.name for video in videos}
+    scores = {
+        "run": vars(run) | {"model": trained.settings.model},
+        "crf": crf,
+        **figures,
+        "training": {name: value for name, value in about.items() if name != "key"},
+        "left_out": {**about["left_out"], "test": short},
+        "autoencoder_saw": saw(rows[rows["name"].isin(tested)]) if saw else None,
+    }
+    with atomic(out / "predictions.parquet") as path:
+        predictions.to_parquet(path, index=False)
+    write_json(out / "scores.json", scores)
+    return scores

@@ -1,0 +1,73 @@
+"""One answer a video, the averaged logits of its fixed clips; and trained models read from their files."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from attribution import models
+from attribution.clips import Clips, normalise
+from attribution.models.blocks import fused
+from attribution.settings import AttributionConfig
+from dfdm.base.errors import DfdmError
+from dfdm.base.training import autocast
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model with its classes, settings and everything else its file says of it (`about`)."""
+
+    model: nn.Module
+    classes: list[str]
+    settings: AttributionConfig
+    about: dict[str, object]
+
+
+@torch.no_grad()
+def clip_logits(model: nn.Module, clips: Clips, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
+    """Logits float64 `[n, classes]` of all fixed clips in order, and the index of each one's video, `[n]`.
+
+    Computed in evaluation by a fused copy (attribution.models.blocks.fused): equal to `model` within 1e-4 of the
+    logits' size, and faster. `model` stays as it is.
+    """
+    quick, settings = fused(model), clips.settings
+    values: list[np.ndarray] = []
+    videos: list[np.ndarray] = []
+    for frames, _, index in clips.batches(clips.fixed()):
+        with autocast(device, settings.amp):
+            logits = quick(normalise(frames, device, settings.channels_last))  # [B, classes]
+        values.append(logits.double().cpu().numpy())
+        videos.append(index.numpy())
+    if not values:
+        raise DfdmError("there is no video to classify; every one has fewer face frames than attribution.clip")
+    return np.concatenate(values), np.concatenate(videos)
+
+
+def video_logits(model: nn.Module, clips: Clips, device: torch.device) -> np.ndarray:
+    """Mean logits over every video's fixed clips: float64 `[videos, classes]`."""
+    values, videos = clip_logits(model, clips, device)
+    sums, counts = np.zeros((len(clips.videos), values.shape[1])), np.bincount(videos, minlength=len(clips.videos))
+    np.add.at(sums, videos, values)
+    return sums / counts[:, None]
+
+
+def load(path: Path, device: torch.device) -> Trained:
+    """Read `model.safetensors` as `attribution.fitting` wrote it, ready to classify; DfdmError for any other file."""
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            about = json.loads((file.metadata() or {})["dfdm"])
+        tensors = load_file(path)
+        settings, classes = AttributionConfig.model_validate(about["settings"]), list(about["classes"])
+        model = models.build(settings.model, len(classes), settings.depth, settings.clip, None, settings.options)
+        model.load_state_dict(tensors)
+    except FileNotFoundError:
+        raise DfdmError(f"{path} does not exist; train the classifier first") from None
+    except (safetensors.SafetensorError, DfdmError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise DfdmError(f"{path} is no classifier of this pipeline ({told}); train it again") from None
+    return Trained(models.place(model, device, settings.channels_last).eval(), classes, settings, about)

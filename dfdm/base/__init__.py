@@ -1,0 +1,1 @@
+"""What knows no config: files, names, errors, devices, progress, training states."""

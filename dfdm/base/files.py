@@ -1,0 +1,101 @@
+"""Files that are never half written, and hashes of what is in them."""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dfdm.base.errors import DfdmError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, quota used up, larger than a file may be
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turn a full disk met in the block into a DfdmError that names `path`."""
+    try:
+        yield
+    except DfdmError:
+        raise
+    except Exception as error:
+        cause: BaseException | None = error  # torch.save hides the system's error behind one of its own
+        while cause is not None and getattr(cause, "errno", None) not in FULL:
+            cause = cause.__cause__ or cause.__context__
+        if not isinstance(cause, OSError):
+            raise
+        raise DfdmError(
+            f"{path} could not be written ({cause.strerror}); what was there before is whole: "
+            "free some space and run again"
+        ) from error
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, with the same suffix; rename it to `path` when the block ends well.
+
+    File and folder are flushed to the disk, so that a machine that loses power has the old file or the new one.
+    When the block raises, the temporary file is removed and `path` stays as it was; a full disk is a DfdmError.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            flush(temporary)
+            temporary.replace(path)
+            flush(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Have a file's or folder's content written to the disk itself."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if not path.is_dir() or error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems without it
+            raise
+    finally:
+        os.close(number)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a killed process left of its attempts to write `path`; for the one process that may write it."""
+    for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):
+        leftover.unlink(missing_ok=True)
+
+
+def sha256(path: str | Path) -> str:
+    """Hash a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(value: Any) -> str:
+    """Hash a plain value (dicts, lists, strings, numbers) by its canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a value as readable JSON, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file; a missing or damaged one is an error that names it."""
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise DfdmError(f"{path} does not exist; run the stage that makes it") from None
+    except OSError as error:
+        raise DfdmError(f"{path} cannot be read ({error.strerror})") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DfdmError(f"{path} is not readable JSON ({error}); delete it and make it again") from None

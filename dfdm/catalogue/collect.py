@@ -1,0 +1,185 @@
+"""Data made elsewhere, brought into the form that classifiers are trained and scored on: crops and a manifest.
+
+Every picture and crop file is read once here, so that a damaged one is found now and not in a training.
+"""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import digest, sha256
+from dfdm.base.names import REAL, known_name
+from dfdm.base.progress import Progress
+from dfdm.catalogue import keys
+from dfdm.catalogue.config import Config, DataConfig
+from dfdm.catalogue.foreign import Fault, Item, find
+from dfdm.catalogue.layout import Layout
+from dfdm.catalogue.manifest import write_manifest
+from dfdm.dataset.crops import CropReader, write_crops
+from dfdm.dataset.pictures import FrameFolder
+from dfdm.dataset.splits import Part, describe, split_names
+from dfdm.media.detectors import Detector
+from dfdm.media.tracks import track_planes
+from dfdm.media.video import probe, read_planes
+
+READ = 32  # frames of a crop file read at a time
+
+
+def collect(layout: str, root: Path, out: Path, cfg: Config, detector: Callable[[], Detector]) -> pd.DataFrame:
+    """The manifest of all usable videos of `root`; writes `out/manifest.parquet` and one a quality, with CSVs.
+
+    `detector` is called only where videos must be cropped; crops go to `out/crops` and those that are there, of the
+    same video and settings, are kept. `crops` is absolute, or relative to `out/crops`. What cannot be used is told on
+    stderr, a line each; with `data.strict: refuse` it is then a DfdmError, and no manifest is written.
+    """
+    items, faults = find(layout, root, cfg)
+    made, rows = Cropper(cfg, out, detector), []
+    with Progress(len(items), f"collecting {root}", "videos") as shown:
+        for item in items:
+            try:
+                row, strays = _row(item, made, cfg.attribution.clip)
+                rows.append(row)
+                faults += strays
+            except DfdmError as error:
+                faults.append(Fault(item.path, str(error)))
+            shown.update()
+    _tell(faults, root, len(items), cfg)
+    if not rows:
+        raise DfdmError(f"{root} holds no video that can be used; what is wrong with each is told above")
+    table = _split(pd.DataFrame(rows), cfg)
+    write_manifest(table, out / "manifest.parquet")
+    for crf, part in table.groupby("crf"):
+        write_manifest(part, Path(Layout(str(out)).manifest(f"crf{crf}")))
+    return table
+
+
+def _tell(faults: list[Fault], root: Path, items: int, cfg: Config) -> None:
+    for fault in faults:
+        text = fault.why if str(fault.path) in fault.why else f"{fault.path} {fault.why}"
+        print(f"collect: {text}", file=sys.stderr)
+    lost = sum(fault.whole for fault in faults)
+    if not faults:
+        return
+    said = f"{lost} videos and {len(faults) - lost} other files of {root} cannot be used"
+    if (cfg.data or DataConfig()).strict == "refuse":
+        raise DfdmError(f"{said} (told above); mend them, or leave them out with data.strict: leave_out")
+    print(f"collect: {said} and are left out ({items} videos were found by name)", file=sys.stderr)
+
+
+def _split(table: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    splits = (cfg.data or DataConfig()).splits
+    names = list(dict.fromkeys(table["name"]))
+    swapped = dict(zip(table["name"], table["synthetic"]))
+    for kind in ("scene", "identity"):
+        parts: list[Part | None] = [None] * len(names)
+        if kind == "scene" or splits.identity:
+            parts = split_names(names, [swapped[name] for name in names], kind, splits, cfg.seed)
+            print(f"{kind} split of {len(names)} videos: {describe(parts)}", file=sys.stderr)
+        part_of = dict(zip(names, parts))
+        table[f"split_{kind}"] = pd.array([part_of[name] for name in table["name"]], dtype="string")
+    return table
+
+
+def _row(item: Item, cropper: "Cropper", clip: int) -> tuple[dict[str, Any], list[Fault]]:
+    """A video's line of the manifest, every frame read, and the files beside its frames that are none."""
+    strays: list[Fault] = []
+    if item.path.is_dir():
+        folder = FrameFolder(item.path)
+        strays = [Fault(path, "is no picture by its suffix", whole=False) for path in folder.others]
+        crops, hashed, frames, size = str(item.path.resolve()), *_content(folder, 1)
+    elif item.path.suffix == ".safetensors":
+        reader = CropReader(item.path)
+        crops, hashed, frames, size = str(item.path.resolve()), *_content(reader, READ)
+    else:
+        file, hashed = cropper.crop(item)
+        reader = CropReader(file)
+        crops, frames, size = str(file.relative_to(cropper.root)), len(reader), _size(reader)
+    if frames < clip:
+        raise DfdmError(f"{item.path} has {frames} frames with a face, fewer than a clip (attribution.clip: {clip})")
+    name = known_name(item.name)
+    return {
+        "name": item.name,
+        "video_id": name.video_id if name else None,
+        "face_id": name.face_id if name else None,
+        "scene": name.scene if name else None,
+        "has_ids": name is not None,
+        "model": item.model,
+        "crf": item.crf,
+        "synthetic": item.model != REAL,
+        "path": str(item.path),
+        "crops": crops,
+        "sha256": hashed,
+        "bytes": _bytes(item.path),
+        "face_frames": frames,
+        "width": size[0],
+        "height": size[1],
+    }, strays
+
+
+def _bytes(path: Path) -> int:
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _size(reader: CropReader) -> tuple[int, int]:
+    return int(reader.meta["size"]), int(reader.meta["size"])
+
+
+def _content(frames: FrameFolder | CropReader, step: int) -> tuple[str, int, tuple[int, int]]:
+    """Hash of a video's pixels, whatever its files are called; how many frames, and the first one's width and height.
+
+    Raises DfdmError for a picture that cannot be read.
+    """
+    total, size = hashlib.sha256(), (0, 0)
+    for start in range(0, len(frames), step):
+        pixels = frames.frames(np.arange(start, min(start + step, len(frames))))  # [k, h, w, 3]
+        size = size if start else (pixels.shape[2], pixels.shape[1])
+        total.update(f"{pixels.shape[1:]}".encode())
+        total.update(np.ascontiguousarray(pixels).tobytes())
+    return total.hexdigest(), len(frames), size
+
+
+class Cropper:
+    """Makes the crop files of videos, below `out/crops`; the detector is built when the first one is needed."""
+
+    def __init__(self, cfg: Config, out: Path, detector: Callable[[], Detector]) -> None:
+        self.cfg, self.layout, self.root = cfg, Layout(str(out)), out / "crops"
+        self._build = detector
+        self._detector: Detector | None = None
+        self._key = digest({"faces": keys.faces_keys(cfg), "crops": keys.crops_keys(cfg)})
+
+    def crop(self, item: Item) -> tuple[Path, str]:
+        """The crop file of a video and the video's hash; made anew unless it is there for the same video and settings.
+
+        The face is found in the video itself, since its original is not at hand. DfdmError for a video that cannot
+        be decoded or shows no face.
+        """
+        name = known_name(item.name)
+        assert name is not None, item  # the layouts of videos give no others
+        path, hashed = Path(self.layout.crops(name.clip, name.model, item.crf)), sha256(item.path)
+        if path.exists() and _made_of(path, hashed, self._key):
+            return path, hashed
+        if self._detector is None:
+            self._detector = self._build()
+        record = probe(item.path, name.scene_key, {"path": item.path.name})
+        track = track_planes(read_planes(item.path, record), self._detector, record, self.cfg.faces)
+        if not len(track):
+            raise DfdmError(f"{item.path} shows no face")
+        about = {"name": item.name, "model": item.model, "crf": item.crf, "video": hashed, "cut_with": self._key}
+        write_crops(path, item.path, track, self.cfg.crops.margin, self.cfg.crops.smooth, about)
+        return path, hashed
+
+
+def _made_of(path: Path, video: str, key: str) -> bool:
+    """Is this the whole crop file of that video, cut with these settings? A damaged one is not."""
+    try:
+        meta = CropReader(path).meta
+    except DfdmError:
+        return False
+    return (meta.get("video"), meta.get("cut_with")) == (video, key)

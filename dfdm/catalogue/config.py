@@ -1,0 +1,313 @@
+"""The config: one frozen, checked object; every key stands here with its type, range and default.
+
+Defaults are the full-size ones (docs/architectures.md and docs/attribution.md); `config.yaml` sets the demo's.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from attribution.settings import AttributionConfig, ComparisonConfig, ControlsConfig
+from dfdm.base import names
+from dfdm.base.errors import DfdmError
+from dfdm.base.section import Count, FileRef, Package, Person, Section, sentence
+from dfdm.dataset.settings import CropsConfig, DataSplits, SplitsConfig
+from dfdm.media.settings import EncodeConfig, FacesConfig
+from generators.settings import EvaluateConfig, RenderConfig, TrainConfig
+
+MODELS = ("faceswap", "lightweight", "iae", "dfaker", "dfl_h128")  # the dataset's five, in its table's order
+
+
+class Scene(FileRef):
+    """A scene: a video, or the frames [start, stop) of one."""
+
+    frames: tuple[Annotated[int, Field(ge=0)], Count] | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Scene":
+        if self.frames and self.frames[0] >= self.frames[1]:
+            raise ValueError("frames must be [start, stop] with start < stop")
+        return self
+
+
+class PersonConfig(Section):
+    """A person: licence and consent basis of the videos, and the scenes by number."""
+
+    licence: Annotated[str, Field(min_length=3)]
+    consent: Annotated[str, Field(min_length=3)]
+    note: str = ""
+    scenes: dict[Annotated[str, Field(pattern=f"^{names.SCENE}$")], Scene] = Field(min_length=1)
+
+
+class SourcesConfig(Section):
+    """Where the videos lie and whose they are."""
+
+    root: str = "."
+    cache: str = "~/.cache/dfdm"
+    packages: dict[str, Package] = {}
+    people: dict[Person, PersonConfig] = Field(min_length=1)
+
+    @property
+    def cache_dir(self) -> Path:
+        """The cache folder; the environment variable DFDM_CACHE goes before the config."""
+        return Path(os.environ.get("DFDM_CACHE") or self.cache).expanduser()
+
+
+DataClass = Annotated[str, Field(pattern=f"^{names.MODEL}$")]
+
+
+class DataConfig(Section):
+    """Data made elsewhere, for `dfdm collect` (docs/data.md, Other data)."""
+
+    classes: dict[str, DataClass] = {}  # of class folders: DF_class1: faceswap
+    spellings: dict[str, DataClass] = {}  # of models in names of videos: h128: dfl_h128
+    faceforensics: dict[str, DataClass] = {}  # manipulated_sequences/Deepfakes/c23/videos: deepfakes
+    crf: Annotated[int, Field(ge=0, le=51, strict=True)] | None = None  # where no folder's name tells it
+    strict: Literal["refuse", "leave_out"] = "refuse"  # what becomes of videos that cannot be used
+    splits: DataSplits = DataSplits()
+
+
+class Config(Section):
+    """The whole config."""
+
+    scale: str | None = None  # a name in scales: the same config at another size, `snakemake --config scale=full`
+    scales: dict[str, dict[str, Any]] = {}  # by name: the keys that differ there, each put over its own
+    seed: Annotated[int, Field(ge=0, strict=True)] = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    gpu: Literal[0, 1] | None = None  # GPUs a job of torch asks for; None: 1 if snakemake's machine runs it and has one
+    results: str = "results"
+    state_dir: str | None = None  # resumable training state; None: <results>/state
+    sources: SourcesConfig
+    swaps: list[str] = Field(min_length=1)
+    crf: list[Annotated[int, Field(ge=0, le=51, strict=True)]] = Field(default=[0, 10, 23], min_length=1)
+    faces: FacesConfig = FacesConfig()
+    models: dict[str, dict[str, Any] | None] = Field(default=dict.fromkeys(MODELS), min_length=1)
+    train: TrainConfig = TrainConfig()
+    render: RenderConfig = RenderConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    encode: EncodeConfig = EncodeConfig()
+    crops: CropsConfig = CropsConfig()
+    splits: SplitsConfig = SplitsConfig()
+    attribution: AttributionConfig = AttributionConfig()
+    comparison: ComparisonConfig | None = None
+    controls: ControlsConfig | None = None
+    data: DataConfig | None = None
+
+    @property
+    def classes(self) -> list[str]:
+        """What a classifier tells apart, without `real`: the classes that `data` maps to, else the models."""
+        data = self.data or DataConfig()
+        folders = [*data.classes.values(), *data.faceforensics.values()]
+        given = dict.fromkeys(folders or [*self.models, *data.spellings.values()])
+        others = [name for name in given if name != names.REAL]
+        kept = [name for name in self.models if name in others]  # the models keep their order
+        return kept + [name for name in others if name not in kept]
+
+    def classifier(self, name: str) -> AttributionConfig:
+        """The settings of one classifier: `attribution`, with its own keys from `comparison` over it."""
+        own = (self.comparison.classifiers if self.comparison else {}).get(name)
+        known = name == self.attribution.model or (self.comparison and name in self.comparison.classifiers)
+        if not known:
+            raise DfdmError(f"'{name}' is no classifier of this config; known are {', '.join(self.classifier_names)}")
+        model = {} if name == self.attribution.model else {"model": name}
+        return AttributionConfig.model_validate({**self.attribution.model_dump(), **model, **(own or {})})
+
+    @property
+    def classifier_names(self) -> list[str]:
+        """Every classifier: `attribution.model`, then those of `comparison`, each once."""
+        others = self.comparison.classifiers if self.comparison else {}
+        return list(dict.fromkeys([self.attribution.model, *others]))
+
+    def settings(self, model: str) -> TrainConfig:
+        """The training settings of one model: `train`, with the model's own values over it."""
+        return TrainConfig.model_validate({**self.train.model_dump(), **(self.models[model] or {})})
+
+    @property
+    def scene_keys(self) -> list[str]:
+        """Every scene, `id0_0003`, in the config's order."""
+        return [f"{person}_{scene}" for person, entry in self.sources.people.items() for scene in entry.scenes]
+
+    @property
+    def clips(self) -> list[names.VideoName]:
+        """Every swap without its model (model is ''): `swaps` written out, in order, each once."""
+        found: dict[names.VideoName, None] = {}
+        for swap in self.swaps:
+            video_id, face_id, *scene = swap.split("_")
+            for number in scene or list(self.sources.people[video_id].scenes):
+                found[names.VideoName(video_id, face_id, number, "")] = None
+        return list(found)
+
+    @property
+    def pairs(self) -> list[str]:
+        """Every unordered pair of people that a swap needs, `id0_id1`: one training a model each."""
+        return sorted({"_".join(clip.pair) for clip in self.clips if clip.pair})
+
+    @property
+    def qualities(self) -> list[int]:
+        """The crf values in order, the crf 0 master among them only where it was asked for."""
+        return sorted(set(self.crf))
+
+    def scene(self, key: str) -> Scene:
+        """One scene by its key, `id0_0003`."""
+        person, _, scene = key.partition("_")
+        try:
+            return self.sources.people[person].scenes[scene]
+        except KeyError:
+            raise DfdmError(f"config: sources.people has no scene {key}; add it or use one of its own") from None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        from generators.models import names as known_models
+
+        people = self.sources.people
+        for swap in self.swaps:
+            parts = swap.split("_")
+            if len(parts) not in (2, 3) or parts[0] == parts[1]:
+                raise ValueError(f"swaps: '{swap}' should look like id0_id1 (all scenes) or id0_id1_0003")
+            for person in parts[:2]:
+                if person not in people:
+                    raise ValueError(f"swaps: '{swap}' names {person}, who is not in sources.people")
+            if len(parts) == 3 and parts[2] not in people[parts[0]].scenes:
+                raise ValueError(f"swaps: '{swap}' names a scene that {parts[0]} does not have")
+        for model in self.models:
+            if model not in known_models():
+                raise ValueError(f"models: '{model}' is unknown; known are {', '.join(known_models())}")
+            try:
+                self.settings(model)
+            except ValidationError as error:
+                raise ValueError(f"models.{model}.{sentence(error)}") from None
+        model_files = [("faces.predictor", self.faces.predictor), ("evaluate.identity", self.evaluate.identity)]
+        references = [(where, file) for where, file in model_files if file is not None]
+        references += [(f"scene {key}", self.scene(key)) for key in self.scene_keys]
+        for where, reference in references:
+            if reference.package is not None and reference.package not in self.sources.packages:
+                raise ValueError(f"{where} names package '{reference.package}', which sources.packages lacks")
+        self._check_detector()
+        self._check_splits()
+        return self
+
+    def _check_detector(self) -> None:
+        from dfdm.media.detectors import names as known_detectors
+
+        if self.faces.detector not in known_detectors():
+            raise ValueError(
+                f"faces.detector: '{self.faces.detector}' is unknown; known are {', '.join(known_detectors())}"
+            )
+        if self.faces.detector == "dlib" and self.faces.predictor is None:
+            raise ValueError("faces.predictor: the detector 'dlib' needs the file of its 68-point predictor")
+        if self.faces.detector == "face_alignment" and self.faces.weights is None:
+            raise ValueError("faces.weights: the detector 'face_alignment' needs the folder of its weights")
+
+    def _check_splits(self) -> None:
+        from attribution.models import check_options
+        from attribution.models import names as known_classifiers
+
+        if self.attribution.model not in known_classifiers():
+            raise ValueError(
+                f"attribution.model: '{self.attribution.model}' is unknown; known are {', '.join(known_classifiers())}"
+            )
+        if self.attribution.options:
+            chosen = self.attribution
+            try:
+                check_options(chosen.model, chosen.depth, chosen.clip, chosen.options)
+            except DfdmError as error:
+                raise ValueError(str(error)) from None
+        self._check_comparison()
+        if getattr(self.splits, self.attribution.split) is None:
+            raise ValueError(
+                f"attribution.split is '{self.attribution.split}', but splits.{self.attribution.split} is null"
+            )
+        for kind, known in (("scene", self.scene_keys), ("identity", list(self.sources.people))):
+            parts = getattr(self.splits, kind)
+            if parts is None:
+                continue
+            listed = [(part, name) for part in ("train", "validation", "test") for name in getattr(parts, part) or []]
+            for part, name in listed:
+                if name not in known:
+                    raise ValueError(f"splits.{kind}.{part} names '{name}', which sources.people does not have")
+            doubled = {name for _, name in listed if sum(other == name for _, other in listed) > 1}
+            if doubled:
+                raise ValueError(f"splits.{kind} lists {', '.join(sorted(doubled))} more than once")
+
+    def _check_comparison(self) -> None:
+        from attribution.models import names as known_models
+
+        if comparison := self.comparison:
+            for name in comparison.classifiers:
+                try:
+                    model = self.classifier(name).model
+                except ValidationError as error:
+                    raise ValueError(f"comparison.classifiers.{name}.{sentence(error)}") from None
+                if model not in known_models():
+                    raise ValueError(
+                        f"comparison.classifiers.{name}: there is no model '{model}'; known are "
+                        f"{', '.join(known_models())}"
+                    )
+            if unknown := [name for name in comparison.matrix if name not in comparison.classifiers]:
+                raise ValueError(f"comparison.matrix names '{unknown[0]}', which comparison.classifiers lacks")
+            if comparison.crf not in self.crf:
+                raise ValueError(f"comparison.crf is {comparison.crf}, which is not among the qualities in crf")
+            for split in comparison.splits:
+                if getattr(self.splits, split) is None:
+                    raise ValueError(f"comparison.splits names {split}, but splits.{split} is null")
+        if self.controls:
+            self._check_controls(self.controls)
+
+    def _check_controls(self, controls: ControlsConfig) -> None:
+        for name in controls.classifiers:
+            if name not in self.classifier_names:
+                raise ValueError(
+                    f"controls.classifiers: '{name}' is no classifier of this config; known are "
+                    f"{', '.join(self.classifier_names)}"
+                )
+            if self.classifier(name).region != "all":
+                raise ValueError(
+                    f"controls.classifiers: '{name}' sees the background alone; name it under controls.background"
+                )
+        other = controls.background
+        if other and (other not in self.classifier_names or self.classifier(other).region != "background"):
+            raise ValueError(f"controls.background: '{other}' is no classifier of this config with region: background")
+
+
+def load(source: str | Path | dict[str, Any]) -> Config:
+    """Check a config given as a file's path or as a plain dict; the first fault is one sentence naming its key."""
+    if isinstance(source, dict):
+        values, where = source, "config"
+    else:
+        where = str(source)
+        try:
+            values = yaml.safe_load(Path(source).read_text())
+        except FileNotFoundError:
+            raise DfdmError(f"{where} does not exist; give a config with --config") from None
+        except OSError as error:
+            raise DfdmError(f"{where} cannot be read ({error.strerror}); give a config file with --config") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise DfdmError(f"{where} is not readable YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(values, dict):
+            raise DfdmError(f"{where} holds no keys; see config.yaml for the form")
+    try:
+        return Config.model_validate(_scaled(values, where))
+    except ValidationError as error:
+        raise DfdmError(f"{where}: {sentence(error)}") from None
+
+
+def _scaled(values: dict[str, Any], where: str) -> dict[str, Any]:
+    """The config at the scale that it names: that scale's keys put over its own, sections key by key."""
+    name, scales = values.get("scale"), values.get("scales")
+    if name is None:
+        return values
+    if not isinstance(scales, dict) or not isinstance(scales.get(name), dict):
+        known = ", ".join(scales) if isinstance(scales, dict) and scales else "none"
+        raise DfdmError(f"{where}: scale: '{name}' is not among its scales; known are {known}")
+    return _over(values, scales[name])
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _over(below[key], value) if both else value
+    return merged

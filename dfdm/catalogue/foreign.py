@@ -1,0 +1,206 @@
+"""The videos of a folder made elsewhere: which there are, and what each one's place and name say of it.
+
+A label comes from one place alone (a class folder's name, a model in a file's name, a mapped folder), never from
+pieces of a path. What the config does not map is an error, since a wrong label would be silent.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from dfdm.base.errors import DfdmError
+from dfdm.base.names import REAL, VideoName
+from dfdm.catalogue.config import Config, DataConfig
+
+VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
+_IDS = re.compile(r"id(\d+)_id(\d+)_(\d{1,4})(?:_(.+))?", re.IGNORECASE)
+_ORIGINAL = re.compile(r"id(\d+)_(\d{1,4})(?:_(.+))?", re.IGNORECASE)
+_QUALITY = re.compile(r"(?:DFDM_)?crf(\d+)", re.IGNORECASE)
+_FACEFORENSICS = re.compile(r"(\d+)(?:_(\d+))?")
+_COMPRESSION = re.compile(r"c(\d+)|raw", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One video: where it lies (a crop file, a folder of pictures or a video file), its name, class and quality."""
+
+    path: Path
+    name: str
+    model: str
+    crf: int
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file or video that cannot be used, and why, in one sentence. `whole`: a video is lost, not a stray file."""
+
+    path: Path
+    why: str
+    whole: bool = True
+
+
+Found = tuple[list[Item], list[Fault]]
+
+
+def video_name(stem: str, model: str) -> VideoName | None:
+    """A name with DFDM ids (`id0_id1_0000`, with or without a model) as this project's, of the given class.
+
+    None where the name tells no ids, or one id for a class that shows two people.
+    """
+    if model == REAL:
+        match = _ORIGINAL.fullmatch(stem)
+        return VideoName(f"id{int(match[1])}", None, f"{int(match[2]):04d}", REAL) if match else None
+    match = _IDS.fullmatch(stem)
+    if not match or int(match[1]) == int(match[2]):
+        return None
+    return VideoName(f"id{int(match[1])}", f"id{int(match[2])}", f"{int(match[3]):04d}", model)
+
+
+def find(layout: str, root: Path, cfg: Config) -> Found:
+    """The videos of `root`, laid out as crops, frames, videos or faceforensics, in the order of their paths.
+
+    Raises DfdmError for what the config does not map, for two videos of one name and quality, and for none at all.
+    """
+    if not root.is_dir():
+        raise DfdmError(f"{root} is no folder; give the folder that holds the data")
+    items, faults = LAYOUTS[layout](root, cfg)
+    if not items and not faults:
+        raise DfdmError(f"{root} holds nothing of the layout '{layout}'; see docs/data.md, Other data")
+    seen: dict[tuple[str, int], Path] = {}
+    for item in items:
+        if other := seen.get((item.name, item.crf)):
+            raise DfdmError(f"{other} and {item.path} are both {item.name} at crf {item.crf}; remove one")
+        seen[item.name, item.crf] = item.path
+    return items, faults
+
+
+def _data(cfg: Config) -> DataConfig:
+    return cfg.data or DataConfig()
+
+
+def _quality(path: Path, root: Path, cfg: Config) -> int:
+    """From the nearest folder called DFDM_crf<n> or crf<n>, `root` the last; else the config's `data.crf`."""
+    for folder in path.parents:
+        if match := _QUALITY.fullmatch(folder.name):
+            return int(match[1])
+        if folder == root:
+            break
+    crf = _data(cfg).crf
+    if crf is None:
+        raise DfdmError(f"{path}: no folder called crf<n> tells its quality; set data.crf in the config")
+    return crf
+
+
+def _spelled(model: str, path: Path, cfg: Config) -> str:
+    """The class that a model's spelling stands for."""
+    spellings = {**{name: name for name in [*cfg.models, REAL]}, **_data(cfg).spellings}
+    if (known := spellings.get(model)) is None:
+        raise DfdmError(
+            f"{path}: '{model}' is no class; map it in the config, data.spellings: {{{model}: <class>}} "
+            f"(known are {', '.join(spellings)})"
+        )
+    return known
+
+
+def _crops(root: Path, cfg: Config) -> Found:
+    items: list[Item] = []
+    faults: list[Fault] = []
+    for path in sorted(root.rglob("*.safetensors")):
+        try:
+            with safe_open(str(path), framework="np") as file:
+                meta = json.loads((file.metadata() or {})["dfdm"])
+            name, model, crf = meta["name"], meta["model"], int(meta["crf"])
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            faults.append(Fault(path, f"is no crop file ({error})"))
+            continue
+        model = _spelled(model, path, cfg)
+        items.append(Item(path, str(video_name(name, model) or name), model, crf))
+    return items, faults
+
+
+def _frames(root: Path, cfg: Config) -> Found:
+    classes = _data(cfg).classes
+    items: list[Item] = []
+    faults: list[Fault] = []
+    for folder in _folders(root, faults):
+        if folder.name not in classes:
+            raise DfdmError(
+                f"{folder} is no known class; map it in the config, data.classes: {{{folder.name}: <class>}} "
+                f"(mapped are {', '.join(classes) or 'none'})"
+            )
+        model = classes[folder.name]
+        for video in _folders(folder, faults):
+            name = video_name(video.name, model)
+            items.append(Item(video, str(name or f"{folder.name}/{video.name}"), model, _quality(video, root, cfg)))
+    return items, faults
+
+
+def _folders(root: Path, faults: list[Fault]) -> list[Path]:
+    """The folders in a folder, hidden ones not; files beside them are told."""
+    inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    faults += [Fault(path, "is a file among folders", whole=False) for path in inside if not path.is_dir()]
+    return [path for path in inside if path.is_dir()]
+
+
+def _videos(root: Path, cfg: Config) -> Found:
+    items: list[Item] = []
+    faults: list[Fault] = []
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        if path.suffix.lower() not in VIDEOS:
+            if path.suffix.lower() != ".json":  # sidecars
+                faults.append(Fault(path, "is no video by its suffix", whole=False))
+            continue
+        match = _IDS.fullmatch(path.stem) or _ORIGINAL.fullmatch(path.stem)
+        if not match or not match[match.re.groups]:
+            faults.append(Fault(path, "has no name of the form id0_id1_0000_model"))
+            continue
+        model = _spelled(match[match.re.groups], path, cfg)
+        if (name := video_name(path.stem, model)) is None:
+            faults.append(Fault(path, f"names other people than a video of class {model} shows"))
+            continue
+        items.append(Item(path, str(name), model, _quality(path, root, cfg)))
+    return items, faults
+
+
+def _faceforensics(root: Path, cfg: Config) -> Found:
+    """`000_003.mp4`: the frames of 000 with the face of 003; every number is a person, with one scene."""
+    mapping = _data(cfg).faceforensics
+    if not mapping:
+        raise DfdmError("data.faceforensics is empty; map folders to classes in the config (docs/data.md, Other data)")
+    items: list[Item] = []
+    faults: list[Fault] = []
+    for where, model in mapping.items():
+        folder = root / where
+        if not folder.is_dir():
+            raise DfdmError(f"{folder} is no folder; mend data.faceforensics in the config")
+        crf = _compression(folder, root, cfg)
+        for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+            match = _FACEFORENSICS.fullmatch(path.stem)
+            if path.suffix.lower() not in VIDEOS or not match:
+                faults.append(Fault(path, "is no video called like 000_003.mp4", whole=path.suffix.lower() in VIDEOS))
+            elif (match[2] is None) != (model == REAL):
+                faults.append(Fault(path, f"names {'one person' if match[2] is None else 'two people'}, class {model}"))
+            else:
+                face = f"id{int(match[2])}" if match[2] else None
+                items.append(Item(path, str(VideoName(f"id{int(match[1])}", face, "0000", model)), model, crf))
+    return items, faults
+
+
+def _compression(folder: Path, root: Path, cfg: Config) -> int:
+    """The quality that a folder c23, c40 or raw tells."""
+    for part in reversed(folder.relative_to(root).parts):
+        if match := _COMPRESSION.fullmatch(part):
+            return int(match[1] or 0)
+    return _quality(folder / "video", root, cfg)
+
+
+LAYOUTS: dict[str, Callable[[Path, Config], Found]] = {
+    "crops": _crops,
+    "frames": _frames,
+    "videos": _videos,
+    "faceforensics": _faceforensics,
+}

@@ -1,0 +1,157 @@
+"""Where everything lies below the results folder; the workflow's rules and every reader take paths from here.
+
+The arguments may be wildcards (`"{clip}"`), which is how the rules use them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfdm.base.errors import DfdmError
+from dfdm.base.names import REAL, Encoded, VideoName
+from dfdm.catalogue.config import Config
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below one results folder."""
+
+    results: str
+
+    def source(self, scene_key: str) -> str:
+        """The record of a scene's video."""
+        return f"{self.results}/sources/{scene_key}.json"
+
+    @property
+    def predictor(self) -> str:
+        """The record of the landmark predictor's file."""
+        return f"{self.results}/sources/predictor.json"
+
+    @property
+    def identity(self) -> str:
+        """The record of the face recognition network's file."""
+        return f"{self.results}/sources/identity.json"
+
+    def track(self, scene_key: str) -> str:
+        """The face track of a scene."""
+        return f"{self.results}/faces/{scene_key}.npz"
+
+    def checkpoint(self, pair: str, model: str) -> str:
+        """The weights of one training; loss.csv and preview.png lie beside."""
+        return f"{self.results}/train/{pair}/{model}/model.safetensors"
+
+    def training_file(self, pair: str, model: str, name: str) -> str:
+        """A file beside the weights: loss.csv or preview.png."""
+        return str(Path(self.checkpoint(pair, model)).with_name(name))
+
+    @property
+    def dataset(self) -> str:
+        """The folder of the encoded videos."""
+        return f"{self.results}/dataset"
+
+    def video(self, clip: str, model: str, crf: int | str) -> str:
+        """An encoded video; its sidecar lies beside it."""
+        return f"{self.dataset}/DFDM_crf{crf}/{model}/{clip}_{model}.mp4"
+
+    def sidecar(self, clip: str, model: str, crf: int | str) -> str:
+        """The JSON beside an encoded video."""
+        return f"{self.dataset}/DFDM_crf{crf}/{model}/{clip}_{model}.json"
+
+    @property
+    def crops_root(self) -> str:
+        """The folder of the crops."""
+        return f"{self.results}/crops"
+
+    def crops(self, clip: str, model: str, crf: int | str) -> str:
+        """The crops of an encoded video."""
+        return f"{self.crops_root}/crf{crf}/{model}/{clip}_{model}.safetensors"
+
+    def encoded(self, video: Encoded) -> tuple[str, str, str]:
+        """The files of an encoded video: itself, its sidecar and its crops."""
+        where = (video.name.clip, video.name.model, video.crf)
+        return self.video(*where), self.sidecar(*where), self.crops(*where)
+
+    def manifest(self, target: str) -> str:
+        """The manifest of a target; the CSV lies beside."""
+        return f"{self.results}/manifests/{target}.parquet"
+
+    def run(self, run: str, name: str = "model.safetensors") -> str:
+        """A file of one training of a classifier (model.safetensors, log.csv, training.json)."""
+        return f"{self.results}/attribution/{run}/{name}"
+
+    def scores(self, run: str, crf: int | str, name: str = "scores.json") -> str:
+        """How a trained classifier does on the test videos of one quality: scores.json or predictions.parquet."""
+        return f"{self.results}/attribution/{run}/test_crf{crf}/{name}"
+
+    def rate(self, classifier: str) -> str:
+        """The learning rates tried for a classifier and the one that validation chose."""
+        return f"{self.results}/attribution/{classifier}/rate.json"
+
+    @property
+    def comparison(self) -> str:
+        """The classifiers side by side."""
+        return f"{self.results}/attribution/comparison.json"
+
+    @property
+    def regions_root(self) -> str:
+        """The folder of the regions."""
+        return f"{self.results}/regions"
+
+    def region(self, clip: str) -> str:
+        """What any model changed of a clip's frames, grown from the mask's polygon."""
+        return f"{self.regions_root}/{clip}.safetensors"
+
+    def controls(self, classifier: str, crf: int | str) -> str:
+        """The controls of a classifier's scores at one quality."""
+        return f"{self.results}/controls/{classifier}/crf{crf}.json"
+
+    def evaluation(self, pair: str, model: str) -> str:
+        """How good one training's swaps are."""
+        return f"{self.results}/evaluation/{pair}/{model}.json"
+
+    @property
+    def report(self) -> str:
+        """The report."""
+        return f"{self.results}/report.html"
+
+    def log(self, *parts: str) -> str:
+        """The log of a job."""
+        return f"{self.results}/logs/{'/'.join(parts)}.log"
+
+    def benchmark(self, *parts: str) -> str:
+        """Snakemake's time and memory figures of a job."""
+        return f"{self.benchmarks}/{'/'.join(parts)}.tsv"
+
+    @property
+    def benchmarks(self) -> str:
+        """The folder of the benchmarks, a folder a stage."""
+        return f"{self.results}/benchmarks"
+
+
+def stage_of(benchmark: str | None) -> str | None:
+    """The stage that a rule belongs to: the folder of its benchmarks; None without one."""
+    return None if benchmark is None else str(benchmark).rpartition("benchmarks/")[2].partition("/")[0]
+
+
+def targets(cfg: Config) -> list[str]:
+    """The named targets that are sets of videos: dataset, each model, each quality, each of both."""
+    qualities = [f"crf{crf}" for crf in cfg.qualities]
+    both = [f"{model}_{quality}" for model in cfg.models for quality in qualities]
+    return ["dataset", *cfg.models, *qualities, *both]
+
+
+def videos_of(cfg: Config, target: str) -> list[Encoded]:
+    """The encoded videos of a target, swaps first; originals belong to `dataset` and to the qualities."""
+    if target not in targets(cfg):
+        raise DfdmError(f"'{target}' is no target of this config; known are {', '.join(targets(cfg))}")
+    models = [model for model in cfg.models if target in ("dataset", model) or target.startswith(f"{model}_crf")]
+    models = models or list(cfg.models)
+    qualities = [crf for crf in cfg.qualities if target.endswith(f"crf{crf}")] or cfg.qualities
+    swaps = [VideoName(clip.video_id, clip.face_id, clip.scene, model) for model in models for clip in cfg.clips]
+    originals = originals_of(cfg) if target == "dataset" or target.startswith("crf") else []
+    return [Encoded(name, crf) for crf in qualities for name in [*swaps, *originals]]
+
+
+def originals_of(cfg: Config) -> list[VideoName]:
+    """The unswapped scenes beside the swaps: every scene whose frames a swap shows."""
+    scenes = dict.fromkeys((clip.video_id, clip.scene) for clip in cfg.clips)
+    return [VideoName(video_id, None, scene, REAL) for video_id, scene in scenes]

