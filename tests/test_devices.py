@@ -16,7 +16,7 @@ from dfdm.base import devices
 # A job: takes a device of those pretended, says which, and holds it until its standard input is closed.
 JOB = """
 import json, os, sys
-from dfdm import devices
+from dfdm.base import devices
 devices.installed = lambda: json.loads(sys.argv[1])
 taken = devices.take(sys.argv[2])
 assert devices.take(sys.argv[2]) == taken  # a second call changes nothing
@@ -36,7 +36,7 @@ def job(tmp_path: Path) -> Iterator[Job]:
         def start(there: list[str] = TWO, device: str = "auto", **environment: str) -> subprocess.Popen[str]:
             process = subprocess.Popen(
                 [sys.executable, "-c", JOB, json.dumps(there), device],
-                env={"PATH": "/usr/bin", "PYTHONPATH": str(Path(devices.__file__).parent.parent)}
+                env={"PATH": "/usr/bin", "PYTHONPATH": str(Path(devices.__file__).parent.parent.parent)}
                 | {devices.LOCKS: str(tmp_path / "locks"), **environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -117,7 +117,9 @@ def test_without_a_device_or_on_the_cpu_nothing_is_changed(
 STAGE = """
 import sys
 from pathlib import Path
-from dfdm import classifier_stages, config, devices, stages
+from dfdm.base import devices
+from dfdm.catalogue import config
+from dfdm.commands import classifier_stages, stages
 from dfdm.catalogue.schedule import Run
 
 def take(device):
