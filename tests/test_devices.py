@@ -120,7 +120,7 @@ from pathlib import Path
 from dfdm.base import devices
 from dfdm.catalogue import config
 from dfdm.commands import classifier_stages, stages
-from dfdm.catalogue.schedule import Run
+from attribution.run import Run
 
 def take(device):
     assert "torch" not in sys.modules
