@@ -21,7 +21,7 @@ from dfdm.catalogue.layout import Layout
 from dfdm.plan.estimate import FRAMES, SIZE, Assumed, Sizes
 
 IMPORTS = {  # what each command has imported before it begins
-    "render": "dfdm.dataset.sidecar, torch, dfdm.base.training, generators.checkpoint, generators.swap",
+    "render": "dfdm.dataset.sidecar, torch, dfdm.base.compute, generators.checkpoint, generators.swap",
     "encode": "dfdm.dataset.sidecar",
     "crops": "dfdm.dataset.crops",
 }

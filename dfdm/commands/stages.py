@@ -129,7 +129,7 @@ def render(cfg: Config, track_file: Path, checkpoint: Path, out: Path) -> None:
     devices.take(cfg.device)
     import torch
 
-    from dfdm.base.training import resolve_device
+    from dfdm.base.compute import resolve_device
     from generators.checkpoint import load
     from generators.swap import Swapper
 
@@ -205,7 +205,7 @@ def evaluate(
 ) -> None:
     """Measure how good one training's swaps are, from their crf 0 masters, on frames it never saw."""
     devices.take(cfg.device)
-    from dfdm.base.training import resolve_device
+    from dfdm.base.compute import resolve_device
     from dfdm.media.identity import Embedder
     from generators.checkpoint import load
     from generators.evaluate import Scene, Tools, check_pair, set_threads
@@ -301,7 +301,7 @@ def predict(
     devices.take(cfg.device)
     from attribution.predict import predict_all
     from attribution.predictor import identifier
-    from dfdm.base.training import resolve_device
+    from dfdm.base.compute import resolve_device
 
     if cfg.faces.predictor:
         sources.fetch(cfg.sources, cfg.faces.predictor)
