@@ -7,20 +7,20 @@ from dfdm import __version__
 from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import digest, sha256, write_json
-from dfdm.base.names import pair_of
+from dfdm.base.names import pair_of, person_of
 
 if TYPE_CHECKING:
     from dfdm.catalogue.config import Config
 
 
 def train(cfg: "Config", model: str, pair: tuple[str, str], tracks: list[Path], out: Path) -> None:
-    """Train one autoencoder on the scenes of two people; loss.csv and preview.png are written beside the weights.
+    """Train one autoencoder on the scenes of two people.
 
     Args:
         model: the autoencoder's name, as config lists it under models
         pair: the two people, in any order
         tracks: the tracks of their scenes
-        out: the weights (.safetensors)
+        out: the weights (.safetensors); loss.csv and preview.png are written beside
 
     Example:
         dfdm train --model iae --pair id0 id1 --tracks results/faces/id0_*.npz results/faces/id1_*.npz \\
@@ -39,14 +39,14 @@ def train(cfg: "Config", model: str, pair: tuple[str, str], tracks: list[Path], 
         raise DfdmError(f"train.start_from: {start} is no file; correct the path or remove the key")
     made_of = {"version": __version__, "keys": keys.state_keys(cfg, model), "pair": pair}
     read = {"tracks": [sha256(path) for path in tracks], "start_from": sha256(start) if start else None}
-    by_person = [
-        [(path, track) for path, track in shown if track.record.scene_key.startswith(f"{person}_")] for person in pair
-    ]
+    tracks_a, tracks_b = (
+        [(path, track) for path, track in shown if person_of(track.record.scene_key) == person] for person in pair
+    )
     trainer.train(
         model=model,
         pair=pair,
-        tracks_a=by_person[0],
-        tracks_b=by_person[1],
+        tracks_a=tracks_a,
+        tracks_b=tracks_b,
         settings=cfg.settings(model),
         seed=cfg.seed,
         device=cfg.device,

@@ -167,7 +167,7 @@ def manifest(cfg: "Config", out: Path, target: str = "dataset", results: Path | 
 def collect(
     root: Path, /, cfg: "Config", layout: Literal["crops", "frames", "videos", "faceforensics"], out: Path
 ) -> None:
-    """Bring data made elsewhere into the form that classifiers are trained on; videos are cropped first.
+    """Bring data made elsewhere into the form that classifiers are trained on.
 
     Args:
         root: the folder of the data (docs/data.md, Other data)

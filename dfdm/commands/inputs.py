@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import read_json
-from dfdm.base.names import Encoded, encoded_of
+from dfdm.base.names import Encoded, encoded_of, person_of
 from dfdm.catalogue import sources
 from dfdm.catalogue.config import Config
 from dfdm.media import detectors
@@ -52,7 +52,7 @@ def tracks_of(paths: Sequence[Path], pair: Sequence[str]) -> list[FaceTrack]:
     """The tracks in files, which must show one of the two people each."""
     loaded = [FaceTrack.load(path) for path in paths]
     for track in loaded:
-        if track.record.scene_key.partition("_")[0] not in pair:
+        if person_of(track.record.scene_key) not in pair:
             raise DfdmError(f"the track of {track.record.scene_key} shows none of {' and '.join(pair)}; leave it out")
     return loaded
 

@@ -37,10 +37,11 @@ class Parser(argparse.ArgumentParser):
         example = f"example:\n{indent(dedent(sections['Example']), '  ')}"
         raw = argparse.RawDescriptionHelpFormatter
         super().__init__(prog=f"dfdm {name}", description=text, epilog=example, formatter_class=raw)
-        notes = dict(re.findall(r"^    (\w+): (.+)$", sections.get("Args", ""), re.MULTILINE))
+        found = re.findall(r"^    (\w+): (.+)$", sections.get("Args", ""), re.MULTILINE)
+        notes = {"cfg": CONFIG_HELP, "config": CONFIG_HELP, **dict(found)}
         hints = get_type_hints(command, localns={"Config": Path})
         for word, parameter in inspect.signature(command).parameters.items():
-            options = {"help": notes.get(word, CONFIG_HELP), **_of_type(hints[word])}
+            options = {"help": notes[word], **_of_type(hints[word])}
             required = parameter.default is parameter.empty
             if not required:
                 options["default"] = parameter.default
@@ -58,6 +59,11 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; '{self.prog} --help' explains the arguments\n")
 
 
+class _Tuple(argparse.Action):
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        setattr(namespace, self.dest, tuple(values))
+
+
 def _of_type(hint: Any) -> dict[str, Any]:
     """What argparse must know of a parameter's type."""
     if NoneType in get_args(hint):
@@ -67,9 +73,10 @@ def _of_type(hint: Any) -> dict[str, Any]:
         return {"action": "store_true"}
     if get_origin(hint) is Literal:
         return {"choices": kinds}
-    nargs = {list: "+", tuple: len(kinds)}.get(get_origin(hint))
-    kind = kinds[0] if nargs else hint
-    return {"type": kind, "nargs": nargs, "metavar": METAVARS[kind]}
+    if get_origin(hint) is tuple:
+        return {"type": kinds[0], "metavar": METAVARS[kinds[0]], "nargs": len(kinds), "action": _Tuple}
+    kind, nargs = (kinds[0], "+") if kinds else (hint, None)
+    return {"type": kind, "metavar": METAVARS[kind], "nargs": nargs}
 
 
 def run(name: str, command: Command, words: Sequence[str]) -> int | None:

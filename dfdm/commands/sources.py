@@ -67,7 +67,7 @@ def placeholders(path: Path | None = None, /, *, config: Path) -> None:
 
 
 def probe(cfg: "Config", scene: str, out: Path) -> None:
-    """Decode a scene's video once, after fetching it where needed, and write its record.
+    """Fetch a scene's video where needed, decode it once and write its record.
 
     Args:
         scene: the scene, such as id0_0003
@@ -88,7 +88,7 @@ def probe(cfg: "Config", scene: str, out: Path) -> None:
 
 
 def predictor(cfg: "Config", out: Path) -> None:
-    """Fetch the detector's landmark predictor where it has one, and write the hashes of its model files.
+    """Fetch the landmark predictor, and write the hashes of the detector's model files.
 
     Args:
         out: the hashes (.json)
@@ -106,7 +106,7 @@ def predictor(cfg: "Config", out: Path) -> None:
 
 
 def identity(cfg: "Config", out: Path) -> None:
-    """Fetch the face recognition network where the config names one, and write its hash.
+    """Fetch the face recognition network, and write its hash.
 
     Args:
         out: the hash (.json)

@@ -63,7 +63,7 @@ def _evaluations(cfg: "Config") -> str:
     missing: list[str] = []
     found = read_evaluations(cfg, Path(cfg.results), missing)
     if not found:
-        raise DfdmError(f"{cfg.results} holds no evaluation; run 'snakemake --cores all evaluation' first")
+        raise DfdmError(f"{cfg.results} holds no evaluation; run 'snakemake --cores all all_evaluate' first")
     return "\n".join([format_table(found), *(f"missing: {line}" for line in missing)])
 
 
