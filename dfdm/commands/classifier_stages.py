@@ -13,6 +13,7 @@ from dfdm.base.files import digest, read_json, sha256
 from dfdm.catalogue import keys
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
+from dfdm.catalogue.migrate import check_version
 from dfdm.catalogue.schedule import scored
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def scores(cfg: Config) -> str:
     from attribution.comparison import format_comparison
     from attribution.score import format_table
 
+    check_version(cfg.results)
     layout = Layout(cfg.results)
     files = [Path(layout.scores(str(run), crf)) for run, crf in scored(cfg)]
     found = [read_json(path) for path in files if path.exists()]

@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("clips", nargs="+", help="clips, such as id0_id1_0000")
     _plan_command(with_config(add("plan", _plan, "Estimate jobs, disk and hours of a config; nothing is run.")))
     _weights_commands(stages, add)
+    with_config(add("migrate", _migrate, "Give a results folder of an earlier version today's names."))
     with_config(add("check", _check, "Check a config and print how many videos it makes."))
     return parser
 
@@ -143,6 +144,7 @@ _EXAMPLES = {
     "plan": "plan --config workflow/configs/dfdm.yaml",
     "weights import": "weights import iae.npz --model iae --pair id0 id1 --out model.safetensors",
     "weights export": "weights export results/train/id0_id1/iae/model.safetensors --out iae.npz",
+    "migrate": "migrate --config config.yaml",
     "check": "check --config mine.yaml",
 }
 _CONFIG_HELP = "default: the file that DFDM_CONFIG names, else config.yaml"
@@ -348,11 +350,13 @@ def _plan(a: argparse.Namespace) -> None:
     import json
 
     from dfdm.base.files import atomic
+    from dfdm.catalogue.migrate import check_version
     from dfdm.plan import estimate as plan
     from dfdm.plan import measured, rates
     from dfdm.plan import tables as plan_text
 
     cfg, table = load_config(a), rates.load(a.rates)
+    check_version(cfg.results)
     if a.measure:
         text = rates.dump(measured.measure(cfg, table))
         with atomic(a.measure) as temporary:
@@ -383,6 +387,12 @@ def _weights_export(a: argparse.Namespace) -> None:
 
     meta = export_file(a.model, a.out)
     print(f"{a.out}: {meta.model} at width {meta.width:g}, side a {meta.pair[0]}, side b {meta.pair[1]}")
+
+
+def _migrate(a: argparse.Namespace) -> None:
+    from dfdm.catalogue.migrate import migrate
+
+    print(migrate(load_config(a)))
 
 
 def _check(a: argparse.Namespace) -> None:

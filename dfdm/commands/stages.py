@@ -15,6 +15,7 @@ from dfdm.base.names import Encoded, encoded_of, person_of
 from dfdm.base.progress import progress
 from dfdm.catalogue import keys, sources
 from dfdm.catalogue.config import Config
+from dfdm.catalogue.migrate import check_version
 from dfdm.media.encoding import EncodeSettings, provenance_tags, write_master, write_quality
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, probe, read_planes
@@ -253,10 +254,11 @@ def evaluation(cfg: Config) -> str:
     """The table of how good every model's swaps are, from what the results folder holds."""
     from dfdm.report.evaluation import format_table, read_evaluations
 
+    check_version(cfg.results)
     missing: list[str] = []
     found = read_evaluations(cfg, Path(cfg.results), missing)
     if not found:
-        raise DfdmError(f"{cfg.results} holds no evaluation; run 'snakemake --cores all evaluation' first")
+        raise DfdmError(f"{cfg.results} holds no evaluation; run 'snakemake --cores all all_evaluate' first")
     return "\n".join([format_table(found), *(f"missing: {line}" for line in missing)])
 
 
