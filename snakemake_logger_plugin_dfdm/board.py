@@ -52,7 +52,7 @@ class Left:
 
 @dataclass
 class Board:
-    """Takes events, gives rows. `stages`: each rule's stage, its name or `train`; None leaves it out (named targets)."""
+    """Takes events, gives rows. `stages`: each rule's stage; None leaves a rule out (named targets)."""
 
     stages: dict[str, str | None] = field(default_factory=dict)
     planned: Counter[str] = field(default_factory=Counter)  # by rule
