@@ -85,7 +85,7 @@ def migrate(cfg: Config) -> str:
     for source, target in (move for pair in pairs for move in _moves(*pair)):
         if target.exists():
             raise DfdmError(f"{source} and {target} both exist; keep one of them, then run this again")
-    records = _rewrite_records(root)
+    records = _rewrite_records(cfg.results)
     for pair in pairs:  # in the table's order: the logs of tunings before the folder that they lie in
         for source, target in _moves(*pair):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,9 +124,9 @@ def _remove_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _rewrite_records(root: Path) -> int:
-    """Give the records of a results folder's files today's names; how many changed."""
-    head, changed, temporary = f"{root}/", 0, STORE / "dfdm_migrate.json"
+def _rewrite_records(results: str) -> int:
+    """Give the records of a results folder's files today's names; how many changed. Paths begin as the config's do."""
+    head, changed, temporary = f"{results}/", 0, STORE / "dfdm_migrate.json"
 
     def new(path: str) -> str:
         return head + _new_name(path.removeprefix(head)) if path.startswith(head) else path
