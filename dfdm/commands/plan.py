@@ -37,9 +37,11 @@ def plan(
     """
     from json import dumps
 
+    from dfdm.catalogue.migrate import check_version
     from dfdm.plan import estimate, measured, tables
     from dfdm.plan.rates import dump, load
 
+    check_version(cfg.results)
     table = load(rates)
     if measure:
         text = dump(measured.measure(cfg, table))

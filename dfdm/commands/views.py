@@ -36,7 +36,9 @@ def scores(cfg: "Config", evaluate: bool = False) -> None:
         dfdm scores --config config.yaml
     """
     from dfdm.catalogue.layout import Layout
+    from dfdm.catalogue.migrate import check_version
 
+    check_version(cfg.results)
     layout = Layout(cfg.results)
     print(_evaluations(cfg) if evaluate else _scores(cfg, layout))
     report = Path(layout.report)
@@ -77,9 +79,22 @@ def report(cfg: "Config", out: Path, results: Path | None = None) -> None:
     Example:
         dfdm report --out results/report.html
     """
+    from dfdm.catalogue.migrate import check_version
     from dfdm.report.build import build
 
+    check_version(results or cfg.results)
     build(cfg, results or Path(cfg.results), out)
+
+
+def migrate(cfg: "Config") -> None:
+    """Give a results folder of an earlier version today's names; nothing is made again.
+
+    Example:
+        dfdm migrate --config config.yaml
+    """
+    from dfdm.catalogue.migrate import migrate
+
+    print(migrate(cfg))
 
 
 def picture(clips: list[str], /, cfg: "Config", out: Path, crf: int | None = None) -> None:

@@ -16,6 +16,7 @@ from dfdm.base.names import ID, REAL, SCENE, parse_clip, people_of, person_of
 from dfdm.catalogue import config as dfdm_config
 from dfdm.catalogue import keys
 from dfdm.catalogue.layout import Layout, originals_of, stage_of, targets, videos_of
+from dfdm.catalogue.migrate import check_version
 from dfdm.catalogue.schedule import (
     background_run,
     checked_runs,
@@ -27,6 +28,7 @@ from dfdm.dataset.splits import split_videos
 
 try:
     cfg = dfdm_config.load(dict(config))
+    check_version(cfg.results)
     # A part of a split without a video is found now, not after the trainings.
     for kind in ("scene", "identity"):
         if getattr(cfg.splits, kind):
