@@ -1,59 +1,26 @@
-"""The config: one frozen, checked object; every key stands here with its type, range and default.
+"""The config: one frozen, checked object; every key has its type, range, default and description at its field.
 
-Defaults are the full-size ones (docs/architectures.md and docs/attribution.md); `config.yaml` sets the demo's.
+`python -m dfdm.catalogue.reference` makes docs/config.md and the editor's schema from them. Defaults are the full-size
+ones (docs/architectures.md and docs/attribution.md); `config.yaml` sets the demo's.
 """
 
-import os
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from attribution.settings import AttributionConfig, ComparisonConfig, ControlsConfig
 from dfdm.base import names
 from dfdm.base.errors import DfdmError
-from dfdm.base.section import Count, FileRef, Package, Person, Section, sentence
+from dfdm.base.section import Crf, Section, Seed, sentence
+from dfdm.catalogue.people import Pairs, Scene, SourcesConfig, each_swap
 from dfdm.dataset.settings import CropsConfig, DataSplits, SplitsConfig
 from dfdm.media.settings import EncodeConfig, FacesConfig
 from generators.settings import EvaluateConfig, RenderConfig, TrainConfig
 
 MODELS = ("faceswap", "lightweight", "iae", "dfaker", "dfl_h128")  # the dataset's five, in its table's order
-
-
-class Scene(FileRef):
-    """A scene: a video, or the frames [start, stop) of one."""
-
-    frames: tuple[Annotated[int, Field(ge=0)], Count] | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Scene":
-        if self.frames and self.frames[0] >= self.frames[1]:
-            raise ValueError("frames must be [start, stop] with start < stop")
-        return self
-
-
-class PersonConfig(Section):
-    """A person: licence and consent basis of the videos, and the scenes by number."""
-
-    licence: Annotated[str, Field(min_length=3)]
-    consent: Annotated[str, Field(min_length=3)]
-    note: str = ""
-    scenes: dict[Annotated[str, Field(pattern=f"^{names.SCENE}$")], Scene] = Field(min_length=1)
-
-
-class SourcesConfig(Section):
-    """Where the videos lie and whose they are."""
-
-    root: str = "."
-    cache: str = "~/.cache/dfdm"
-    packages: dict[str, Package] = {}
-    people: dict[Person, PersonConfig] = Field(min_length=1)
-
-    @property
-    def cache_dir(self) -> Path:
-        """The cache folder; the environment variable DFDM_CACHE goes before the config."""
-        return Path(os.environ.get("DFDM_CACHE") or self.cache).expanduser()
 
 
 DataClass = Annotated[str, Field(pattern=f"^{names.MODEL}$")]
@@ -62,39 +29,48 @@ DataClass = Annotated[str, Field(pattern=f"^{names.MODEL}$")]
 class DataConfig(Section):
     """Data made elsewhere, for `dfdm collect` (docs/data.md, Other data)."""
 
-    classes: dict[str, DataClass] = {}  # of class folders: DF_class1: faceswap
-    spellings: dict[str, DataClass] = {}  # of models in names of videos: h128: dfl_h128
-    faceforensics: dict[str, DataClass] = {}  # manipulated_sequences/Deepfakes/c23/videos: deepfakes
-    crf: Annotated[int, Field(ge=0, le=51, strict=True)] | None = None  # where no folder's name tells it
-    strict: Literal["refuse", "leave_out"] = "refuse"  # what becomes of videos that cannot be used
-    splits: DataSplits = DataSplits()
+    classes: dict[str, DataClass] = Field({}, description="Class of each class folder, as in DF_class1: faceswap")
+    spellings: dict[str, DataClass] = Field({}, description="Class of each spelling in names, as in h128: dfl_h128")
+    faceforensics: dict[str, DataClass] = Field(
+        {}, description="Class of each folder, as in manipulated_sequences/Deepfakes/c23/videos: deepfakes"
+    )
+    crf: Crf | None = Field(None, description="Quality of videos whose folder does not name it")
+    strict: Literal["refuse", "leave_out"] = Field("refuse", description="What happens to videos that cannot be used")
+    splits: DataSplits = Field(DataSplits(), description="How the videos are divided")
 
 
 class Config(Section):
     """The whole config."""
 
-    scale: str | None = None  # a name in scales: the same config at another size, `snakemake --config scale=full`
-    scales: dict[str, dict[str, Any]] = {}  # by name: the keys that differ there, each put over its own
-    seed: Annotated[int, Field(ge=0, strict=True)] = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    gpu: Literal[0, 1] | None = None  # GPUs a job of torch asks for; None: 1 if snakemake's machine runs it and has one
-    results: str = "results"
-    state_dir: str | None = None  # resumable training state; None: <results>/state
-    sources: SourcesConfig
-    swaps: list[str] = Field(min_length=1)
-    crf: list[Annotated[int, Field(ge=0, le=51, strict=True)]] = Field(default=[0, 10, 23], min_length=1)
-    faces: FacesConfig = FacesConfig()
-    models: dict[str, dict[str, Any] | None] = Field(default=dict.fromkeys(MODELS), min_length=1)
-    train: TrainConfig = TrainConfig()
-    render: RenderConfig = RenderConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
-    encode: EncodeConfig = EncodeConfig()
-    crops: CropsConfig = CropsConfig()
-    splits: SplitsConfig = SplitsConfig()
-    attribution: AttributionConfig = AttributionConfig()
-    comparison: ComparisonConfig | None = None
-    controls: ControlsConfig | None = None
-    data: DataConfig | None = None
+    scale: str | None = Field(
+        None, exclude=True, description="Name in scales whose keys go over the others; null: none"
+    )
+    scales: dict[str, dict[str, Any]] = Field({}, exclude=True, description="Other sizes: keys that differ, by name")
+    seed: Seed = Field(0, description="Seed of everything random")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run; auto: CUDA if usable")
+    gpu: Literal[0, 1] | None = Field(None, description="GPUs of a job that uses torch; null: 1 where there is one")
+    results: str = Field("results", description="Folder of all results")
+    state_dir: str | None = Field(None, description="Folder of states that trainings resume from; null: results/state")
+    sources: SourcesConfig = Field(description="People and their videos")
+    swaps: Annotated[list[str], BeforeValidator(each_swap, json_schema_input_type=list[str | Pairs])] = Field(
+        min_length=1,
+        description="Frames of the first person with the face of the second: id0_id1, id0_id1_0003, id0_id1_0000-0004",
+    )
+    crf: list[Crf] = Field([0, 10, 23], min_length=1, description="Qualities of the videos; 0 is lossless")
+    faces: FacesConfig = Field(FacesConfig(), description="Detection and tracking")
+    models: dict[str, dict[str, Any] | None] = Field(
+        dict.fromkeys(MODELS), min_length=1, description="Autoencoders by name, with keys over those of `train`"
+    )
+    train: TrainConfig = Field(TrainConfig(), description="Training of the autoencoders")
+    render: RenderConfig = Field(RenderConfig(), description="Putting the new face into the frames")
+    evaluate: EvaluateConfig = Field(EvaluateConfig(), description="How good the swaps are")
+    encode: EncodeConfig = Field(EncodeConfig(), description="Video encoding")
+    crops: CropsConfig = Field(CropsConfig(), description="Face crops")
+    splits: SplitsConfig = Field(SplitsConfig(), description="Training, validation and test part")
+    attribution: AttributionConfig = Field(AttributionConfig(), description="The classifier")
+    comparison: ComparisonConfig | None = Field(None, description="Several classifiers; null: no comparison")
+    controls: ControlsConfig | None = Field(None, description="Controls of the scores; null: none")
+    data: DataConfig | None = Field(None, description="Data made elsewhere; null: none")
 
     @property
     def classes(self) -> list[str]:
@@ -279,12 +255,13 @@ def load(source: str | Path | dict[str, Any]) -> Config:
     else:
         where = str(source)
         try:
-            values = yaml.safe_load(Path(source).read_text())
+            text = Path(source).read_text()
+            values = json.loads(text) if where.endswith(".json") else yaml.safe_load(text)  # a run's own config: faster
         except FileNotFoundError:
             raise DfdmError(f"{where} does not exist; give a config with --config") from None
         except OSError as error:
             raise DfdmError(f"{where} cannot be read ({error.strerror}); give a config file with --config") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise DfdmError(f"{where} is not readable YAML: {' '.join(str(error).split())}") from None
         if not isinstance(values, dict):
             raise DfdmError(f"{where} holds no keys; see config.yaml for the form")
