@@ -42,9 +42,7 @@ class DataConfig(Section):
 class Config(Section):
     """The whole config."""
 
-    scale: str | None = Field(
-        None, exclude=True, description="Name in scales whose keys go over the others; null: none"
-    )
+    scale: str | None = Field(None, exclude=True, description="Name in scales whose keys replace others; null: none")
     scales: dict[str, dict[str, Any]] = Field({}, exclude=True, description="Other sizes: keys that differ, by name")
     seed: Seed = Field(0, description="Seed of everything random")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run; auto: CUDA if usable")
@@ -53,8 +51,7 @@ class Config(Section):
     state_dir: str | None = Field(None, description="Folder of states that trainings resume from; null: results/state")
     sources: SourcesConfig = Field(description="People and their videos")
     swaps: Annotated[list[str], BeforeValidator(each_swap, json_schema_input_type=list[str | Pairs])] = Field(
-        min_length=1,
-        description="Frames of the first person with the face of the second: id0_id1, id0_id1_0003, id0_id1_0000-0004",
+        min_length=1, description="id0's frames with id1's face: id0_id1, id0_id1_0003, id0_id1_0000-0004, or pairs"
     )
     crf: list[Crf] = Field([0, 10, 23], min_length=1, description="Qualities of the videos; 0 is lossless")
     faces: FacesConfig = Field(FacesConfig(), description="Detection and tracking")
@@ -85,8 +82,7 @@ class Config(Section):
     def classifier(self, name: str) -> AttributionConfig:
         """The settings of one classifier: `attribution`, with its own keys from `comparison` over it."""
         own = (self.comparison.classifiers if self.comparison else {}).get(name)
-        known = name == self.attribution.model or (self.comparison and name in self.comparison.classifiers)
-        if not known:
+        if name not in self.classifier_names:
             raise DfdmError(f"'{name}' is no classifier of this config; known are {', '.join(self.classifier_names)}")
         model = {} if name == self.attribution.model else {"model": name}
         return AttributionConfig.model_validate({**self.attribution.model_dump(), **model, **(own or {})})
@@ -149,8 +145,7 @@ class Config(Section):
             if len(parts) == 3 and parts[2] not in people[parts[0]].scenes:
                 raise ValueError(f"swaps: '{swap}' names a scene that {parts[0]} does not have")
         for model in self.models:
-            if model not in known_models():
-                raise ValueError(f"models: '{model}' is unknown; known are {', '.join(known_models())}")
+            _known("models", model, known_models())
             try:
                 self.settings(model)
             except ValidationError as error:
@@ -168,10 +163,7 @@ class Config(Section):
     def _check_detector(self) -> None:
         from dfdm.media.detectors import names as known_detectors
 
-        if self.faces.detector not in known_detectors():
-            raise ValueError(
-                f"faces.detector: '{self.faces.detector}' is unknown; known are {', '.join(known_detectors())}"
-            )
+        _known("faces.detector", self.faces.detector, known_detectors())
         if self.faces.detector == "dlib" and self.faces.predictor is None:
             raise ValueError("faces.predictor: the detector 'dlib' needs the file of its 68-point predictor")
         if self.faces.detector == "face_alignment" and self.faces.weights is None:
@@ -181,32 +173,27 @@ class Config(Section):
         from attribution.models import check_options
         from attribution.models import names as known_classifiers
 
-        if self.attribution.model not in known_classifiers():
-            raise ValueError(
-                f"attribution.model: '{self.attribution.model}' is unknown; known are {', '.join(known_classifiers())}"
-            )
-        if self.attribution.options:
-            chosen = self.attribution
+        chosen = self.attribution
+        _known("attribution.model", chosen.model, known_classifiers())
+        if chosen.options:
             try:
                 check_options(chosen.model, chosen.depth, chosen.clip, chosen.options)
             except DfdmError as error:
                 raise ValueError(str(error)) from None
         self._check_comparison()
-        if getattr(self.splits, self.attribution.split) is None:
-            raise ValueError(
-                f"attribution.split is '{self.attribution.split}', but splits.{self.attribution.split} is null"
-            )
+        if getattr(self.splits, chosen.split) is None:
+            raise ValueError(f"attribution.split is '{chosen.split}', but splits.{chosen.split} is null")
         for kind, known in (("scene", self.scene_keys), ("identity", list(self.sources.people))):
             parts = getattr(self.splits, kind)
             if parts is None:
                 continue
-            listed = [(part, name) for part in ("train", "validation", "test") for name in getattr(parts, part) or []]
-            for part, name in listed:
+            listed: set[str] = set()
+            for part, name in ((part, name) for part, found in parts for name in found or []):
                 if name not in known:
                     raise ValueError(f"splits.{kind}.{part} names '{name}', which sources.people does not have")
-            doubled = {name for _, name in listed if sum(other == name for _, other in listed) > 1}
-            if doubled:
-                raise ValueError(f"splits.{kind} lists {', '.join(sorted(doubled))} more than once")
+                if name in listed:
+                    raise ValueError(f"splits.{kind} lists {name} more than once")
+                listed.add(name)
 
     def _check_comparison(self) -> None:
         from attribution.models import names as known_models
@@ -217,13 +204,9 @@ class Config(Section):
                     model = self.classifier(name).model
                 except ValidationError as error:
                     raise ValueError(f"comparison.classifiers.{name}.{sentence(error)}") from None
-                if model not in known_models():
-                    raise ValueError(
-                        f"comparison.classifiers.{name}: there is no model '{model}'; known are "
-                        f"{', '.join(known_models())}"
-                    )
-            if unknown := [name for name in comparison.matrix if name not in comparison.classifiers]:
-                raise ValueError(f"comparison.matrix names '{unknown[0]}', which comparison.classifiers lacks")
+                _known(f"comparison.classifiers.{name}", model, known_models())
+            for name in comparison.matrix:
+                _known("comparison.matrix", name, list(comparison.classifiers))
             if comparison.crf not in self.crf:
                 raise ValueError(f"comparison.crf is {comparison.crf}, which is not among the qualities in crf")
             for split in comparison.splits:
@@ -234,18 +217,17 @@ class Config(Section):
 
     def _check_controls(self, controls: ControlsConfig) -> None:
         for name in controls.classifiers:
-            if name not in self.classifier_names:
-                raise ValueError(
-                    f"controls.classifiers: '{name}' is no classifier of this config; known are "
-                    f"{', '.join(self.classifier_names)}"
-                )
+            _known("controls.classifiers", name, self.classifier_names)
             if self.classifier(name).region != "all":
-                raise ValueError(
-                    f"controls.classifiers: '{name}' sees the background alone; name it under controls.background"
-                )
+                raise ValueError(f"controls.classifiers: '{name}' sees the background only; see controls.background")
         other = controls.background
         if other and (other not in self.classifier_names or self.classifier(other).region != "background"):
             raise ValueError(f"controls.background: '{other}' is no classifier of this config with region: background")
+
+
+def _known(where: str, name: str, known: list[str]) -> None:
+    if name not in known:
+        raise ValueError(f"{where}: '{name}' is unknown; known are {', '.join(known)}")
 
 
 def load(source: str | Path | dict[str, Any]) -> Config:

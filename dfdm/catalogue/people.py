@@ -14,6 +14,7 @@ from dfdm.base.section import Count, FileRef, Package, Person, Section, sentence
 
 _EXAMPLES = {names.ID: "id0-id13, id16", names.SCENE: "0000-0009, 0012"}
 Number = Annotated[str, Field(pattern=f"^{names.SCENE}$")]
+Pair = Annotated[str, Field(pattern=f"^{names.ID}_{names.ID}$")]
 Text = Annotated[str, Field(min_length=3)]
 
 
@@ -145,25 +146,17 @@ def _rows(table: Path) -> Iterator[tuple[str, Row]]:
     """Each line of a table of scenes, with its place for messages; ValueError names file and line."""
     try:
         with open(table, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t")
-            columns = reader.fieldnames or []
-            if unknown := [column for column in columns if column not in Row.model_fields]:
-                raise ValueError(
-                    f"{table}, line 1: unknown column '{unknown[0]}'; with tabs between them, use some of "
-                    f"{', '.join(Row.model_fields)}"
-                )
-            for cells in reader:
-                where = f"{table}, line {reader.line_num}"
-                if None in cells:
-                    raise ValueError(f"{where}: more cells than line 1 has columns")
+            lines = csv.DictReader(file, delimiter="\t", restkey="a cell more than columns")
+            if "person" not in (lines.fieldnames or []):
+                raise ValueError(f"{table}, line 1: no column person; name the columns, with tabs between them")
+            for cells in lines:
+                where = f"{table}, line {lines.line_num}"
                 try:
                     yield where, Row.model_validate({column: text for column, text in cells.items() if text})
                 except ValidationError as error:
                     raise ValueError(f"{where}: {sentence(error)}") from None
-    except OSError as error:
-        raise ValueError(f"{table} cannot be read ({error.strerror}); correct sources.table") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{table} is no text with tabs ({error}); save it as UTF-8 text") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"sources.table cannot be read ({error}); correct its path or save it as UTF-8 text") from None
 
 
 class SourcesConfig(Section):
@@ -189,7 +182,7 @@ class SourcesConfig(Section):
 class Pairs(Section):
     """Swaps of several pairs, each in both directions."""
 
-    pairs: list[str] = Field(min_length=1, description="Pairs, such as id0_id1")
+    pairs: list[Pair] = Field(min_length=1, description="Pairs, such as id0_id1")
     scenes: str | None = Field(None, description="Scenes of both people, as a range such as 0000-0004; null: all")
 
 
@@ -205,7 +198,6 @@ def each_swap(given: Any) -> Any:
             ends, scenes = [pair.partition("_")[::2] for pair in both.pairs], f"_{both.scenes}" if both.scenes else ""
             found = [f"{one}_{two}{scenes}" for pair in ends for one, two in (pair, pair[::-1])]
         for swap in found:
-            people, _, scenes = str(swap).rpartition("_")
-            ranged = "-" in scenes or "," in scenes
-            swaps += [f"{people}_{number}" for number in spread(scenes, names.SCENE)] if ranged else [swap]
+            ranged = re.fullmatch(rf"({names.ID}_{names.ID}_)(.*[-,].*)", str(swap))
+            swaps += [ranged[1] + number for number in spread(ranged[2], names.SCENE)] if ranged else [swap]
     return swaps
