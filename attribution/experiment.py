@@ -30,7 +30,6 @@ from dfdm.base.trainer import DivergedError
 from dfdm.dataset.splits import PARTS, Kind, check_manifest
 
 NEEDED = ("name", "model", "crf", "crops", "sha256")
-NOT_BYTES = {"save_every", "on_nan", "split"}  # settings that change no training (the split is in the videos)
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def train(
 
 def training_key(job: Job, key: str, content: str) -> str:
     """The hash of everything that changes a training."""
-    return digest([key, job.seed, job.classes, job.settings.model_dump(exclude=NOT_BYTES), content])
+    return digest([key, job.seed, job.classes, job.settings.hashed(), content])
 
 
 def describe_training(run: Run, trainer: Trainer, short: dict[str, dict[str, int]]) -> dict[str, Any]:

@@ -10,10 +10,6 @@ from typing import Any
 from dfdm.base.section import FileRef
 from dfdm.catalogue.config import Config
 
-# on_nan and save_every decide where a training that went astray goes on, so they change the bytes of such a one
-# alone; they stay out, so that setting on_nan after a failure goes on from the state at hand.
-_NOT_BYTES_TRAIN = {"save_every", "preview_every", "keep", "keep_finished", "on_nan", "workers"}
-
 
 def reference(cfg: Config, file: FileRef) -> dict[str, str]:
     """A file as config names it, without where it lies: a path, or package, hash and member."""
@@ -39,7 +35,7 @@ def faces_keys(cfg: Config) -> dict[str, Any]:
 
 def train_keys(cfg: Config, model: str) -> dict[str, Any]:
     """One model's training."""
-    return {"model": model, "seed": cfg.seed, **cfg.settings(model).model_dump(exclude=_NOT_BYTES_TRAIN)}
+    return {"model": model, "seed": cfg.seed, **cfg.settings(model).hashed()}
 
 
 def state_keys(cfg: Config, model: str) -> dict[str, Any]:
@@ -95,8 +91,7 @@ def manifest_keys(cfg: Config) -> dict[str, Any]:
 
 def classifier_keys(cfg: Config, classifier: str) -> dict[str, Any]:
     """A classifier's training; the rate that validation chose for it is an input of its own."""
-    settings = cfg.classifier(classifier).model_dump(exclude={"save_every", "on_nan", "split"})
-    return {"classes": cfg.classes, **settings}
+    return {"classes": cfg.classes, **cfg.classifier(classifier).hashed()}
 
 
 def tune_keys(cfg: Config, classifier: str) -> dict[str, Any]:

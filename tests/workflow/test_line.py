@@ -309,6 +309,27 @@ def test_the_full_size_plan_can_be_dry_run_with_placeholders(snakemake: Snakemak
     assert (found["render"], found["encode"], found["crops"], found["train_iae"]) == (430, 430, 430, 43)
 
 
+def test_scenes_of_a_table_are_planned_like_those_of_the_config(
+    snakemake: Snakemake, small: Small, project: Path, tmp_path: Path
+) -> None:
+    listed = load(small("listed", results="listed"))
+    sources = listed.sources.model_dump()
+    rows = ["person\tscene\tpackage\tmember\tframes\tlicence\tconsent"]
+    for person, entry in sources.pop("people").items():
+        for number, scene in entry["scenes"].items():
+            frames = str(list(scene["frames"]))
+            cells = (person, number, scene["package"], scene["member"], frames, entry["licence"], entry["consent"])
+            rows.append("\t".join(cells))
+    table = tmp_path / "scenes.tsv"
+    table.write_text("\n".join(rows) + "\n")
+    tabled = small("tabled", results="listed", sources={**sources, "table": str(table)})
+    assert load(tabled).model_dump() == listed.model_dump()
+    planned = dry_run(snakemake, tabled)
+    assert planned == dry_run(snakemake, project / "listed.yaml")
+    table.write_text("\n".join([*rows, rows[1].replace("0000", "0003")]) + "\n")
+    assert dry_run(snakemake, tabled)["render"] == planned["render"] + 2  # a further scene, with two models
+
+
 def test_a_new_classifier_costs_nothing_upstream(line: Path, snakemake: Snakemake, small: Small) -> None:
     values = {"depth": 34, "resize": 40, "size": 32, "clip": 4, "test_clips": 2, "batch": 4, "epochs": 2}
     found = dry_run(snakemake, small("another", attribution=values), "attribution")

@@ -1,5 +1,4 @@
 import inspect
-import json
 import sys
 from pathlib import Path
 from shlex import quote
@@ -43,9 +42,9 @@ except DfdmError as error:
 
 layout = Layout(cfg.results)
 MODELS = list(cfg.models)
-# The config as the commands read it, with --config's values in it and its order kept (classes stand in it); named
-# by content, so never changed under a running job.
-CONFIG_TEXT = json.dumps(config, indent=1)
+# The config as the commands read it, with --config's values and every scene of a pattern or table in it, and its order
+# kept (classes stand in it); named by content, so never changed under a running job.
+CONFIG_TEXT = cfg.model_dump_json(indent=1)
 CONFIG = f"{cfg.results}/config/{digest(CONFIG_TEXT)[:12]}.json"
 if not Path(CONFIG).exists():
     try:
