@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import classifiers, memory, rendering, steps
+from benchmarks import classifiers, memory, plain, rendering, steps
 from benchmarks.timing import Others, seconds
 from dfdm.base import training as shared
 from dfdm.base.errors import DfdmError
@@ -18,6 +18,7 @@ from dfdm.base.files import atomic
 from dfdm.base.machine import cpu_model
 from dfdm.catalogue import config
 from dfdm.catalogue.config import Config
+from generators.models import names
 from generators.settings import TrainConfig
 
 PARTS = ("peak", "step", "augment", "render", "memory", "loop")
@@ -46,8 +47,9 @@ def step(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     try:
         for name in args.models:
+            given = {kind: it for kind, it in contenders.items() if kind == "ours" or name in plain.LAYOUTS}
             for settings, count in ((full(cfg, args), 1), (cfg.settings(name), 10)):
-                rows.append(steps.step_row(name, settings, contenders, args.seconds, count))
+                rows.append(steps.step_row(name, settings, given, args.seconds, count))
                 note(f"{name}, width {settings.width:g}: {rows[-1]['step_ms']:.1f} ms a step")
     finally:
         for contender in contenders.values():
@@ -132,7 +134,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.split(":", 1)[1].strip())
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
     parser.add_argument("--config", default="config.yaml", help="whose demo settings and clip are used")
-    parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=config.MODELS, metavar="MODEL")
+    parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=names(), metavar="MODEL")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="at full size; default: every core")
     parser.add_argument("--seconds", type=float, default=6.0, help="for a measurement's repeats, after the first round")
     parser.add_argument("--frames", type=int, default=80, help="of the clip that is rendered")
@@ -140,9 +142,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, help="in the place of full size's 16 faces a side")
     parser.add_argument("--quick", action="store_true", help="loop: depth 18 at 96 pixels alone")
     parser.add_argument("--json", type=Path, help="write the results here too; parts not run stay as they are")
-    parser.add_argument(
-        "--profile", metavar="MODEL", choices=config.MODELS, help="show where a step's time goes instead"
-    )
+    parser.add_argument("--profile", metavar="MODEL", choices=names(), help="show where a step's time goes instead")
     parser.add_argument("--demo", action="store_true", help="with --profile: the config's settings, not full size")
     args = parser.parse_args(words)
     if unknown := sorted(set(args.parts) - set(PARTS)):

@@ -7,8 +7,10 @@ here (device, where files lie, how often a preview is made) changes no bytes and
 
 from typing import Any
 
+from attribution import models as classifiers
 from dfdm.base.section import FileRef
 from dfdm.catalogue.config import Config
+from generators import models
 
 # on_nan and save_every decide where a training that went astray goes on, so they change the bytes of such a one
 # alone; they stay out, so that setting on_nan after a failure goes on from the state at hand.
@@ -39,7 +41,8 @@ def faces_keys(cfg: Config) -> dict[str, Any]:
 
 def train_keys(cfg: Config, model: str) -> dict[str, Any]:
     """One model's training."""
-    return {"model": model, "seed": cfg.seed, **cfg.settings(model).model_dump(exclude=_NOT_BYTES_TRAIN)}
+    own = {"model": model, **models.package(model), "seed": cfg.seed}
+    return {**own, **cfg.settings(model).model_dump(exclude=_NOT_BYTES_TRAIN)}
 
 
 def state_keys(cfg: Config, model: str) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def manifest_keys(cfg: Config) -> dict[str, Any]:
 def classifier_keys(cfg: Config, classifier: str) -> dict[str, Any]:
     """A classifier's training; the rate that validation chose for it is an input of its own."""
     settings = cfg.classifier(classifier).model_dump(exclude={"save_every", "on_nan", "split"})
-    return {"classes": cfg.classes, **settings}
+    return {"classes": cfg.classes, **classifiers.package(settings["model"]), **settings}
 
 
 def tune_keys(cfg: Config, classifier: str) -> dict[str, Any]:

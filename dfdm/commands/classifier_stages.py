@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attribution import models
 from attribution.run import Run
 from attribution.settings import AttributionConfig
 from dfdm import __version__
@@ -120,4 +121,5 @@ def _places(cfg: Config, manifests: Sequence[Path], results: Path | None) -> "Pl
 def _made_of(cfg: Config, settings: AttributionConfig) -> str:
     """The hash of what lies behind a classifier's videos."""
     weights = settings.weights and sha256(Path(settings.weights).expanduser())
-    return digest({"version": __version__, "crops": keys.crops_keys(cfg), "weights": weights})
+    of = {"version": __version__, "crops": keys.crops_keys(cfg), "weights": weights}
+    return digest({**of, **models.package(settings.model)})
