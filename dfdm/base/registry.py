@@ -17,8 +17,8 @@ SHARED = "blocks"  # the module of a package that is no part, but what its parts
 class Registry:
     """The parts of one kind (`autoencoder`): each is a module that has `member` (`Model`).
 
-    They are the modules of the package `home`, whose `__path__` is `path`, and the modules that installed distributions name
-    as entry points of `group`. Listing them imports none.
+    They are the modules of the package `home`, whose `__path__` is `path`, and the modules that installed
+    distributions name as entry points of `group`. Listing them imports none.
     """
 
     def __init__(self, kind: str, member: str, group: str, home: str, path: Iterable[str]) -> None:
@@ -55,10 +55,8 @@ class Registry:
         """A part's member; DfdmError for an unknown name, and for a distribution's module that cannot be used."""
         part = self._parts.get(name)
         if part is None:
-            raise DfdmError(
-                f"there is no {self.kind} '{name}'; known are {', '.join(self.names())}: correct the name, or install "
-                "the package that has it"
-            )
+            known = ", ".join(self.names())
+            raise DfdmError(f"there is no {self.kind} '{name}'; known are {known}: correct it, or install its package")
         if part.dist is None:
             return getattr(import_module(part.value), self.member)
         try:
