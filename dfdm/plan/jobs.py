@@ -33,11 +33,11 @@ class Job:
 def _all_jobs(cfg: Config) -> Iterator[Job]:
     """Every job that makes a file."""
     at = Layout(cfg.results)
-    yield Job("predictor", (at.predictor,))
-    yield Job("identity", (at.identity,))
+    yield Job("sources_predictor", (at.predictor,))
+    yield Job("sources_identity", (at.identity,))
     for key in cfg.scene_keys:
-        yield Job("source", (at.source(key),), scene=key)
-        yield Job("track", (at.track(key),), (at.source(key), at.predictor), scene=key)
+        yield Job("sources_probe", (at.source(key),), scene=key)
+        yield Job("faces", (at.track(key),), (at.source(key), at.predictor), scene=key)
     for pair in cfg.pairs:
         people = pair.split("_")
         tracks = tuple(at.track(key) for key in cfg.scene_keys if key.split("_")[0] in people)
@@ -46,7 +46,7 @@ def _all_jobs(cfg: Config) -> Iterator[Job]:
             yield Job(f"train_{model}", (at.checkpoint(pair, model), *beside), tracks, pair=pair, model=model)
             masters = (at.video(clip.clip, model, 0) for clip in cfg.clips if clip.pair == tuple(people))
             needs = (*tracks, at.checkpoint(pair, model), *masters, at.identity, at.predictor)
-            yield Job("evaluate", (at.evaluation(pair, model),), needs, pair=pair, model=model)
+            yield Job("evaluate", (at.evaluate(pair, model),), needs, pair=pair, model=model)
     swaps = [(clip.clip, clip.video_id, clip.scene, clip.pair, model) for clip in cfg.clips for model in cfg.models]
     for name in originals_of(cfg):
         swaps.append((name.clip, name.video_id, name.scene, None, REAL))
@@ -69,7 +69,7 @@ def _all_jobs(cfg: Config) -> Iterator[Job]:
     videos = tuple(at.video(v.name.clip, v.name.model, v.crf) for v in videos_of(cfg, "dataset"))
     logs = (at.run(str(run), "log.csv") for run in main_runs(cfg))
     shown = (*_scores(cfg, at), *logs, *_comparison(cfg, at), *_evaluations(cfg, at))
-    yield Job("page", (at.report,), (at.manifest("dataset"), *videos, *shown))
+    yield Job("report", (at.report,), (at.manifest("dataset"), *videos, *shown))
 
 
 def _classifier_jobs(cfg: Config, at: Layout) -> Iterator[Job]:
@@ -88,21 +88,21 @@ def _classifier_jobs(cfg: Config, at: Layout) -> Iterator[Job]:
     tuned = list(one.classifiers) if one and one.rates else []
     for name in tuned:
         assert one is not None
-        yield Job("tune", (at.rate(name),), reads(name, [one.crf]), classifier=name, crf=one.crf)
+        yield Job("attribution_tune", (at.tune(name),), reads(name, [one.crf]), classifier=name, crf=one.crf)
     for clip in cfg.clips:
         masters = tuple(at.video(clip.clip, model, 0) for model in cfg.models)
         needs = (*masters, at.video(clip.scene_key, REAL, 0), at.track(clip.scene_key))
         yield Job("region", (at.region(clip.clip),), needs, scene=clip.scene_key)
     for run in dict.fromkeys(run for run, _ in scored(cfg)):
         made = tuple(at.run(str(run), n) for n in ("model.safetensors", "log.csv", "training.json", "speed.json"))
-        rate = (at.rate(run.classifier),) if run.classifier in tuned else ()
+        rate = (at.tune(run.classifier),) if run.classifier in tuned else ()
         needs = (*reads(run.classifier, run.qualities(cfg.qualities)), *rate)
         quality = int(run.crf) if run.crf != ALL else None
-        yield Job("classify", made, needs, classifier=run.classifier, crf=quality, run=str(run))
+        yield Job("attribution_train", made, needs, classifier=run.classifier, crf=quality, run=str(run))
     for run, crf in scored(cfg):
         made = tuple(at.scores(str(run), crf, name) for name in ("scores.json", "predictions.parquet"))
         needs = (at.run(str(run)), *map(at.track, cfg.scene_keys), *reads(run.classifier, [crf]))
-        yield Job("score", made, needs, classifier=run.classifier, crf=crf, run=str(run))
+        yield Job("attribution_score", made, needs, classifier=run.classifier, crf=crf, run=str(run))
     if one:
         files = [
             at.scores(str(r), crf, n)
@@ -110,7 +110,7 @@ def _classifier_jobs(cfg: Config, at: Layout) -> Iterator[Job]:
             for n in ("scores.json", "predictions.parquet")
         ]
         files += [at.run(str(run), name) for run in comparison_runs(cfg) for name in ("training.json", "speed.json")]
-        yield Job("compare", (at.comparison,), (*files, *map(at.rate, tuned)))
+        yield Job("attribution_comparison", (at.comparison,), (*files, *map(at.tune, tuned)))
     for run in checked_runs(cfg):
         other = background_run(cfg, run.crf)
         scores = [at.scores(str(one), run.crf) for one in (run, other) if one]
@@ -118,7 +118,7 @@ def _classifier_jobs(cfg: Config, at: Layout) -> Iterator[Job]:
         trained = (at.run(str(run)), at.run(str(run), "training.json"))
         needs = (at.manifest(f"crf{run.crf}"), *crops, *trained, *scores)
         yield Job(
-            "control", (at.controls(run.classifier, run.crf),), needs, classifier=run.classifier, crf=int(run.crf)
+            "controls", (at.controls(run.classifier, run.crf),), needs, classifier=run.classifier, crf=int(run.crf)
         )
 
 
@@ -136,7 +136,7 @@ def _controls(cfg: Config, at: Layout) -> tuple[str, ...]:
 
 
 def _evaluations(cfg: Config, at: Layout) -> tuple[str, ...]:
-    return tuple(at.evaluation(pair, model) for pair in cfg.pairs for model in cfg.models)
+    return tuple(at.evaluate(pair, model) for pair in cfg.pairs for model in cfg.models)
 
 
 def _wanted(cfg: Config, target: str) -> tuple[str, ...]:
@@ -144,13 +144,13 @@ def _wanted(cfg: Config, target: str) -> tuple[str, ...]:
     at = Layout(cfg.results)
     scores = _scores(cfg, at)
     named = {
-        "faces": tuple(map(at.track, cfg.scene_keys)),
+        "all_faces": tuple(map(at.track, cfg.scene_keys)),
         "attribution": scores,
-        "evaluation": _evaluations(cfg, at),
+        "all_evaluate": _evaluations(cfg, at),
         "report": (at.report,),
         **{f"attribution_crf{run.crf}": (at.scores(str(run), run.crf),) for run in main_runs(cfg)},
-        **({"comparison": (at.comparison,)} if cfg.comparison else {}),
-        **({"controls": _controls(cfg, at)} if cfg.controls else {}),
+        **({"attribution_comparison": (at.comparison,)} if cfg.comparison else {}),
+        **({"all_controls": _controls(cfg, at)} if cfg.controls else {}),
     }
     if target in named:
         return named[target]

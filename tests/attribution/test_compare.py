@@ -96,7 +96,7 @@ def write_run(cfg: Config, layout: Layout, run: Run, crf: int, right: int, learn
 
 
 def write_rate(layout: Layout, name: str) -> None:
-    path = Path(layout.rate(name))
+    path = Path(layout.tune(name))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"classifier": name, "epochs": 4, "tried": [{"lr": 0.001}, {"lr": 0.01}]}))
 
