@@ -31,9 +31,10 @@ test-all: $(READY) lint types ## also the slow tests; DFDM_TEST_SLURM=1: on a re
 bench: $(READY) ## every speed and memory figure, measured on this machine; about 8 minutes
 	python -m benchmarks --json results/benchmarks.json
 
-lint: $(READY) ## ruff, snakefmt, snakemake --lint
+lint: $(READY) ## ruff, import-linter, snakefmt, snakemake --lint
 	ruff check --quiet .
 	ruff format --check --quiet .
+	@out=$$(lint-imports --no-logo) || { echo "$$out"; exit 1; }
 	snakefmt --check workflow
 	snakemake --lint --quiet all
 

@@ -31,8 +31,8 @@ class Registry:
         for part in entry_points(group=self.group):
             if not re.fullmatch(MODEL, part.name) or part.name == REAL:
                 raise DfdmError(
-                    f"the {self.kind} '{part.name}' of {_home(part)} needs another name: lower-case letters, digits "
-                    f"and single underscores, and not '{REAL}'; correct the package or uninstall it"
+                    f"the {self.kind} '{part.name}' of {_home(part)} needs another name: lower-case words joined "
+                    f"by single underscores, and not '{REAL}'; correct the package or uninstall it"
                 )
             if other := parts.get(part.name):
                 raise DfdmError(
