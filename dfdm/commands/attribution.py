@@ -263,7 +263,9 @@ def _places(cfg: "Config", manifests: Sequence[Path], results: Path | None) -> "
 
 def _made_of(cfg: "Config", settings: "AttributionConfig") -> str:
     """The hash of what lies behind a classifier's videos."""
+    from attribution import models
     from dfdm.catalogue import keys
 
     weights = settings.weights and sha256(Path(settings.weights).expanduser())
-    return digest({"version": __version__, "crops": keys.crops_keys(cfg), "weights": weights})
+    of = {"version": __version__, "crops": keys.crops_keys(cfg), "weights": weights}
+    return digest({**of, **models.package(settings.model)})

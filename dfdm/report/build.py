@@ -77,7 +77,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
         tracks=found.tracks,
         parts=_parts(found),
         times=found.times,
-        versions=versions(),
+        versions=versions(cfg),
         missing=missing,
         people={clip.video_id for clip in cfg.clips} | {clip.face_id for clip in cfg.clips},
     )
