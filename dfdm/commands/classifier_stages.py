@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attribution.results import Comparison, Scores, Tune
 from attribution.run import Run
 from attribution.settings import AttributionConfig
 from dfdm import __version__
 from dfdm.base import devices
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import digest, read_json, sha256
+from dfdm.base.files import digest, sha256
+from dfdm.base.text import percent
 from dfdm.catalogue import keys
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
@@ -34,15 +36,15 @@ def train_classifier(
 
     settings = cfg.classifier(run.classifier)
     if rate:
-        chosen = read_json(rate)
-        if chosen.get("classifier") != run.classifier:
+        chosen = Tune.read(rate)
+        if chosen.classifier != run.classifier:
             raise DfdmError(f"{rate} holds no rate of {run.classifier}; give its own, or leave --rate out")
-        settings = settings.model_copy(update={"lr": chosen["lr"]})
+        settings = settings.model_copy(update={"lr": chosen.lr})
     places = _places(cfg, manifests, results)
     about = train_run(run, settings, cfg.classes, places, cfg.device, _made_of(cfg, settings), out)
     print(
-        f"{run}: epoch {about['epoch']} of {about['epochs']}, validation accuracy {about['validation_accuracy']:.1%}, "
-        f"training accuracy {about['training_accuracy']:.1%}" + ("" if about["learned"] else ": not learned")
+        f"{run}: epoch {about.epoch} of {about.epochs}, validation accuracy {percent(about.validation_accuracy, 1)}, "
+        f"training accuracy {percent(about.training_accuracy, 1)}" + ("" if about.learned else ": not learned")
     )
 
 
@@ -66,7 +68,7 @@ def tune_classifier(cfg: Config, classifier: str, manifest_file: Path, out: Path
         _made_of(cfg, settings),
         out,
     )
-    print(f"{classifier}: lr {found['lr']:g}, the best of {len(found['tried'])} by validation")
+    print(f"{classifier}: lr {found.lr:g}, the best of {len(found.tried)} by validation")
 
 
 def score_classifier(
@@ -81,17 +83,15 @@ def score_classifier(
         return autoencoder_saw(rows, cfg, results or Path(cfg.results))
 
     scores = score_run(model, _places(cfg, [manifest_file], results), crf, cfg.device, out, saw)
-    figure = scores["figures"]["accuracy"]
-    print(f"crf {crf}: accuracy {figure['value']:.1%} on {scores['videos']} videos, chance {scores['chance']:.1%}")
+    accuracy, chance = percent(scores.figures.accuracy.value, 1), percent(scores.chance, 1)
+    print(f"crf {crf}: accuracy {accuracy} on {scores.videos} videos, chance {chance}")
 
 
 def compare_classifiers(cfg: Config, out: Path, results: Path | None = None) -> None:
     """Set the classifiers of `comparison` side by side, from what the results folder holds."""
-    from dfdm.catalogue.comparing import write_comparison
+    from dfdm.catalogue.comparing import compare_runs
 
-    if cfg.comparison is None:
-        raise DfdmError("this config has no comparison; add the section (docs/attribution.md, Comparison)")
-    write_comparison(cfg, results or Path(cfg.results), out)
+    compare_runs(cfg, results or Path(cfg.results)).write(out)
 
 
 def scores(cfg: Config) -> str:
@@ -101,12 +101,12 @@ def scores(cfg: Config) -> str:
 
     layout = Layout(cfg.results)
     files = [Path(layout.scores(str(run), crf)) for run, crf in scored(cfg)]
-    found = [read_json(path) for path in files if path.exists()]
+    found = [Scores.read(path) for path in files if path.exists()]
     if not found:
         raise DfdmError(f"{cfg.results} holds no scores; run 'snakemake --cores all attribution' first")
     text = format_table(found)
     compared = Path(layout.comparison)
-    return f"{text}\n\n{format_comparison(read_json(compared))}" if cfg.comparison and compared.exists() else text
+    return f"{text}\n\n{format_comparison(Comparison.read(compared))}" if cfg.comparison and compared.exists() else text
 
 
 def _places(cfg: Config, manifests: Sequence[Path], results: Path | None) -> "Places":

@@ -5,6 +5,7 @@ from pathlib import Path
 from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.names import REAL, encoded_of
+from dfdm.base.text import percent
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
 from dfdm.catalogue.schedule import background_run, checked_runs
@@ -59,9 +60,7 @@ def controls(
         permutations=cfg.controls.permutations,
         device=cfg.device,
         background_scores=Path(layout.scores(str(other), crf)) if other else None,
-        run=run,
         out=out,
     )
-    low, high = found["permuted"]["low"], found["permuted"]["high"]
-    cues = found["trivial"]["figures"]["accuracy"]["value"]
-    print(f"{run}: permuted labels {low:.1%} to {high:.1%}, trivial cues {cues:.1%}")
+    low, high = percent(found.permuted.low, 1), percent(found.permuted.high, 1)
+    print(f"{run}: permuted labels {low} to {high}, trivial cues {percent(found.trivial.figures.accuracy.value, 1)}")

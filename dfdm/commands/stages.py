@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from dfdm import __version__
 from dfdm.base import devices
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import digest, read_json, sha256, write_json
+from dfdm.base.files import digest, sha256, write_json
 from dfdm.base.names import Encoded, encoded_of
 from dfdm.base.progress import progress
+from dfdm.base.text import size_text
 from dfdm.catalogue import keys, sources
 from dfdm.catalogue.config import Config
 from dfdm.media.encoding import EncodeSettings, provenance_tags, write_master, write_quality
@@ -33,7 +34,7 @@ def source(cfg: Config, scene_key: str, out: Path) -> None:
     scene = cfg.scene(scene_key)
     path = sources.fetch(cfg.sources, scene)
     record = probe(path, scene_key, keys.reference(cfg, scene), scene.frames)
-    write_json(out, {**_plain(record), "notes": record.notes})
+    record.write(out)
     print(
         f"{scene_key}: {record.frames} frames, {record.width}x{record.height}, {record.fps:.3f} a second", *record.notes
     )
@@ -59,7 +60,7 @@ def faces(cfg: Config, record_file: Path, out: Path) -> None:
     """Find and follow the face of a scene."""
     from dfdm.media.tracks import track_planes
 
-    record = _record(record_file)
+    record = VideoRecord.read(record_file)
     settings = cfg.faces
     if settings.detector == "face_alignment":  # the one that computes with torch
         devices.take(cfg.device)
@@ -186,9 +187,7 @@ def encode(cfg: Config, master: Path, track_file: Path, out: Path) -> None:
         raise DfdmError(f"{master} at crf {source_video.crf} cannot give {out}; encode from the crf 0 of the same name")
     track = _track(track_file, encoded.name.scene_key)
     made_by = read_sidecar(master)
-    if not isinstance(made_by.get("inputs"), dict) or "origin" not in made_by:
-        raise DfdmError(f"{master.with_suffix('.json')} is no sidecar of a master; delete it and render again")
-    inputs = {**made_by["inputs"], "master": sha256(master)}
+    inputs = {**made_by.inputs, "master": sha256(master)}
     facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, track)
     write_quality(out, master, encoded.crf, _encoder(cfg), provenance_tags(facts))
     write_sidecar(out, track, facts)
@@ -234,8 +233,7 @@ def evaluate(
     scenes = [
         Scene(_video_of(cfg, track.record), track, *swaps.get(key, (None, None))) for key, track in loaded.items()
     ]
-    found = measure(tools, scenes, cfg.settings(model).held_out, cfg.evaluate)
-    made_on = {
+    computed_on = {
         "version": __version__,
         "keys": keys.evaluate_keys(cfg, model),
         "checkpoint": sha256(checkpoint),
@@ -244,7 +242,7 @@ def evaluate(
         "masters": {master.name: sha256(master) for master in masters},
         "identity": sha256(network) if network else None,
     }
-    write_json(out, {"model": model, "pair": list(pair), "computed_on": made_on, **found})
+    measure(tools, scenes, cfg.settings(model).held_out, cfg.evaluate, computed_on).write(out)
     if network is None:
         print("identity was not measured: the config's evaluate.identity is null")
 
@@ -287,7 +285,7 @@ def manifest(cfg: Config, target: str, out: Path, results: Path | None = None) -
 
     table = build_manifest(cfg, target, results or Path(cfg.results))
     write_manifest(table, out)
-    print(f"{target}: {len(table)} videos, {table['bytes'].sum() / 1e6:.1f} MB")
+    print(f"{target}: {len(table)} videos, {size_text(table['bytes'].sum())}")
 
 
 def predict(
@@ -300,13 +298,13 @@ def predict(
     """
     devices.take(cfg.device)
     from attribution.predict import predict_all
-    from attribution.predictor import identifier
+    from attribution.predictor import load_predictor
     from dfdm.base.training import resolve_device
 
     if cfg.faces.predictor:
         sources.fetch(cfg.sources, cfg.faces.predictor)
-    tools = identifier(classifier, _detector(cfg), cfg.faces, cfg.crops, resolve_device(cfg.device))
-    return predict_all(tools, videos, json_out, picture)
+    found = load_predictor(classifier, _detector(cfg), cfg.faces, cfg.crops, resolve_device(cfg.device))
+    return predict_all(found, videos, json_out, picture)
 
 
 def report(cfg: Config, out: Path, results: Path | None = None) -> None:
@@ -314,19 +312,6 @@ def report(cfg: Config, out: Path, results: Path | None = None) -> None:
     from dfdm.report.build import build
 
     build(cfg, results or Path(cfg.results), out)
-
-
-def _plain(record: VideoRecord) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(record)
-
-
-def _record(path: Path) -> VideoRecord:
-    values = read_json(path)
-    if not isinstance(values, dict):
-        raise DfdmError(f"{path} is no record of a video; delete it and run the sources stage again")
-    return VideoRecord.from_dict({key: value for key, value in values.items() if key != "notes"})
 
 
 def _video_of(cfg: Config, record: VideoRecord) -> Path:
