@@ -17,7 +17,7 @@ from attribution.inference import Trained, load, video_logits
 from attribution.intervals import learned
 from attribution.models.blocks import cost
 from attribution.openset import describe, energy
-from attribution.results import LeftOut, LeftOutOfTest, OfRun, Parts, Scores, Speed, Tested, Training, Tried, Tune
+from attribution.results import LeftOut, LeftOutOfTest, OfRun, OneTest, Parts, Scores, Speed, Training, Tried, Tune
 from attribution.run import ALL, Run
 from attribution.score import score
 from attribution.settings import AttributionConfig
@@ -234,7 +234,7 @@ def tune(
     return found
 
 
-def test(trained: Trained, videos: list[Video], device: str, seed: int) -> tuple[Tested, pd.DataFrame]:
+def test(trained: Trained, videos: list[Video], device: str, seed: int) -> tuple[OneTest, pd.DataFrame]:
     """Classify test videos: the figures, and a line a video (name, truth, predicted, p_<class>..., energy)."""
     logits = video_logits(trained.model, Clips(videos, trained.settings), resolve_device(device))
     probabilities, classes, names = softmax(logits, axis=1), trained.classes, [video.name for video in videos]

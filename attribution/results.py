@@ -53,7 +53,7 @@ class Bin(Stored):
     accuracy: float | None
 
 
-class Tested(Stored):
+class OneTest(Stored):
     """One test (attribution.score): recall and AUC of a class without a video are None; rows of confusion: truth."""
 
     classes: list[str]
@@ -68,7 +68,7 @@ class Tested(Stored):
     reliability: list[Bin]
 
     @model_validator(mode="after")
-    def _every_class(self) -> "Tested":
+    def _every_class(self) -> "OneTest":
         for key in ("videos_per_class", "recall", "auc"):
             complete(key, getattr(self, key), self.classes)
         return self
@@ -187,7 +187,7 @@ class Tune(Stored):
     tried: list[Tried]
 
 
-class Scores(Tested):
+class Scores(OneTest):
     """scores.json: a training on the test videos of one quality.
 
     `autoencoder_saw`: the share of those videos' frames that the autoencoders were trained on (None: not known).
@@ -216,7 +216,7 @@ class Permuted(Stored):
     permutations: int
 
 
-class CueScores(Tested):
+class CueScores(OneTest):
     """The scores of trivial cues: which, the classifier that validation chose, validation's accuracy of each."""
 
     cues: list[str]

@@ -24,7 +24,7 @@ from attribution.intervals import (
     resampled_error,
     share,
 )
-from attribution.results import Figure, Figures, Scores, Tested
+from attribution.results import Figure, Figures, OneTest, Scores
 from dfdm.base.names import cluster_of
 from dfdm.base.text import percent, table
 
@@ -36,7 +36,7 @@ def score(
     classes: Sequence[str],
     seed: int,
     clusters: Sequence[str] | None = None,
-) -> Tested:
+) -> OneTest:
     """All figures of one test: class indices `truth` `[n]`, `probabilities` `[n, C]`, n at least 1.
 
     `clusters`: the group of every video; None for `cluster_of` its name. Classes without a test video stay out of the
@@ -59,7 +59,7 @@ def score(
     error, errors = calibration_error(bins), resampled_error(test, times)
     moved = np.clip(errors - errors.mean() + error, 0, 1)  # an error rises when videos are drawn twice
     undefined = Figure(value=None, low=None, high=None, method="undefined: the test videos are all of one class")
-    return Tested(
+    return OneTest(
         classes=list(classes),
         videos=len(truth),
         videos_per_class=dict(zip(classes, counts)),
