@@ -42,7 +42,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     """Three figures of a fraction."""
     if not isinstance(value, float):
-        return str(value)
+        return "-" if value is None else str(value)
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 

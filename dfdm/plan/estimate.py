@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dfdm.base.files import read_json
 from dfdm.base.names import REAL, VideoName
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout, videos_of
@@ -116,8 +115,10 @@ class Sizes:
                 frames = cut[1] - cut[0]
             record = Path(Layout(self.cfg.results).source(scene))
             if record.is_file():
-                values = read_json(record)
-                frames, width, height = values["stop"] - values["start"], values["width"], values["height"]
+                from dfdm.media.video import VideoRecord
+
+                values = VideoRecord.read(record)
+                frames, width, height = values.frames, values.width, values.height
                 self.known += 1
             self._found[scene] = frames, width * height
         return self._found[scene]
