@@ -31,7 +31,7 @@ COMMANDS = [
         "scores",
         "picture",
     ),
-    *("attribution train", "attribution tune", "attribution score", "attribution compare"),
+    *("attribution train", "attribution tune", "attribution score", "attribution comparison"),
     *("check", "weights import", "weights export", "region", "controls"),
 ]
 

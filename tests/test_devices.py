@@ -16,7 +16,7 @@ from dfdm.base import devices
 # A job: takes a device of those pretended, says which, and holds it until its standard input is closed.
 JOB = """
 import json, os, sys
-from dfdm import devices
+from dfdm.base import devices
 devices.installed = lambda: json.loads(sys.argv[1])
 taken = devices.take(sys.argv[2])
 assert devices.take(sys.argv[2]) == taken  # a second call changes nothing
@@ -117,8 +117,10 @@ def test_without_a_device_or_on_the_cpu_nothing_is_changed(
 STAGE = """
 import sys
 from pathlib import Path
-from dfdm import classifier_stages, config, devices, stages
-from dfdm.catalogue.schedule import Run
+from dfdm.base import devices
+from dfdm.catalogue import config
+from dfdm.commands import classifier_stages, stages
+from attribution.run import Run
 
 def take(device):
     assert "torch" not in sys.modules

@@ -34,7 +34,7 @@ def compare(cfg: Config, results: Path) -> dict[str, Any]:
     table, entrants = [], []
     for name in comparison.classifiers:
         runs = [run for run in seed_runs(cfg) if run.classifier == name and (run, comparison.crf) in held]
-        rate = Path(layout.rate(name))
+        rate = Path(layout.tune(name))
         if comparison.rates and not rate.exists():
             missing.append(f"learning rate of {name}")
         if runs:

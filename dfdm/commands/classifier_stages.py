@@ -36,7 +36,7 @@ def train_classifier(
     if rate:
         chosen = read_json(rate)
         if chosen.get("classifier") != run.classifier:
-            raise DfdmError(f"{rate} holds no rate of {run.classifier}; give its own, or leave --rate out")
+            raise DfdmError(f"{rate} holds no rate of {run.classifier}; give its own, or leave --tune out")
         settings = settings.model_copy(update={"lr": chosen["lr"]})
     places = _places(cfg, manifests, results)
     about = train_run(run, settings, cfg.classes, places, cfg.device, _made_of(cfg, settings), out)

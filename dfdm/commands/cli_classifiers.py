@@ -13,10 +13,10 @@ EXAMPLES = {
     "attribution train": "attribution train --crf 23 --manifest results/manifests/crf23.parquet "
     "--out results/attribution/dma_sta/scene/crf23/seed0",
     "attribution tune": "attribution tune --classifier dma_sta --manifest results/manifests/crf10.parquet "
-    "--out results/attribution/dma_sta/rate.json --config workflow/configs/five_people.yaml",
+    "--out results/attribution/dma_sta/tune.json --config workflow/configs/five_people.yaml",
     "attribution score": "attribution score --model results/attribution/dma_sta/scene/crf23/seed0/model.safetensors "
     "--crf 10 --manifest results/manifests/crf10.parquet --out scores",
-    "attribution compare": "attribution compare --out comparison.json --config workflow/configs/five_people.yaml",
+    "attribution comparison": "attribution comparison --out comparison.json --config workflow/configs/five_people.yaml",
     "predict": "predict clip.mov --classifier results/attribution/dma_sta/scene/crf23/seed0/model.safetensors "
     "--picture clip.png",
     "region": "region --clip id0_id1_0000 --masters results/dataset/DFDM_crf0/*/id0_id1_0000_*.mp4 --original "
@@ -53,7 +53,7 @@ def _attribution_commands(stages: object, add: Add, with_config: Callable[..., o
     command.add_argument("--classifier", help="a name in comparison.classifiers; default: attribution.model")
     command.add_argument("--split", choices=("scene", "identity"), help="default: attribution.split")
     command.add_argument("--seed", type=int, help="default: the config's")
-    command.add_argument("--rate", type=Path, help="the learning rate, from 'dfdm attribution tune'")
+    command.add_argument("--tune", type=Path, help="the learning rate, from 'dfdm attribution tune'")
     command.add_argument("--results", type=Path, help=results)
     command = add("tune", _attribution_tune, "Choose a classifier's learning rate by validation.", group)
     with_config(command, "the choice (.json)")
@@ -66,7 +66,7 @@ def _attribution_commands(stages: object, add: Add, with_config: Callable[..., o
     command.add_argument("--crf", type=int, required=True, help="the quality")
     command.add_argument("--manifest", type=Path, required=True, help=manifest)
     command.add_argument("--results", type=Path, help=results)
-    command = add("compare", _attribution_compare, "Set the config's classifiers side by side.", group)
+    command = add("comparison", _attribution_compare, "Set the config's classifiers side by side.", group)
     with_config(command, "the comparison (.json)")
     command.add_argument("--results", type=Path, help=results)
 
@@ -95,7 +95,7 @@ def _attribution_train(a: argparse.Namespace) -> None:
         raise DfdmError(f"--crf is '{a.crf}'; give a number, or all")
     seed = cfg.seed if a.seed is None else a.seed
     run = Run(a.classifier or cfg.attribution.model, a.split or cfg.attribution.split, a.crf, seed)
-    classifier_stages.train_classifier(cfg, run, a.manifest, a.out, a.results, a.rate)
+    classifier_stages.train_classifier(cfg, run, a.manifest, a.out, a.results, a.tune)
 
 
 def _attribution_tune(a: argparse.Namespace) -> None:

@@ -21,12 +21,20 @@ from dfdm.plan.jobs import Job, jobs_of, left_to_do
 from dfdm.plan.rates import Rates
 
 FRAMES, SIZE = 390, (944, 500)  # assumed of a scene: about the mean of Celeb-DF's real videos
-_ON_GPU = ("train", "render", "tune", "classify", "score")
+_ON_GPU = ("train", "render", "attribution_tune", "attribution_train", "attribution_score")
 _ORDER = (
-    *("source", "predictor", "identity", "track", "train", "render", "original", "evaluate", "encode", "crops"),
-    *("manifest", "tune", "classify", "score", "compare"),
-    *("region", "control"),
-    *("page", "target"),
+    *("sources_probe", "sources_predictor", "sources_identity", "faces", "train", "render", "original", "evaluate"),
+    *(
+        "encode",
+        "crops",
+        "manifest",
+        "attribution_tune",
+        "attribution_train",
+        "attribution_score",
+        "attribution_comparison",
+    ),
+    *("region", "controls"),
+    *("report", "target"),
 )
 _SHOWN = 432  # videos that the report decodes at most: 24 clips of 6 models at 3 qualities
 _STATE_BYTES = 12  # a weight's: itself and Adam's two means, float32
@@ -155,9 +163,9 @@ def features(cfg: Config, job: Job, sizes: Sizes) -> dict[str, float]:
     if stage == "evaluate":
         shown = (sizes[clip.scene_key] for clip in cfg.clips if "_".join(clip.pair or ()) == job.pair)
         return {"job": 1, "mpx": sum(frames * pixels for frames, pixels in shown) / 1e6}
-    if stage in ("tune", "classify", "score"):
+    if stage in ("attribution_tune", "attribution_train", "attribution_score"):
         return {"job": 1, "gmac": _classifier_gmac(cfg, job)}
-    files = min(len(job.needs), _SHOWN) if stage == "page" else len(job.needs)
+    files = min(len(job.needs), _SHOWN) if stage == "report" else len(job.needs)
     return {"job": 1, "mpx": mpx} if job.scene else {"job": 1, "files": files}
 
 
@@ -168,9 +176,9 @@ def _classifier_gmac(cfg: Config, job: Job) -> float:
     """
     a, one = cfg.classifier(job.classifier), cfg.comparison
     parts = _parts(cfg)
-    epochs = one.tune_epochs * len(one.rates) if one and job.rule == "tune" else a.epochs
+    epochs = one.tune_epochs * len(one.rates) if one and job.rule == "attribution_tune" else a.epochs
     clips = epochs * (3 * a.clips_per_epoch * parts["train"] + a.test_clips * parts["validation"])
-    if job.rule == "score":
+    if job.rule == "attribution_score":
         clips = a.test_clips * parts["test"]
     frame = costs.CLASSIFIER_GMAC.get(a.model, costs.RESNET_GMAC[a.depth])
     return frame * (a.size / 224) ** 2 * a.clip * clips
@@ -198,9 +206,9 @@ def job_bytes(cfg: Config, job: Job, sizes: Sizes, rates: Rates) -> float:
         return rates.crop_bytes_pixel * frames * pixels if known is None else known
     if stage == "train":
         return 4 * costs.parameters(job.model, cfg.settings(job.model).width) + 300_000
-    if stage == "track":
+    if stage == "faces":
         return 600.0 * frames
-    return {"classify": 45e6, "page": 20e6}.get(stage, 1000.0)
+    return {"attribution_train": 45e6, "report": 20e6}.get(stage, 1000.0)
 
 
 def core_seconds(stage: str, work: dict[str, float], rates: Rates) -> float:

@@ -20,10 +20,10 @@ def _benchmark_of(at: Layout, job: Job) -> str:
     """Where Snakemake wrote a job's seconds."""
     name, run = Path(job.makes[0]).stem, job.run.replace("/", "_")
     return {
-        "source": at.benchmark("source", job.scene),
-        "predictor": at.benchmark("predictor", "predictor"),
-        "identity": at.benchmark("identity", "identity"),
-        "track": at.benchmark("faces", job.scene),
+        "sources_probe": at.benchmark("sources_probe", job.scene),
+        "sources_predictor": at.benchmark("sources_predictor", "predictor"),
+        "sources_identity": at.benchmark("sources_identity", "identity"),
+        "faces": at.benchmark("faces", job.scene),
         "train": at.benchmark("train", f"{job.pair}_{job.model}"),
         "render": at.benchmark("render", name),
         "original": at.benchmark("original", name.removesuffix(f"_{REAL}")),
@@ -31,13 +31,13 @@ def _benchmark_of(at: Layout, job: Job) -> str:
         "crops": at.benchmark("crops", f"crf{job.crf}_{name}"),
         "evaluate": at.benchmark("evaluate", f"{job.pair}_{job.model}"),
         "manifest": at.benchmark("manifest", name),
-        "tune": at.benchmark("attribution_rate", job.classifier),
-        "classify": at.benchmark("attribution", run),
-        "score": at.benchmark("score", f"{run}_test_crf{job.crf}"),
+        "attribution_tune": at.benchmark("attribution_tune", job.classifier),
+        "attribution_train": at.benchmark("attribution_train", run),
+        "attribution_score": at.benchmark("attribution_score", f"{run}_test_crf{job.crf}"),
         "region": at.benchmark("region", name),
-        "control": at.benchmark("controls", f"{job.classifier}_crf{job.crf}"),
-        "compare": at.benchmark("comparison", "comparison"),
-        "page": at.benchmark("report", "report"),
+        "controls": at.benchmark("controls", f"{job.classifier}_crf{job.crf}"),
+        "attribution_comparison": at.benchmark("attribution_comparison", "comparison"),
+        "report": at.benchmark("report", "report"),
     }[stage_of(job)]
 
 

@@ -72,7 +72,7 @@ def read_evaluations(cfg: Config, results: Path, missing: list[str]) -> dict[str
     found: dict[str, list[Row]] = {}
     for model in cfg.models:
         for pair in cfg.pairs:
-            path = Path(Layout(str(results)).evaluation(pair, model))
+            path = Path(Layout(str(results)).evaluate(pair, model))
             if not path.exists():
                 missing.append(f"evaluation of {model} for {pair} (stage evaluation)")
                 continue

@@ -9,7 +9,10 @@ import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
-from attribution import models, predict, run, train
+from attribution import experiment as run
+from attribution import fitting as train
+from attribution import inference as predict
+from attribution import models
 from attribution.clips import Clips, find_videos
 from attribution.models import blocks
 from attribution.run import Run

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution.comparison import Entrant, beats, compare, format_comparison, write_comparison
+from attribution.comparison import Entrant, beats, format_comparison
 from attribution.run import Run
 from attribution.score import score
 from attribution.settings import ComparisonConfig
 from dfdm.base.errors import DfdmError
+from dfdm.catalogue.comparing import compare, write_comparison
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
 from dfdm.catalogue.schedule import comparison_scores
@@ -95,7 +96,7 @@ def write_run(cfg: Config, layout: Layout, run: Run, crf: int, right: int, learn
 
 
 def write_rate(layout: Layout, name: str) -> None:
-    path = Path(layout.rate(name))
+    path = Path(layout.tune(name))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"classifier": name, "epochs": 4, "tried": [{"lr": 0.001}, {"lr": 0.01}]}))
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from attribution import answer as answers
 from attribution import models
+from attribution import prediction as answers
 from attribution.clips import Clips, Video, normalise
 from attribution.evidence import evidence
 from attribution.inference import load, video_logits

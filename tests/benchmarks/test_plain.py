@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import memory, plain, training
+from benchmarks import memory, plain
+from benchmarks import steps as training
 from dfdm.catalogue import config
 from generators.augment import Augmenter
 from generators.losses import face_loss

@@ -16,7 +16,7 @@ from test_train import OUTPUTS, SETTINGS, faces_of, train
 from dfdm.base import training
 from dfdm.base.errors import DfdmError
 from generators import checkpoint
-from generators import train as module
+from generators import trainer as module
 from generators.augment import Augmenter
 from generators.batches import Batches
 from generators.settings import TrainConfig

@@ -6,7 +6,7 @@ import torch
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
-from generators import train as module
+from generators import trainer as module
 from generators.checkpoint import load
 from generators.faces import FaceSet
 from generators.settings import TrainConfig

@@ -21,7 +21,7 @@ def swap(video_id: str, face_id: str, to_face: float, to_video: float, share: fl
 
 def write(results: Path, model: str, ssim: float, *swaps: dict[str, Any]) -> None:
     own = {person: {"ssim": ssim, "psnr": psnr} for person, psnr in (("id0", 20.0), ("id1", 30.0))}
-    write_json(Layout(str(results)).evaluation("id0_id1", model), {"reconstruction": own, "swaps": swaps})
+    write_json(Layout(str(results)).evaluate("id0_id1", model), {"reconstruction": own, "swaps": swaps})
 
 
 def test_a_model_is_the_mean_of_its_directions_each_with_its_face_ids_decoder(demo: Config, tmp_path: Path) -> None:
@@ -59,6 +59,6 @@ def test_identity_that_was_not_measured_is_said_so(demo: Config, tmp_path: Path)
 
 
 def test_a_file_without_a_figure_is_one_sentence(demo: Config, tmp_path: Path) -> None:
-    write_json(Layout(str(tmp_path)).evaluation("id0_id1", "iae"), {"swaps": [{}]})
+    write_json(Layout(str(tmp_path)).evaluate("id0_id1", "iae"), {"swaps": [{}]})
     with pytest.raises(DfdmError, match=r"iae\.json lacks"):
         read_evaluations(demo, tmp_path, [])

@@ -216,9 +216,9 @@ def comparison_files():
     return [layout.comparison] if cfg.comparison else []
 
 
-def evaluation_files():
+def evaluate_files():
     """How good the swaps of every pair and model are."""
-    return [layout.evaluation(pair, model) for pair in cfg.pairs for model in MODELS]
+    return [layout.evaluate(pair, model) for pair in cfg.pairs for model in MODELS]
 
 
 def signed(function):

@@ -27,7 +27,7 @@ rule region:
     params:
         models=MODELS,
     message:
-        "controls: region of {wildcards.clip}"
+        "region: {wildcards.clip}"
     shell:
         "dfdm region --clip {wildcards.clip} --masters {input.masters:q} --original {input.original:q} "
         "--track {input.track:q} --out {output:q} >{log:q} 2>&1"
@@ -37,7 +37,7 @@ if cfg.controls:
     # The checked training, of the split and seed that `attribution` has.
     CHECKED = f"{{classifier}}/{cfg.attribution.split}/crf{{crf}}/seed{cfg.seed}"
 
-    rule control:
+    rule controls:
         input:
             manifest=layout.manifest("crf{crf}"),
             crops=lambda wildcards: [
@@ -73,9 +73,9 @@ if cfg.controls:
             "dfdm controls --classifier {wildcards.classifier} --crf {wildcards.crf} --manifest {input.manifest:q} "
             '--results "$(dirname "$(dirname {input.manifest:q})")" --out {output:q} >{log:q} 2>&1'
 
-    rule controls:
+    rule all_controls:
         input:
             controls_files(),
         localrule: True
         message:
-            "controls: done"
+            "all_controls: done"

@@ -1,4 +1,4 @@
-rule page:
+rule report:
     input:
         manifest=layout.manifest("dataset"),
         videos=all_videos,
@@ -13,16 +13,16 @@ rule page:
         curves=[layout.run(str(run), "log.csv") for run in main_runs(cfg)],
         comparison=comparison_files(),
         controls=controls_files(),
-        evaluation=evaluation_files(),
+        evaluate=evaluate_files(),
     output:
         report(
             layout.report,
-            caption="../report/page.rst",
+            caption="../report/report.rst",
             category="Report",
-            labels={"page": "scores, clips, trainings, times"},
+            labels={"report": "scores, clips, trainings, times"},
         ),
     log:
-        layout.log("report"),
+        layout.log("report", "report"),
     benchmark:
         layout.benchmark("report", "report")
     conda:
@@ -38,10 +38,3 @@ rule page:
     shell:
         'dfdm report --results "$(dirname "$(dirname {input.manifest:q})")" '
         "--out {output:q} >{log:q} 2>&1"
-
-
-rule report:
-    input:
-        layout.report,
-    message:
-        "report: done"
