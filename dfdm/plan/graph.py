@@ -189,7 +189,7 @@ def _job(job: Any, dag: Any) -> Job:
     crf = given.get("crf", given.get("train", ""))
     model = given.get("model", "")
     *people, number = given["clip"].split("_") if "clip" in given else ("",)
-    stage = stage_of(job.benchmark) or TARGET
+    stage = stage_of(rule) if job.benchmark else TARGET
     if stage == "train":
         model = rule.removeprefix("train_")
     if outputs and outputs[0].endswith(".mp4"):  # the rules of masters have no wildcard for the quality

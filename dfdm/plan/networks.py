@@ -1,52 +1,76 @@
 """What a config's networks cost, counted on torch's meta device: nothing is computed or allocated."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing import get_context
-from typing import TYPE_CHECKING
+from typing import Any
 
 from dfdm.catalogue.config import Config
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 @dataclass(frozen=True)
 class Network:
-    """One network at a config's size."""
+    """One network."""
 
-    multiply_adds: int  # of a face's forward pass; of a classifier, a clip's
+    multiply_adds: int  # of one face in a forward pass; of a classifier, one clip
     parameters: int
     output_size: int = 0  # side of the faces that an autoencoder makes, px
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Every network of a config by its name there."""
+    """The networks of a config by their names there."""
 
     autoencoders: dict[str, Network]
     classifiers: dict[str, Network]
 
 
 def count(cfg: Config) -> Networks:
-    """Build every autoencoder and classifier of a config on the meta device and count; imports torch."""
-    from attribution.models import build as build_classifier
+    """Count every autoencoder and classifier that a config names; imports torch."""
+    classifiers = {}
+    for name in cfg.classifier_names:
+        a = cfg.classifier(name)
+        options = tuple(sorted(a.options.items()))
+        classifiers[name] = classifier(a.model, len(cfg.models) + a.real, a.depth, a.clip, a.size, options)
+    return Networks({name: autoencoder(name, cfg.settings(name).width) for name in cfg.models}, classifiers)
+
+
+@lru_cache
+def autoencoder(name: str, width: float) -> Network:
+    """Count one autoencoder."""
+    import torch
+
+    from generators.models import build
+
+    with torch.device("meta"):
+        model = build(name, width)
+        return Network(model.multiply_adds(), sum(p.numel() for p in model.parameters()), model.output_size)
+
+
+@lru_cache
+def classifier(
+    name: str, classes: int, depth: int, clip: int, size: int, options: tuple[tuple[str, Any], ...] = ()
+) -> Network:
+    """Count one classifier for clips of `clip` frames of `size` px."""
+    import torch
+
+    from attribution.models import build
     from attribution.models.blocks import cost
-    from generators.models import build as build_autoencoder
 
-    def size(network: "nn.Module") -> int:
-        return sum(parameter.numel() for parameter in network.parameters())
+    with torch.device("meta"):
+        model = build(name, classes, depth, clip, None, dict(options))
+        return Network(cost(model, clip, size).multiply_adds, sum(p.numel() for p in model.parameters()))
 
-    autoencoders, classifiers = {}, {}
-    with _unfilled():
-        for name in cfg.models:
-            model = build_autoencoder(name, cfg.settings(name).width)
-            autoencoders[name] = Network(model.multiply_adds(), size(model), model.output_size)
-        for name in cfg.classifier_names:
-            a = cfg.classifier(name)
-            classifier = build_classifier(a.model, len(cfg.models) + a.real, a.depth, a.clip, None, a.options)
-            classifiers[name] = Network(cost(classifier, a.clip, a.size).multiply_adds, size(classifier))
-    return Networks(autoencoders, classifiers)
+
+@contextmanager
+def counting(cfg: Config) -> Iterator[Callable[[], Networks]]:
+    """Count in a process beside this one while the block runs, since importing torch takes as long as the job graph."""
+    if "torch" in sys.modules:
+        yield lambda: count(cfg)
+    else:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            yield pool.submit(count, cfg).result
