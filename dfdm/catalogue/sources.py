@@ -181,7 +181,7 @@ def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
     if len(ids) % 2:
         pairs.append((ids[-1], ids[0]))
     swaps = [name for first, second in pairs for name in (f"{first}_{second}", f"{second}_{first}")]
-    shown = [f"{swap.split('_')[0]}_{scene}" for swap in swaps for scene in ordered[swap.split("_")[0]]["scenes"]]
+    shown = [f"{person}_{scene}" for pair in pairs for person in pair for scene in ordered[person]["scenes"]]
     return {
         "splits": {"scene": _parts(list(dict.fromkeys(shown)))},
         "sources": {

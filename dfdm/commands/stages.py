@@ -11,7 +11,7 @@ from dfdm import __version__
 from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import digest, read_json, sha256, write_json
-from dfdm.base.names import Encoded, encoded_of
+from dfdm.base.names import Encoded, encoded_of, person_of
 from dfdm.base.progress import progress
 from dfdm.catalogue import keys, sources
 from dfdm.catalogue.config import Config
@@ -99,7 +99,7 @@ def train(cfg: Config, model: str, pair: tuple[str, str], tracks: list[Path], ou
     loaded = [FaceTrack.load(path) for path in tracks]
     by_person: dict[str, list[tuple[Path, FaceTrack]]] = {person: [] for person in pair}
     for track in loaded:
-        person = track.record.scene_key.partition("_")[0]
+        person = person_of(track.record.scene_key)
         if person not in by_person:
             raise DfdmError(f"the track of {track.record.scene_key} shows none of {' and '.join(pair)}; leave it out")
         by_person[person].append((_video_of(cfg, track.record), track))
@@ -224,7 +224,7 @@ def evaluate(
             raise DfdmError(f"{master} is no swap by {model} of {' and '.join(pair)}; leave it out")
         swaps[name.scene_key] = (name, master)
     loaded = {track.record.scene_key: track for track in map(FaceTrack.load, tracks)}
-    if strangers := [key for key in loaded if key.partition("_")[0] not in pair]:
+    if strangers := [key for key in loaded if person_of(key) not in pair]:
         raise DfdmError(f"the track of {strangers[0]} shows none of {' and '.join(pair)}; leave it out")
     if lacking := sorted(swaps.keys() - loaded.keys()):
         raise DfdmError(f"--tracks lacks the track of {lacking[0]}, which {swaps[lacking[0]][1].name} shows")

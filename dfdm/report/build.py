@@ -10,7 +10,7 @@ import jinja2
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
-from dfdm.base.names import REAL
+from dfdm.base.names import REAL, people_of
 from dfdm.base.progress import duration
 from dfdm.base.text import listed
 from dfdm.catalogue.config import Config
@@ -107,8 +107,7 @@ def _training(cfg: Config, found: Results, pair: str) -> Training:
     logs = {model: log for model, log in logs.items() if len(log)}
     chart = None
     if logs:
-        first, _, second = pair.partition("_")
-        chart = pictures.embedded(figures.loss_chart(logs, (first, second)), "image/svg+xml")
+        chart = pictures.embedded(figures.loss_chart(logs, people_of(pair)), "image/svg+xml")
     last = {
         model: (int(log["iteration"].iloc[-1]), float(log["loss_a"].iloc[-1]), float(log["loss_b"].iloc[-1]))
         for model, log in logs.items()

@@ -12,7 +12,7 @@ from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest
 from dfdm.base.machine import memory_mb
-from dfdm.base.names import ID, REAL, SCENE, pair_of
+from dfdm.base.names import ID, REAL, SCENE, parse_clip, people_of, person_of
 from dfdm.catalogue import config as dfdm_config
 from dfdm.catalogue import keys
 from dfdm.catalogue.layout import Layout, originals_of, stage_of, targets, videos_of
@@ -27,7 +27,7 @@ from dfdm.dataset.splits import split_videos
 
 try:
     cfg = dfdm_config.load(dict(config))
-    # A part of a split without a video is told now, not after the trainings.
+    # A part of a split without a video is found now, not after the trainings.
     for kind in ("scene", "identity"):
         if getattr(cfg.splits, kind):
             split_videos(
@@ -73,11 +73,9 @@ if not next(path for path in (place, *place.parents) if path.exists()).is_dir():
         f"results '{cfg.results}': Not a directory; free or name another place"
     )
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
-# has them on the PATH. Neither is a param: where the config lies changes no bytes. A job that an engine submitted
-# also knows which attempt it is, so that bad input is not tried again (dfdm/commands/attempts.py).
-ATTEMPT = f"DFDM_ATTEMPT={workflow.attempt} " if workflow.remote_exec else ""
+# has them on the PATH. Neither is a param: where the config lies changes no bytes.
 shell.prefix(
-    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} {ATTEMPT}"
+    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} "
     f"DFDM_PROJECT={quote(str(Path(workflow.basedir).parent))} "  # for envs/*.post-deploy.sh
     f"PATH=$PATH:{quote(str(Path(sys.executable).parent))}; "
 )
@@ -121,17 +119,15 @@ def scene_file(wildcards):
 
 def scenes_of_pair(wildcards):
     """The tracks of every scene of two people."""
-    people = wildcards.pair.split("_")
-    return [layout.track(key) for key in cfg.scene_keys if key.split("_")[0] in people]
+    people = people_of(wildcards.pair)
+    return [layout.track(key) for key in cfg.scene_keys if person_of(key) in people]
 
 
 def start_of(model):
     """The file that a model's trainings start from, where config names one: a newer file trains again."""
 
     def start(wildcards):
-        file = cfg.settings(model).start_file(
-            model, pair_of(*wildcards.pair.split("_"))
-        )
+        file = cfg.settings(model).start_file(model, people_of(wildcards.pair))
         return [str(file)] if file else []
 
     return start
@@ -139,49 +135,39 @@ def start_of(model):
 
 def scene_of_clip(wildcards):
     """The track of the scene whose frames a clip shows."""
-    parts = wildcards.clip.split("_")
-    return layout.track(f"{parts[0]}_{parts[-1]}")
+    return layout.track(parse_clip(wildcards.clip).scene_key)
 
 
 def checkpoint_of_clip(wildcards):
     """The weights that render a clip: of the pair of its two people."""
-    video_id, face_id, _ = wildcards.clip.split("_")
-    return layout.checkpoint("_".join(pair_of(video_id, face_id)), wildcards.model)
+    pair = "_".join(parse_clip(wildcards.clip).pair)
+    return layout.checkpoint(pair, wildcards.model)
 
 
 # Long lists of inputs are functions, so that a run pays for those of its own target alone.
+def files_of(target, *places, real=True):
+    """What `places` (methods of layout) say of each encoded video of a target, without the originals if not `real`."""
+    return [
+        place(v.name.clip, v.name.model, v.crf)
+        for v in videos_of(cfg, target)
+        if real or v.name.model != REAL
+        for place in places
+    ]
+
+
 def dataset_files(target):
     """An input function: videos, sidecars and crops of a target."""
-
-    def files(wildcards):
-        return [path for v in videos_of(cfg, target) for path in layout.encoded(v)]
-
-    return files
-
-
-def sidecars(wildcards):
-    """The sidecars that a manifest merges."""
-    return [
-        layout.sidecar(v.name.clip, v.name.model, v.crf)
-        for v in videos_of(cfg, wildcards.target)
-    ]
-
-
-def all_videos(wildcards):
-    """Every encoded video."""
-    return [
-        layout.video(v.name.clip, v.name.model, v.crf)
-        for v in videos_of(cfg, "dataset")
-    ]
+    return lambda wildcards: files_of(
+        target, layout.video, layout.sidecar, layout.crops
+    )
 
 
 def crops_of(settings, qualities):
     """The crops that a classifier reads: of the swaps, and of the originals where `real` is a class."""
     return [
-        layout.crops(v.name.clip, v.name.model, v.crf)
+        path
         for crf in qualities
-        for v in videos_of(cfg, f"crf{crf}")
-        if v.name.model != REAL or settings.real
+        for path in files_of(f"crf{crf}", layout.crops, real=settings.real)
     ]
 
 
@@ -229,11 +215,12 @@ def signed(function):
 
 def minutes(amount):
     """A job's time limit, doubled at each new attempt."""
+    return signed(lambda wildcards, attempt: amount * 2 ** (attempt - 1))
 
-    def runtime(wildcards, attempt):
-        return amount * 2 ** (attempt - 1)
 
-    return signed(runtime)
+def megabytes(amount):
+    """A job's memory, half as much again at each new attempt."""
+    return signed(lambda wildcards, attempt: int(amount * (1 + 0.5 * (attempt - 1))))
 
 
 def training_files():
@@ -244,12 +231,3 @@ def training_files():
         for model in MODELS
         for name in ("loss.csv", "preview.png")
     ]
-
-
-def megabytes(amount):
-    """A job's memory, half as much again at each new attempt."""
-
-    def memory(wildcards, attempt):
-        return int(amount * (1 + 0.5 * (attempt - 1)))
-
-    return signed(memory)

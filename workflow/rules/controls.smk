@@ -5,7 +5,7 @@ rule region:
             layout.video(wildcards.clip, model, 0) for model in MODELS
         ],
         original=lambda wildcards: layout.video(
-            f"{wildcards.clip.split('_')[0]}_{wildcards.clip.split('_')[-1]}", REAL, 0
+            parse_clip(wildcards.clip).scene_key, REAL, 0
         ),
         track=scene_of_clip,
     output:
@@ -40,10 +40,7 @@ if cfg.controls:
     rule controls:
         input:
             manifest=layout.manifest("crf{crf}"),
-            crops=lambda wildcards: [
-                layout.crops(v.name.clip, v.name.model, v.crf)
-                for v in videos_of(cfg, f"crf{wildcards.crf}")
-            ],
+            crops=lambda wildcards: files_of(f"crf{wildcards.crf}", layout.crops),
             trained=layout.run(CHECKED),
             training=layout.run(CHECKED, "training.json"),
             scores=layout.scores(CHECKED, "{crf}"),

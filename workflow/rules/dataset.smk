@@ -118,7 +118,7 @@ rule crops:
 
 rule manifest:
     input:
-        sidecars,
+        lambda wildcards: files_of(wildcards.target, layout.sidecar),
     output:
         table=layout.manifest("{target}"),
         csv=report(

@@ -1,13 +1,10 @@
 rule report:
     input:
         manifest=layout.manifest("dataset"),
-        videos=all_videos,
+        videos=lambda wildcards: files_of("dataset", layout.video),
         scores=scores_files(),
         # read where they lie, beside the manifest: named so that a storage brings them
-        sidecars=[
-            layout.sidecar(v.name.clip, v.name.model, v.crf)
-            for v in videos_of(cfg, "dataset")
-        ],
+        sidecars=lambda wildcards: files_of("dataset", layout.sidecar),
         tracks=[layout.track(scene.scene_key) for scene in originals_of(cfg)],
         trainings=training_files(),
         curves=[layout.run(str(run), "log.csv") for run in main_runs(cfg)],
