@@ -335,35 +335,20 @@ def _picture(a: argparse.Namespace) -> None:
 
 
 def _plan_command(command: argparse.ArgumentParser) -> None:
-    command.add_argument("target", nargs="?", default="all", help="a named target, such as iae_crf23; default: all")
+    command.add_argument("targets", nargs="*", help="named targets, such as iae_crf23, or files; default: all")
     command.add_argument("--frames", type=int, help="frames of a scene that is not probed yet; default: 390")
     command.add_argument("--size", type=int, nargs=2, metavar=("W", "H"), help="its size; default: 944 500")
     command.add_argument("--rates", type=Path, help="a table of rates from --measure; default: the shipped one")
+    command.add_argument("--profile", type=Path, metavar="FOLDER", help="a workflow profile: it says what reruns")
     command.add_argument("--json", action="store_true", help="print the plan as JSON")
     command.add_argument("--measure", type=Path, metavar="OUT", help="write the rates of this config's finished run")
     command.add_argument("--compare", action="store_true", help="set the rates' forecast beside this finished run")
 
 
 def _plan(a: argparse.Namespace) -> None:
-    import json
+    from dfdm.plan.command import plan
 
-    from dfdm.base.files import atomic
-    from dfdm.plan import estimate as plan
-    from dfdm.plan import measured, rates
-    from dfdm.plan import tables as plan_text
-
-    cfg, table = load_config(a), rates.load(a.rates)
-    if a.measure:
-        text = rates.dump(measured.measure(cfg, table))
-        with atomic(a.measure) as temporary:
-            temporary.write_text(text + "\n")
-        return
-    if a.compare:
-        print(measured.compare(cfg, table))
-        return
-    assumed = plan.Assumed(a.frames or plan.FRAMES, tuple(a.size or plan.SIZE))
-    made = plan.make(cfg, a.target, table, assumed)
-    print(json.dumps(plan.to_json(made), indent=1) if a.json else plan_text.to_text(made))
+    plan(a.config, a.targets, a.frames, a.size and tuple(a.size), a.rates, a.json, a.measure, a.compare, a.profile)
 
 
 def _weights_import(a: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ the folders that it makes for itself are made in its temporary folder. Source fi
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ import yaml
 
 import dfdm
 from dfdm.base.errors import DfdmError
-from dfdm.base.names import REAL, encoded_of, pair_of
+from dfdm.base.names import encoded_of, parse_clip
 from dfdm.catalogue.layout import stage_of
 
 VERSIONS = ("9.27.0", "9.27.1")  # of Snakemake, whose private parts are known to be as they are used here
@@ -185,10 +185,10 @@ def _graph(dag: Any, order: dict[str, int], absent: list[str]) -> Graph:
 
 def _job(job: Any, dag: Any) -> Job:
     """A job as plain values; what it is about comes from its wildcards, and where its rule has none, from its rule."""
-    rule, given, outputs = job.rule.name, dict(job.wildcards_dict), tuple(map(str, job.output))
-    crf = given.get("crf", given.get("train", ""))
-    model = given.get("model", "")
-    *people, number = given["clip"].split("_") if "clip" in given else ("",)
+    rule, outputs = job.rule.name, tuple(map(str, job.output))
+    given: dict[str, str] = dict(job.wildcards_dict)
+    crf, model = given.get("crf", given.get("train", "")), given.get("model", "")
+    clip = parse_clip(given["clip"]) if "clip" in given else None
     stage = stage_of(rule) if job.benchmark else TARGET
     if stage == "train":
         model = rule.removeprefix("train_")
@@ -203,8 +203,8 @@ def _job(job: Any, dag: Any) -> Job:
         outputs=outputs,
         benchmark=str(job.benchmark or ""),
         reason=next(dag.reason(job).get_names(), "needed") if dag.needrun(job) else "",
-        scene=given.get("scene", f"{people[0]}_{number}" if people else ""),
-        pair=given.get("pair", "_".join(pair_of(*people)) if len(people) == 2 else ""),
+        scene=clip.scene_key if clip else given.get("scene", ""),
+        pair="_".join(clip.pair or ()) if clip else given.get("pair", ""),
         model=model,
         crf=int(crf) if crf.isdigit() else None,
     )
