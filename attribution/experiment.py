@@ -21,11 +21,12 @@ from attribution.openset import describe, energy
 from attribution.run import ALL, Run
 from attribution.score import score
 from attribution.settings import AttributionConfig
+from dfdm.base.compute import resolve_device
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest, write_json
 from dfdm.base.names import REAL
 from dfdm.base.tensorfile import write_tensors
-from dfdm.base.training import DivergedError, resolve_device
+from dfdm.base.trainer import DivergedError
 from dfdm.dataset.splits import PARTS, Kind, check_manifest
 
 NEEDED = ("name", "model", "crf", "crops", "sha256")

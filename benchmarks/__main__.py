@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import classifiers, memory, rendering, steps
 from benchmarks.timing import Others, seconds
-from dfdm.base import training as shared
+from dfdm.base import compute
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
 from dfdm.base.machine import cpu_model
@@ -30,7 +30,7 @@ def full(cfg: Config, args: argparse.Namespace) -> TrainConfig:
 
 def peak(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
     """The fastest of some matrix products, by precision and threads."""
-    half = shared.amp_dtype(torch.device("cpu"))
+    half = compute.amp_dtype(torch.device("cpu"))
     rows = []
     for dtype in (torch.float32, half) if half else (torch.float32,):
         for threads in sorted({1, args.threads}):
@@ -90,7 +90,7 @@ def memory_part(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
 def loop(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
     """DMA-STA in training and inference against the same network run one frame at a time."""
     rows = []
-    device = shared.resolve_device(cfg.device)
+    device = compute.resolve_device(cfg.device)
     torch.set_num_threads(args.threads)
     for setup in classifiers.LOOPS[: 1 if args.quick else None]:
         rows += classifiers.loop_rows(*setup, classifiers.CHUNKS, args.seconds, device)

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from attribution import models
 from attribution.models import blocks, dma_sta
 from benchmarks.timing import in_turn, ratio
-from dfdm.base.training import amp_dtype, autocast, resolve_device
+from dfdm.base.compute import amp_dtype, autocast, resolve_device
 
 SETUPS = {"96 px, 5 frames": (96, 5, 8), "224 px, 10 frames": (224, 10, 2)}  # size, clip, clips a batch
 LOOPS = ((18, 96, 5, 8), (50, 224, 10, 2))  # depth, size, clip, clips a batch: against the loop in `make bench`

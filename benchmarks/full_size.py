@@ -92,7 +92,7 @@ def main() -> None:
         print(f"dry run of {name:10}: {int(jobs):7,} jobs, {seconds:6.1f} s, {peak} MB", flush=True)
     if a.skip_second:
         return
-    jobs = [job for job in build(Path("plan.yaml")).jobs if job.outputs]  # in the order of the rules: inputs first
+    jobs = [job for job in build(Path("plan.yaml"))[0] if job.outputs]  # in the order of the rules: inputs first
     now = time.time() - 10_000
     for place, job in enumerate(jobs):
         for path in job.outputs:

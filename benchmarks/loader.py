@@ -12,7 +12,7 @@ import torch
 from attribution import models
 from attribution.clips import Clips, find_videos, normalise
 from benchmarks.timing import seconds
-from dfdm.base.training import resolve_device
+from dfdm.base.compute import resolve_device
 from dfdm.catalogue import config
 
 

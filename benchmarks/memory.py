@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from benchmarks.steps import our_steps
-from dfdm.base import training
+from dfdm.base import compute
 from dfdm.base.machine import keep_freed_memory
 from generators.losses import face_loss
 from generators.models import build
@@ -65,7 +65,7 @@ def gpu_bytes(name: str, width: float, batch: int, amp: bool) -> int:
 def main(name: str, values: str) -> None:
     """Measure in this process and print a row as JSON."""
     settings = TrainConfig.model_validate_json(values)
-    training.set_deterministic(0, settings.threads)
+    compute.set_deterministic(0, settings.threads)
     keep_freed_memory()
     our_steps(name, settings)(2)
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

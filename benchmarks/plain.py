@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dfdm.base import training
+from dfdm.base import compute
 from generators.augment import FLIP, GRID, LIGHT, ROTATION, SHIFT, TINT, ZOOM, Batch, rotation_matrix, shift_table
 from generators.batches import Batches
 from generators.models import build
@@ -174,7 +174,7 @@ class PlainTrainer:
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), settings.lr, betas, settings.epsilon, foreach=False, fused=False
         )
-        self.autocast = training.autocast(torch.device("cpu"), settings.amp)
+        self.autocast = compute.autocast(torch.device("cpu"), settings.amp)
 
     def loss(self, batch: Batch) -> Tensor:
         """The sum of both sides' losses; the batch holds side a, then side b."""

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks import plain
 from benchmarks.timing import in_turn, ratio, seconds
-from dfdm.base import training
+from dfdm.base import compute
 from dfdm.base.machine import keep_freed_memory
 from generators.augment import Augmenter
 from generators.batches import Batches, prefetched
@@ -61,8 +61,7 @@ def batches_of(name: str, settings: TrainConfig) -> Batches:
 
 def our_steps(name: str, settings: TrainConfig) -> Callable[[int], None]:
     """Our training: a function that runs so many steps, batches prepared ahead from a cold start each time."""
-    training.set_deterministic(0, settings.threads)
-    trainer = Trainer(Job(name, ("a", "bb"), settings, "benchmark"), CPU)
+    trainer = Trainer(Job(name, ("a", "bb"), settings, 0), CPU)
     batches = batches_of(name, settings)
 
     def run(steps: int) -> None:
@@ -118,7 +117,7 @@ def step_row(
 ) -> dict[str, Any]:
     """One model's step with data, ours and plain in turn with the peak: seconds, GFLOP/s, share of the peak, ratio."""
     settings = settings.model_copy(update={"iterations": 1_000_000})
-    half = training.amp_dtype(CPU) if settings.amp else None
+    half = compute.amp_dtype(CPU) if settings.amp else None
     multiply = peak(settings.threads, half or torch.float32)
     for contender in contenders.values():
         contender.ask("build", name, settings)

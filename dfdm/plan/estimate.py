@@ -16,7 +16,7 @@ from dfdm.base.names import REAL
 from dfdm.catalogue.config import Config, load
 from dfdm.catalogue.layout import Layout, videos_of
 from dfdm.dataset.splits import split_videos
-from dfdm.plan.graph import TARGET, Graph, Job, build
+from dfdm.plan.graph import TARGET, Job, build
 from dfdm.plan.networks import Networks, count
 from dfdm.plan.rates import Rates
 
@@ -123,7 +123,8 @@ class Work:
     """The jobs of a config's targets, and how much each of them has to do."""
 
     cfg: Config
-    graph: Graph
+    jobs: list[Job]
+    absent: list[str]  # source files
     networks: Networks
     sizes: Sizes
 
@@ -212,12 +213,12 @@ def read(
 ) -> Work:
     """The jobs of a config's targets (none: `all`) as they are now; see dfdm/plan/graph.py, build."""
     cfg = load(config)
-    return Work(cfg, build(config, targets, profile, progress), count(cfg), Sizes(cfg, assumed))
+    return Work(cfg, *build(config, targets, profile, progress), count(cfg), Sizes(cfg, assumed))
 
 
 def make(work: Work, rates: Rates) -> Plan:
     """Estimate the targets that were read."""
-    cfg, jobs = work.cfg, work.graph.jobs
+    cfg, jobs = work.cfg, work.jobs
     parts: dict[tuple[str, str, int | None], Cost] = defaultdict(Cost)
     why: dict[str, Counter[str]] = defaultdict(Counter)
     states = largest = 0.0
@@ -227,23 +228,23 @@ def make(work: Work, rates: Rates) -> Plan:
         cost = Cost(1, videos=int(job.makes_video), bytes=size)
         if job.stage == "train":
             states += cfg.settings(job.model).keep * _STATE_BYTES * work.networks.autoencoders[job.model].parameters
-        if job.to_do:
+        if job.reason:
             why[job.reason][job.stage] += 1
             cost.left = 1
             cost.cpu_hours = work.core_seconds(job, rates) / 3600
             cost.gpu_hours = work.features(job).get("gmac", 0.0) / rates.gpu_gmac_second / 3600
         parts[job.stage, job.model, job.crf].add(cost)
     swaps = sum(cost.videos for (_, model, _), cost in parts.items() if model != REAL)
-    stages = {job.stage for job in work.graph.to_do} - {TARGET, *rates.seconds}
+    unrated = {job.stage for job in jobs if job.reason} - {TARGET, *rates.seconds}
     return Plan(
         parts=dict(parts),
         state_bytes=states,
         scratch_bytes=largest,
         scenes=len(cfg.scene_keys),
         known=work.sizes.known,
-        absent=work.graph.absent,
+        absent=work.absent,
         why=dict(why),
-        unrated=sorted(stages),
+        unrated=sorted(unrated),
         rates=rates.source,
         published=swaps == 6450 and cfg.qualities == [0, 10, 23],
     )

@@ -9,27 +9,34 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import yaml
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 import dfdm
 from dfdm.base.errors import DfdmError
 from dfdm.base.names import encoded_of, parse_clip
 from dfdm.catalogue.layout import stage_of
 
-VERSIONS = ("9.27.0", "9.27.1")  # of Snakemake, whose private parts are known to be as they are used here
+with patch.object(ExecutorPluginRegistry, "collect_plugins"):  # nothing runs; importing Kubernetes' takes a second
+    from snakemake.api import SnakemakeApi
+import snakemake.workflow
+from snakemake.exceptions import WorkflowError
+from snakemake.io import Mtime
+from snakemake.persistence.file import FilePersistence
+from snakemake.settings.enums import RerunTrigger
+from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+
 SNAKEFILE = Path("workflow/Snakefile")
-PROFILE = "profiles/default"  # beside the Snakefile, as Snakemake finds it
 TARGET = "target"  # the stage of a named target, which runs nothing
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job of the graph, its paths as the rules give them (relative ones: to the folder of the run)."""
+    """One job, its paths as the rules give them (relative ones: to the folder of the run)."""
 
     rule: str
     stage: str  # the rule's name; `train` of every training of an autoencoder, `target` of a named target
@@ -38,6 +45,7 @@ class Job:
     outputs: tuple[str, ...]
     benchmark: str  # where Snakemake writes its seconds; "" of a target
     reason: str  # why it would run now, in Snakemake's words, the first of several; "" where it would not
+    needs: frozenset[str]  # the names of the jobs that make its inputs
     scene: str  # id0_0003; like the following ones "" where it is about none
     pair: str  # id0_id1
     model: str
@@ -45,13 +53,8 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What no other job of the graph is called: its first output, or the target's name."""
+        """What no other job is called: its first output, or the target's name."""
         return self.outputs[0] if self.outputs else self.rule
-
-    @property
-    def to_do(self) -> bool:
-        """Whether it would run now."""
-        return bool(self.reason)
 
     @property
     def makes_video(self) -> bool:
@@ -59,128 +62,91 @@ class Job:
         return self.name.endswith(".mp4")
 
 
-@dataclass(frozen=True)
-class Graph:
-    """The jobs of one or several targets, ordered as the rules are, targets last."""
+class _Records(FilePersistence):
+    """The records of the folder, only read: the folders that Snakemake makes for itself lie in a temporary one."""
 
-    jobs: list[Job]
-    edges: set[tuple[str, str]]  # names of a job and of one that makes an input of it
-    absent: list[str]  # files that no rule makes and that are not there: videos, and weights to start from
-
-    @property
-    def to_do(self) -> list[Job]:
-        """The jobs that would run now."""
-        return [job for job in self.jobs if job.to_do]
+    def __init__(self, dag: Any, **given: Any) -> None:
+        super().__init__(dag=dag, **{**given, "path": dag.workflow.snakemake_tmp_dir / "persistence"})
+        for part in ("metadata", "incomplete"):
+            if (there := Path(".snakemake", part)).is_dir():
+                setattr(self, f"_{part}_path", str(there))
 
 
-def build(config: Path, targets: Sequence[str] = (), profile: Path | None = None, progress: bool = False) -> Graph:
-    """The graph of targets (none: `all`) as `snakemake --configfile CONFIG --workflow-profile PROFILE` sees it now.
+def build(
+    config: Path, targets: Sequence[str] = (), profile: Path | None = None, progress: bool = False
+) -> tuple[list[Job], list[str]]:
+    """The jobs of targets (none: `all`) as `snakemake --configfile CONFIG --workflow-profile PROFILE` sees them now.
 
-    `progress`: a line on stderr for every 1,000 jobs read. DfdmError for what Snakemake finds wrong.
+    In the order of the rules, targets last; beside them the input files that are absent and that no rule makes: videos,
+    and weights to start from. `progress`: a line on stderr for every 1,000 jobs. DfdmError: what Snakemake finds wrong.
     """
     snakefile = SNAKEFILE if SNAKEFILE.exists() else Path(dfdm.__file__).parents[1] / SNAKEFILE
-    profile = profile or snakefile.parent / PROFILE
-    try:
-        chosen = yaml.safe_load((profile / "config.yaml").read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise DfdmError(f"{profile} has no readable config.yaml ({error}); give a profile's folder") from None
-    try:
-        return _read(snakefile.absolute(), config, targets, chosen, progress)
-    except (ImportError, AttributeError, TypeError) as error:
-        if (found := version("snakemake")) in VERSIONS:
-            raise
-        raise DfdmError(
-            f"the plan cannot read the job graph of Snakemake {found} ({error}); install {' or '.join(VERSIONS)}"
-        ) from error
-
-
-def _read(snakefile: Path, config: Path, targets: Sequence[str], profile: dict[str, Any], progress: bool) -> Graph:
-    from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
-
-    with patch.object(ExecutorPluginRegistry, "collect_plugins"):  # nothing runs: Kubernetes' and Slurm's take a second
-        from snakemake.api import SnakemakeApi
-    import snakemake.workflow
-    from snakemake.exceptions import WorkflowError
-    from snakemake.io import Mtime
-    from snakemake.persistence.file import FilePersistence
-    from snakemake.settings.enums import RerunTrigger
-    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
-
-    class Records(FilePersistence):
-        """The records of the folder, read only: the folders of its own lie in a temporary one."""
-
-        def __init__(self, dag: Any, **given: Any) -> None:
-            super().__init__(dag=dag, **{**given, "path": dag.workflow.snakemake_tmp_dir / "persistence"})
-            for part in ("metadata", "incomplete"):
-                if (there := Path(".snakemake", part)).is_dir():
-                    setattr(self, f"_{part}_path", str(there))
-
-    triggers = profile.get("rerun-triggers")
-    triggers = triggers.split() if isinstance(triggers, str) else triggers
-    settings = DAGSettings(
-        targets=set(targets),
-        force_incomplete=bool(profile.get("rerun-incomplete")),
-        rerun_triggers=RerunTrigger.parse_choices_set(triggers) if triggers else RerunTrigger.all(),
-    )
     with SnakemakeApi(OutputSettings(log_level_override=logging.ERROR, enable_file_logging=False)) as api:
         try:
             workflow = api.workflow(
-                # one node: jobs are planned for no machine in particular, so this one's GPUs are not looked for
+                # jobs of a cluster, as it were: this machine's GPUs and memory are not looked for
                 resource_settings=ResourceSettings(nodes=1),
                 config_settings=ConfigSettings(configfiles=[config]),
-                snakefile=snakefile,
+                snakefile=snakefile.absolute(),
             )
+            settings = _settings(targets, profile or snakefile.parent / "profiles/default")
             made = workflow.dag(settings).workflow_api._workflow
-            _check(targets, made)
-            with patch.object(snakemake.workflow, "FilePersistence", Records):
+            named = [rule.name for rule in made.rules if not rule.has_wildcards()]
+            for target in targets:
+                if target not in named and not any(rule.is_producer(target) for rule in made.rules):
+                    raise DfdmError(f"'{target}' is no target of this config; known are {', '.join(named)}")
+            with patch.object(snakemake.workflow, "FilePersistence", _Records):
                 made._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True)
-            dag, cache = made.dag, made.iocache
-            absent: dict[str, None] = {}
-            collect, count = dag.collect_potential_dependencies, 0
-
-            async def potential_dependencies(job: Any, known_producers: Any) -> AsyncIterator[Any]:
-                """What Snakemake asks once for every job: where no rule makes an input and it is not there, note it."""
-                nonlocal count
-                count += 1
-                if progress and count % 1000 == 0:
-                    print(f"{count:,} jobs read", file=sys.stderr, flush=True)
-                async for found in collect(job, known_producers):
-                    if not found.jobs:
-                        await found.file.inventory()
-                        if not await found.file.exists():
-                            absent[str(found.file)] = None
-                            cache.exists_local[found.file] = True
-                            cache.mtime[found.file] = Mtime(local=0.0)
-                    yield found
-
-            async def mtime(file: Any) -> Any:
-                """A file's time; one that a run has removed since the folder was read counts as missing."""
-                try:
-                    return await file.mtime_uncached()
-                except WorkflowError:
-                    cache.exists_local[file] = False
-                    return Mtime(local=0.0)
-
-            dag.collect_potential_dependencies, cache.collect_mtime = potential_dependencies, mtime
-            made.async_run(dag.init())
+            absent = _without_sources(made.dag, made.iocache, progress)
+            made.async_run(made.dag.init())
         except WorkflowError as error:
             raise DfdmError(str(error).strip()) from None
-        return _graph(dag, {rule.name: place for place, rule in enumerate(made.rules)}, list(absent))
+        order = {rule.name: place for place, rule in enumerate(made.rules)}
+        jobs = [_job(job, made.dag) for job in made.dag.jobs]
+        return sorted(jobs, key=lambda job: (job.stage == TARGET, order[job.rule], job.name)), absent
 
 
-def _check(targets: Sequence[str], workflow: Any) -> None:
-    """DfdmError for a target that is neither a rule without wildcards nor a file that a rule makes."""
-    named = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
-    for target in targets:
-        if target not in named and not any(rule.is_producer(target) for rule in workflow.rules):
-            raise DfdmError(f"'{target}' is no target of this config; known are {', '.join(named)}")
+def _settings(targets: Sequence[str], profile: Path) -> DAGSettings:
+    """What a profile says of jobs that run again; without `rerun-triggers` all of them count, as in Snakemake."""
+    try:
+        values = yaml.safe_load((profile / "config.yaml").read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise DfdmError(f"{profile} has no readable config.yaml ({error}); give a profile's folder") from None
+    triggers = values.get("rerun-triggers") or [trigger.item_to_choice() for trigger in RerunTrigger.all()]
+    return DAGSettings(
+        targets=set(targets),
+        force_incomplete=bool(values.get("rerun-incomplete")),
+        rerun_triggers=RerunTrigger.parse_choices_set(triggers.split() if isinstance(triggers, str) else triggers),
+    )
 
 
-def _graph(dag: Any, order: dict[str, int], absent: list[str]) -> Graph:
-    found = {job: _job(job, dag) for job in dag.jobs}
-    edges = {(job.name, found[other].name) for made, job in found.items() for other in dag.dependencies[made]}
-    jobs = sorted(found.values(), key=lambda job: (job.stage == TARGET, order[job.rule], job.name))
-    return Graph(jobs, edges, absent)
+def _without_sources(dag: Any, cache: Any, progress: bool) -> list[str]:
+    """Have inputs that are absent and that no rule makes count as old files; the list of them fills as `dag` grows."""
+    absent: list[str] = []
+    count, collect = 0, dag.collect_potential_dependencies
+
+    async def potential_dependencies(job: Any, known_producers: Any) -> AsyncIterator[Any]:
+        nonlocal count
+        count += 1
+        if progress and count % 1000 == 0:
+            print(f"{count:,} jobs read", file=sys.stderr, flush=True)
+        async for found in collect(job, known_producers):
+            if not found.jobs:
+                await found.file.inventory()
+                if not await found.file.exists():
+                    absent.append(str(found.file))
+                    cache.exists_local[found.file], cache.mtime[found.file] = True, Mtime(local=0.0)
+            yield found
+
+    async def collect_mtime(file: Any) -> Any:
+        try:
+            return await file.mtime_uncached()
+        except WorkflowError:  # a run that is going on has removed it since the folder was read
+            cache.exists_local[file] = False
+            return Mtime(local=0.0)
+
+    dag.collect_potential_dependencies, cache.collect_mtime = potential_dependencies, collect_mtime
+    return absent
 
 
 def _job(job: Any, dag: Any) -> Job:
@@ -203,6 +169,7 @@ def _job(job: Any, dag: Any) -> Job:
         outputs=outputs,
         benchmark=str(job.benchmark or ""),
         reason=next(dag.reason(job).get_names(), "needed") if dag.needrun(job) else "",
+        needs=frozenset(str(other.output[0]) for other in dag.dependencies[job]),
         scene=clip.scene_key if clip else given.get("scene", ""),
         pair="_".join(clip.pair or ()) if clip else given.get("pair", ""),
         model=model,

@@ -31,7 +31,7 @@ def measure(work: Work, base: Rates) -> Rates:
     done: dict[str, list[tuple[dict[str, float], float]]] = defaultdict(list)
     encoded: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
     crops = [0.0, 0.0]
-    for job in work.graph.jobs:
+    for job in work.jobs:
         took, file = measured_seconds(job), Path(job.name)
         if took is not None:
             done[job.stage].append((work.features(job), took))
@@ -60,7 +60,7 @@ def measure(work: Work, base: Rates) -> Rates:
 def compare(work: Work, rates: Rates) -> str:
     """A finished run beside the forecast of its jobs: core seconds and bytes by stage."""
     at: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0, 0.0])
-    for job in work.graph.jobs:
+    for job in work.jobs:
         took, made = measured_seconds(job), Path(job.name)
         row = at[job.stage]
         if took is not None:

@@ -6,7 +6,7 @@ import torch
 from attribution import models
 from attribution.models import blocks
 from benchmarks import classifiers
-from dfdm.base.training import amp_dtype
+from dfdm.base.compute import amp_dtype
 
 CPU = torch.device("cpu")
 

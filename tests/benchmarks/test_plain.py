@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import memory, plain
-from benchmarks import steps as training
+from benchmarks import memory, plain, steps
 from dfdm.catalogue import config
 from generators.augment import Augmenter
 from generators.losses import face_loss
@@ -36,7 +35,7 @@ def pair(name):
 def test_the_plain_step_has_our_loss_and_gradients(name):
     ours, trainer = pair(name)
     settings = TrainConfig(width=WIDTH, batch=2, color_augment=False)
-    batch = training.batches_of(name, settings)[0]
+    batch = steps.batches_of(name, settings)[0]
     predicted = torch.cat(ours(batch.inputs[:2], batch.inputs[2:]))
     loss = face_loss(predicted, batch.targets, batch.masks).view(2, 2).mean(1).sum()
     loss.backward()
@@ -52,8 +51,8 @@ def test_the_plain_step_has_our_loss_and_gradients(name):
 @pytest.mark.parametrize(("inside", "out"), [(64, 64), (64, 128)])
 def test_the_plain_augmentation_makes_the_same_batch(inside, out):
     settings = TrainConfig()
-    ours, other = Augmenter(settings, inside, out, training.CPU), plain.PlainAugmenter(settings, inside, out)
-    people = training.made_up_faces("a", out)
+    ours, other = Augmenter(settings, inside, out, steps.CPU), plain.PlainAugmenter(settings, inside, out)
+    people = steps.made_up_faces("a", out)
     got = ours(people.faces[:6], people.masks[:6], np.random.default_rng(3))
     expected = other(people.faces[:6], people.masks[:6], np.random.default_rng(3))
     for part in ("inputs", "targets", "masks"):

@@ -128,7 +128,7 @@ def test_each_training_is_measured_on_frames_it_never_saw(line: Path, project: P
         assert swap["flicker"] > 0
         assert set(found["computed_on"]["masters"]) == {f"{clip}_{model}.mp4" for clip in swap["clips"]}
     table = subprocess.run(
-        ["dfdm", "evaluate", "--config", small()], cwd=project, capture_output=True, text=True, check=True
+        ["dfdm", "scores", "--evaluate", "--config", small()], cwd=project, capture_output=True, text=True, check=True
     )
     assert re.search(r"^dfaker +mean +9 ", table.stdout, re.MULTILINE)
     assert "faceswap" in table.stdout
