@@ -84,7 +84,7 @@ class FaceTrack:
                 if arrays[name].dtype != kind or arrays[name].shape != (len(arrays["frame_index"]), *shape):
                     raise ValueError(f"{name} has the wrong shape or type")
             counts = TrackCounts(**json.loads(str(file["counts"])))
-            return FaceTrack(VideoRecord.from_json(str(file["record"])), counts=counts, **arrays)
+            return FaceTrack(VideoRecord.model_validate_json(str(file["record"])), counts=counts, **arrays)
 
     def smoothed(self, sigma: float) -> "FaceTrack":
         """The track with landmarks and boxes smoothed along each segment by a Gaussian of `sigma` frames.
