@@ -1,11 +1,11 @@
 """Rendering: a real clip through the whole stage, against the sum of its parts, measured in turn."""
 
+import argparse
 import statistics
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -36,7 +36,7 @@ def real_clip(cfg: Config, frames: int) -> tuple[Path, FaceTrack]:
     path = sources.locate(cfg.sources, scene)
     start = scene.frames[0] if scene.frames else 0
     record = probe(path, key, {"path": path.name}, (start, start + frames))
-    record = replace(record, audio=None)
+    record = record.model_copy(update={"audio": None})
     pictures = (yuv_to_rgb(f, record.matrix, record.full_range) for f in read_planes(path, record))
     faces = cfg.faces
     detector = detectors.build(
@@ -60,6 +60,14 @@ class Nothing(nn.Module):
     def swap(self, faces: Tensor, to: str) -> Tensor:
         """Faces [B, 3, in, in] to [B, 3, out, out]."""
         return torch.full((len(faces), 3, self.output_size, self.output_size), 0.5)
+
+
+def render_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A real clip through each model, at full size and at the config's width."""
+    clip = real_clip(cfg, args.frames)
+    for name in args.models:
+        for width in dict.fromkeys((args.width, cfg.settings(name).width)):
+            yield render_row(name, width, cfg, clip, args.seconds / 2)
 
 
 def render_row(name: str, width: float, cfg: Config, clip: tuple[Path, FaceTrack], budget: float) -> dict[str, Any]:

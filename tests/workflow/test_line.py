@@ -215,7 +215,7 @@ def test_a_fault_in_the_config_is_one_sentence_before_any_job(snakemake: Snakema
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--configfile", "none.yaml"], "config 'none.yaml' does not exist; mend the path after --configfile"),
+        (["--configfile", "none.yaml"], "config 'none.yaml' does not exist; correct the path after --configfile"),
         (["--config", "results=config.yaml/x"], "results 'config.yaml/x': Not a directory; free or name another place"),
         (["iae_crf24"], "'iae_crf24' is no target of this config. Did you mean iae_crf23 or "),
         (["render"], "This is a rule of many jobs, no target. Named targets are "),
@@ -238,7 +238,7 @@ def test_a_source_that_is_gone_is_named(snakemake: Snakemake, small: Small, proj
     done = snakemake("all_faces", "--cores", 2, "--configfile", path)
     assert done.returncode == 1
     assert (
-        f"{project}/gone.mp4 does not exist; put the video back, or mend the scene's path or sources.root"
+        f"{project}/gone.mp4 does not exist; put the video back, or correct the scene's path or sources.root"
         in done.stderr
     )
 

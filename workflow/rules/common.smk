@@ -15,6 +15,7 @@ from dfdm.base.names import ID, REAL, SCENE, parse_clip, people_of, person_of
 from dfdm.catalogue import config as dfdm_config
 from dfdm.catalogue import keys
 from dfdm.catalogue.layout import Layout, originals_of, stage_of, targets, videos_of
+from dfdm.catalogue.migrate import check_version
 from dfdm.catalogue.schedule import (
     background_run,
     checked_runs,
@@ -26,6 +27,7 @@ from dfdm.dataset.splits import split_videos
 
 try:
     cfg = dfdm_config.load(dict(config))
+    check_version(cfg.results)
     # A part of a split without a video is found now, not after the trainings.
     for kind in ("scene", "identity"):
         if getattr(cfg.splits, kind):
@@ -44,14 +46,33 @@ MODELS = list(cfg.models)
 # kept (classes stand in it); named by content, so never changed under a running job.
 CONFIG_TEXT = cfg.model_dump_json(indent=1)
 CONFIG = f"{cfg.results}/config/{digest(CONFIG_TEXT)[:12]}.json"
-if not Path(CONFIG).exists():
-    try:
-        with atomic(CONFIG) as temporary:
-            temporary.write_text(CONFIG_TEXT)
-    except OSError as error:
-        raise WorkflowError(
-            f"results '{cfg.results}': {error.strerror}; free or name another place"
-        ) from None
+
+
+def write_config():
+    """Write the config where the commands read it, once."""
+    if not Path(CONFIG).exists():
+        try:
+            with atomic(CONFIG) as temporary:
+                temporary.write_text(CONFIG_TEXT)
+        except OSError as error:
+            raise WorkflowError(
+                f"results '{cfg.results}': {error.strerror}; free or name another place"
+            ) from None
+
+
+# Only a run writes, no dry run and no plan; a job that an engine started has no `onstart` and may see another disk.
+onstart:
+    write_config()
+
+
+if not workflow.is_main_process:
+    write_config()
+# A folder of results that cannot be made is an error before the jobs are planned.
+place = Path(cfg.results).absolute()
+if not next(path for path in (place, *place.parents) if path.exists()).is_dir():
+    raise WorkflowError(
+        f"results '{cfg.results}': Not a directory; free or name another place"
+    )
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
 # has them on the PATH. Neither is a param: where the config lies changes no bytes.
 shell.prefix(
