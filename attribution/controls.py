@@ -22,10 +22,10 @@ from attribution.cues import cues_of, originals_and_swaps, trivial
 from attribution.inference import Trained, load, video_logits
 from attribution.openset import energy
 from attribution.run import Run
+from dfdm.base.compute import resolve_device
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import read_json, write_json
 from dfdm.base.names import REAL, cluster_of
-from dfdm.base.training import resolve_device
 from dfdm.dataset.splits import PARTS
 
 FEATURES = "input of the classifier's last linear layer, mean over a video's fixed clips"

@@ -14,8 +14,8 @@ from attribution import models
 from attribution.clips import Clips, normalise
 from attribution.models.blocks import fused
 from attribution.settings import AttributionConfig
+from dfdm.base.compute import autocast
 from dfdm.base.errors import DfdmError
-from dfdm.base.training import autocast
 
 
 @dataclass(frozen=True)

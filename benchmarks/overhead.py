@@ -21,7 +21,7 @@ from dfdm.catalogue.layout import Layout
 from dfdm.plan.estimate import FRAMES, SIZE, Assumed, Sizes
 
 IMPORTS = {  # what each command has imported before it begins
-    "render": "dfdm.dataset.sidecar, torch, dfdm.base.training, generators.checkpoint, generators.swap",
+    "render": "dfdm.dataset.sidecar, torch, dfdm.base.compute, generators.checkpoint, generators.swap",
     "encode": "dfdm.dataset.sidecar",
     "crops": "dfdm.dataset.crops",
 }
@@ -70,7 +70,7 @@ def main() -> None:
     print("stage     start s  scheduling s  own work s    share")
     with tempfile.TemporaryDirectory() as scratch:
         for stage, words in commands(cfg, Path(scratch)).items():
-            start = seconds([sys.executable, "-c", f"import dfdm.commands.cli, dfdm.commands.stages, {IMPORTS[stage]}"])
+            start = seconds([sys.executable, "-c", f"import dfdm.commands.cli, dfdm.commands.inputs, {IMPORTS[stage]}"])
             whole = seconds([str(Path(sys.executable).parent / "dfdm"), *words])
             own = max(whole - start, 0.0) * larger
             beside = start + a.schedule_ms / 1000

@@ -15,6 +15,7 @@ from dfdm.base.progress import duration
 from dfdm.base.text import listed
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import videos_of
+from dfdm.catalogue.migrate import check_version
 from dfdm.dataset.splits import PARTS
 from dfdm.report import figures, pictures
 from dfdm.report.attribution import bounds_text, percent, read_attribution
@@ -51,6 +52,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
 
     What the config asks for and the folder lacks is listed on the page. Raises DfdmError for a damaged file.
     """
+    check_version(results)
     found = read_results(cfg, results)
     missing = list(found.missing)
     evaluations = read_evaluations(cfg, results, missing)

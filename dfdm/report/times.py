@@ -24,7 +24,7 @@ class RuleTime:
 
 
 def read_times(layout: Layout) -> list[RuleTime]:
-    """Every stage that has benchmarks, the dearest first; each stage's lie in a folder of its own."""
+    """Every stage that has benchmarks, the slowest first; a stage's lie in the folder of its name."""
     tables = defaultdict(list)
     folder = Path(layout.benchmarks)
     for path in sorted(folder.rglob("*.tsv")):
@@ -40,7 +40,7 @@ def read_times(layout: Layout) -> list[RuleTime]:
 
 
 def bytes_written(layout: Layout) -> dict[str, int]:
-    """Bytes of each stage's outputs that lie in the results folder, by the stage's name in the benchmarks."""
+    """Bytes of each stage's outputs that lie in the results folder, by the stage's name."""
     found: dict[str, int] = defaultdict(int)
     root = Path(layout.results)
     for folder, _, names in os.walk(root, followlinks=True):  # a stage's folder may lie on another disk

@@ -128,7 +128,7 @@ def test_each_training_is_measured_on_frames_it_never_saw(line: Path, project: P
         assert swap["flicker"] > 0
         assert set(found["computed_on"]["masters"]) == {f"{clip}_{model}.mp4" for clip in swap["clips"]}
     table = subprocess.run(
-        ["dfdm", "evaluate", "--config", small()], cwd=project, capture_output=True, text=True, check=True
+        ["dfdm", "scores", "--evaluate", "--config", small()], cwd=project, capture_output=True, text=True, check=True
     )
     assert re.search(r"^dfaker +mean +9 ", table.stdout, re.MULTILINE)
     assert "faceswap" in table.stdout
@@ -215,7 +215,7 @@ def test_a_fault_in_the_config_is_one_sentence_before_any_job(snakemake: Snakema
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--configfile", "none.yaml"], "config 'none.yaml' does not exist; mend the path after --configfile"),
+        (["--configfile", "none.yaml"], "config 'none.yaml' does not exist; correct the path after --configfile"),
         (["--config", "results=config.yaml/x"], "results 'config.yaml/x': Not a directory; free or name another place"),
         (["iae_crf24"], "'iae_crf24' is no target of this config. Did you mean iae_crf23 or "),
         (["render"], "This is a rule of many jobs, no target. Named targets are "),
@@ -238,7 +238,7 @@ def test_a_source_that_is_gone_is_named(snakemake: Snakemake, small: Small, proj
     done = snakemake("all_faces", "--cores", 2, "--configfile", path)
     assert done.returncode == 1
     assert (
-        f"{project}/gone.mp4 does not exist; put the video back, or mend the scene's path or sources.root"
+        f"{project}/gone.mp4 does not exist; put the video back, or correct the scene's path or sources.root"
         in done.stderr
     )
 
@@ -307,6 +307,27 @@ def test_the_full_size_plan_can_be_dry_run_with_placeholders(snakemake: Snakemak
     subprocess.run(["dfdm", "sources", "placeholders", "--config", config], check=True, capture_output=True)
     found = dry_run(snakemake, config, "iae_crf23")
     assert (found["render"], found["encode"], found["crops"], found["train_iae"]) == (430, 430, 430, 43)
+
+
+def test_scenes_of_a_table_are_planned_like_those_of_the_config(
+    snakemake: Snakemake, small: Small, project: Path, tmp_path: Path
+) -> None:
+    listed = load(small("listed", results="listed"))
+    sources = listed.sources.model_dump()
+    rows = ["person\tscene\tpackage\tmember\tframes\tlicence\tconsent"]
+    for person, entry in sources.pop("people").items():
+        for number, scene in entry["scenes"].items():
+            frames = str(list(scene["frames"]))
+            cells = (person, number, scene["package"], scene["member"], frames, entry["licence"], entry["consent"])
+            rows.append("\t".join(cells))
+    table = tmp_path / "scenes.tsv"
+    table.write_text("\n".join(rows) + "\n")
+    tabled = small("tabled", results="listed", sources={**sources, "table": str(table)})
+    assert load(tabled).model_dump() == listed.model_dump()
+    planned = dry_run(snakemake, tabled)
+    assert planned == dry_run(snakemake, project / "listed.yaml")
+    table.write_text("\n".join([*rows, rows[1].replace("0000", "0003")]) + "\n")
+    assert dry_run(snakemake, tabled)["render"] == planned["render"] + 2  # a further scene, with two models
 
 
 def test_a_new_classifier_costs_nothing_upstream(line: Path, snakemake: Snakemake, small: Small) -> None:

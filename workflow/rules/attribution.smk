@@ -1,4 +1,4 @@
-# A training of a classifier is a run (dfdm/catalogue/schedule.py): classifier, split, quality or `all`, seed. Its folder says them.
+# A training of a classifier is a run (dfdm/catalogue/schedule.py): classifier, split, quality or `all`, seed. They name its folder.
 RUN = "{classifier}/{split}/crf{train}/seed{seed}"
 RUN_NAME = "{classifier}_{split}_crf{train}_seed{seed}"
 # Classifiers whose learning rate validation chooses.

@@ -1,5 +1,4 @@
 import inspect
-import json
 import sys
 from pathlib import Path
 from shlex import quote
@@ -16,6 +15,7 @@ from dfdm.base.names import ID, REAL, SCENE, parse_clip, people_of, person_of
 from dfdm.catalogue import config as dfdm_config
 from dfdm.catalogue import keys
 from dfdm.catalogue.layout import Layout, originals_of, stage_of, targets, videos_of
+from dfdm.catalogue.migrate import check_version
 from dfdm.catalogue.schedule import (
     background_run,
     checked_runs,
@@ -27,6 +27,7 @@ from dfdm.dataset.splits import split_videos
 
 try:
     cfg = dfdm_config.load(dict(config))
+    check_version(cfg.results)
     # A part of a split without a video is found now, not after the trainings.
     for kind in ("scene", "identity"):
         if getattr(cfg.splits, kind):
@@ -41,9 +42,9 @@ except DfdmError as error:
 
 layout = Layout(cfg.results)
 MODELS = list(cfg.models)
-# The config as the commands read it, with --config's values in it and its order kept (classes stand in it); named
-# by content, so never changed under a running job.
-CONFIG_TEXT = json.dumps(config, indent=1)
+# The config as the commands read it, with --config's values and every scene of a pattern or table in it, and its order
+# kept (classes stand in it); named by content, so never changed under a running job.
+CONFIG_TEXT = cfg.model_dump_json(indent=1)
 CONFIG = f"{cfg.results}/config/{digest(CONFIG_TEXT)[:12]}.json"
 if not Path(CONFIG).exists():
     try:

@@ -1,4 +1,4 @@
-# What a score is worth nothing without: docs/attribution.md, Controls.
+# The controls, without which a score proves nothing: docs/attribution.md, Controls.
 rule region:
     input:
         masters=lambda wildcards: [
@@ -65,7 +65,7 @@ if cfg.controls:
         params:
             settings=keys.control_keys(cfg),
         message:
-            "controls: what the score of {wildcards.classifier} at crf {wildcards.crf} is worth"
+            "controls: of the score of {wildcards.classifier} at crf {wildcards.crf}"
         shell:
             "dfdm controls --classifier {wildcards.classifier} --crf {wildcards.crf} --manifest {input.manifest:q} "
             '--results "$(dirname "$(dirname {input.manifest:q})")" --out {output:q} >{log:q} 2>&1'
