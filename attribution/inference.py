@@ -1,4 +1,4 @@
-"""One answer a video, the averaged logits of its fixed clips; and trained models read from their files."""
+"""One prediction a video, the averaged logits of its fixed clips; and trained models read from their files."""
 
 import json
 from dataclasses import dataclass

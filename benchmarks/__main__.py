@@ -42,7 +42,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     """Three figures of a fraction."""
     if not isinstance(value, float):
-        return str(value)
+        return "-" if value is None else str(value)
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -66,7 +66,11 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.split(":", 1)[1].strip())
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{known}, which run only where they are named")
     parser.add_argument("--config", default="config.yaml", help="whose settings, clip and results are used")
+<<<<<<< HEAD
     parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=known_models, metavar="MODEL")
+=======
+    parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=names(), metavar="MODEL")
+>>>>>>> main
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="at full size; default: every core")
     parser.add_argument("--seconds", type=float, default=6.0, help="for a measurement's repeats, after the first round")
     parser.add_argument("--frames", type=int, default=80, help="of the clip that is rendered")

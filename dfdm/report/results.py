@@ -1,4 +1,4 @@
-"""What lies in a results folder, read for the page; whatever is absent is noted in a list of what is missing."""
+"""What lies in a results folder, read for the report; whatever is absent is noted in a list of what is missing."""
 
 import os
 import platform
@@ -6,20 +6,23 @@ from collections import defaultdict
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
 from attribution import models as classifiers
-from dfdm.base.files import read_json
 from dfdm.base.machine import cpu_model
 from dfdm.base.names import VideoName
+from dfdm.base.stored import Stored
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout, originals_of, videos_of
+from dfdm.dataset.sidecar import Sidecar
 from dfdm.media.encoding import ffmpeg_version
 from dfdm.media.tracks import FaceTrack
 from dfdm.report.times import RuleTime, read_times
 from generators import models
 
+Read = TypeVar("Read", bound=Stored)
 PACKAGES = ("dfdm-pipeline", "torch", "torchvision", "numpy", "opencv-python-headless", "av", "snakemake")
 
 
@@ -45,6 +48,14 @@ class Results:
     manifest: pd.DataFrame | None
     times: list[RuleTime]
     missing: list[str]
+
+
+def found_or_noted(kind: type[Read], file: str, what: str, missing: list[str]) -> Read | None:
+    """A result file; where there is none, `what` and the stage that makes it are added to `missing`."""
+    if Path(file).exists():
+        return kind.read(file)
+    missing.append(f"{what} (stage {kind.stage})")
+    return None
 
 
 def read_results(cfg: Config, results: Path) -> Results:
@@ -89,7 +100,7 @@ def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, 
             absent[name.model, crf].append(str(name))
             continue
         sidecar = Path(layout.sidecar(name.clip, name.model, crf))
-        frames = read_json(sidecar).get("frames") if sidecar.exists() else None
+        frames = Sidecar.read(sidecar).frames if sidecar.exists() else None
         found[str(name), crf] = EncodedVideo(name, crf, path, path.stat().st_size, frames)
     for (model, crf), names in absent.items():
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
@@ -98,7 +109,7 @@ def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, 
 
 
 def versions(cfg: Config) -> dict[str, str]:
-    """Python, the packages that matter, ffmpeg and the CPU of the machine that builds the page."""
+    """Python, the packages that matter, ffmpeg and the CPU of the machine that builds the report."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
