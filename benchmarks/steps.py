@@ -130,11 +130,7 @@ def step_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]
     spawn = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         contenders = {kind: stack.enter_context(ProcessPoolExecutor(1, spawn)) for kind in ("ours", "plain")}
-<<<<<<< HEAD
-        for name in args.models:
-=======
         for name in args.models:  # of a model from elsewhere there is no plain way
->>>>>>> main
             given = {kind: it for kind, it in contenders.items() if kind == "ours" or name in LAYOUTS}
             for settings, steps in ((full_size(args), 1), (cfg.settings(name), 10)):
                 yield step_row(name, settings, given, args.seconds, steps)
@@ -160,7 +156,7 @@ def step_row(
     in_turn({kind: partial(turn, kind) for kind in contenders}, budget)
     work = 6 * build(name, settings.width).multiply_adds() * 2 * settings.batch
     step, best = statistics.median(taken["ours"]), peak_rate(products)
-    row = {
+    return {
         "model": name,
         "width": settings.width,
         "batch": settings.batch,
@@ -171,15 +167,9 @@ def step_row(
         "peak_gflops": best,
         "share_of_peak": work / step / 1e9 / best,
         "rounds": len(taken["ours"]),
-<<<<<<< HEAD
-=======
         "plain_ms": 1e3 * statistics.median(taken["plain"]) if "plain" in taken else None,
         "times_plain": ratio(taken["plain"], taken["ours"]) if "plain" in taken else None,
->>>>>>> main
     }
-    if ways := taken.get("plain"):
-        row |= {"plain_ms": 1e3 * statistics.median(ways), "times_plain": ratio(ways, taken["ours"])}
-    return row
 
 
 def augment_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
