@@ -1,4 +1,4 @@
-"""One answer a video, the averaged logits of its fixed clips; and trained models read from their files."""
+"""One prediction a video, the averaged logits of its fixed clips; and trained models read from their files."""
 
 import json
 from dataclasses import dataclass
@@ -68,6 +68,6 @@ def load(path: Path, device: torch.device) -> Trained:
     except FileNotFoundError:
         raise DfdmError(f"{path} does not exist; train the classifier first") from None
     except (safetensors.SafetensorError, DfdmError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        told = " ".join(str(error).split())[:200]
+        told = " ".join(str(error).split())[:300]
         raise DfdmError(f"{path} is no classifier of this pipeline ({told}); train it again") from None
     return Trained(models.place(model, device, settings.channels_last).eval(), classes, settings, about)

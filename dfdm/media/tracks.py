@@ -9,9 +9,11 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from pydantic import ValidationError
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
+from dfdm.base.stored import fault
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector, Face
 from dfdm.media.settings import FacesConfig
@@ -85,11 +87,13 @@ class FaceTrack:
                     ):
                         raise ValueError(f"{name} has the wrong shape or type")
                 counts = TrackCounts(**json.loads(str(file["counts"])))
-                return FaceTrack(VideoRecord.from_json(str(file["record"])), counts=counts, **arrays)
+                record = VideoRecord.model_validate_json(str(file["record"]))
+                return FaceTrack(record, counts=counts, **arrays)
         except FileNotFoundError:
             raise DfdmError(f"{path} does not exist; run the faces stage") from None
-        except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile, DfdmError) as error:
-            raise DfdmError(f"{path} is no readable face track ({error}); delete it and run the faces stage") from None
+        except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            why = fault(error) if isinstance(error, ValidationError) else error
+            raise DfdmError(f"{path} is no readable face track ({why}); delete it and run the faces stage") from None
 
     def smoothed(self, sigma: float) -> "FaceTrack":
         """The track with landmarks and boxes smoothed along each segment by a Gaussian of `sigma` frames.

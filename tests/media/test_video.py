@@ -53,7 +53,7 @@ def test_a_probed_video_has_its_size_frames_rate_and_sound(
     assert record.frames == frames
     assert (record.pts is not None) == variable
     assert record.audio == audio
-    assert VideoRecord.from_json(record.to_json()) == record
+    assert VideoRecord.model_validate_json(record.to_json()) == record
 
 
 def test_tags_are_those_of_the_file_and_none_where_it_has_none(clips: Path) -> None:
