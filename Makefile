@@ -34,9 +34,10 @@ bench: $(READY) ## every speed and memory figure, measured on this machine; abou
 docs: $(READY) ## docs/config.md and the editor's schema, from the fields of the config
 	python -m dfdm.catalogue.reference
 
-lint: $(READY) ## ruff, snakefmt, snakemake --lint
+lint: $(READY) ## ruff, import-linter, snakefmt, snakemake --lint
 	ruff check --quiet .
 	ruff format --check --quiet .
+	@out=$$(lint-imports --no-logo) || { echo "$$out"; exit 1; }
 	snakefmt --check workflow
 	snakemake --lint --quiet all
 

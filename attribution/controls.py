@@ -6,7 +6,6 @@ Docs: docs/attribution.md, Controls.
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,10 +20,9 @@ from attribution.clips import Clips, Video, find_videos, normalise
 from attribution.cues import cues_of, originals_and_swaps, trivial
 from attribution.inference import Trained, load, video_logits
 from attribution.openset import energy
-from attribution.run import Run
+from attribution.results import Background, Controls, Originals, Permuted, Scores
 from dfdm.base.compute import resolve_device
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import read_json, write_json
 from dfdm.base.names import REAL, cluster_of
 from dfdm.dataset.splits import PARTS
 
@@ -79,11 +77,10 @@ def permuted(
     clusters: Sequence[str],
     permutations: int,
     seed: int,
-) -> dict[str, Any]:
+) -> Permuted:
     """A cheap head on frozen features [n, C] (class indices [n]): learned with permuted labels, scored with true ones.
 
-    `clusters` [n] of the training videos: labels are permuted within each. Chance is the middle 95 per cent of the
-    accuracies; `true` is the accuracy of the head learned with the labels as they are.
+    `clusters` [n] of the training videos: labels are permuted within each.
     """
 
     def accuracy(labels: np.ndarray) -> float:
@@ -93,52 +90,54 @@ def permuted(
     random = np.random.default_rng(seed)
     accuracies = [accuracy(permute_within(train[1], clusters, random)) for _ in range(permutations)]
     low, high = np.quantile(accuracies, (0.025, 0.975))
-    return {
-        "accuracies": accuracies,
-        "low": float(low),
-        "high": float(high),
-        "true": accuracy(train[1]),
-        "features": FEATURES,
-        "permutations": permutations,
-    }
+    return Permuted(
+        accuracies=accuracies,
+        low=float(low),
+        high=float(high),
+        true=accuracy(train[1]),
+        features=FEATURES,
+        permutations=permutations,
+    )
 
 
-def originals(trained: Trained, videos: list[Video], threshold: float, device: torch.device) -> dict[str, Any]:
-    """What a classifier says of unswapped videos: predicted classes, mean confidence, share called "none of these".
+def originals(trained: Trained, videos: list[Video], threshold: float, device: torch.device) -> Originals:
+    """What a classifier says of unswapped videos.
 
     `threshold`: the energy (negative logsumexp of the mean logits) above which a video is none of the classes.
     """
     logits = video_logits(trained.model, Clips(videos, trained.settings), device)
     counts = Counter(trained.classes[index] for index in logits.argmax(1))
-    return {
-        "videos": len(videos),
-        "predicted": {name: counts[name] for name in trained.classes},
-        "none_of_these": float((energy(logits) > threshold).mean()),
-        "confidence": float(softmax(logits, axis=1).max(1).mean()),
-    }
+    return Originals(
+        videos=len(videos),
+        predicted={name: counts[name] for name in trained.classes},
+        none_of_these=float((energy(logits) > threshold).mean()),
+        confidence=float(softmax(logits, axis=1).max(1).mean()),
+    )
 
 
-def background(scores: Path, crf: int) -> dict[str, Any]:
+def background(scores: Scores) -> Background:
     """The scores of a classifier that saw the background alone, and what they say.
 
     At crf 0 its pixels are the same for all models, so it must be at chance: anything else is a fault of the
     control. At a lossy crf what the model changed also changes how the rest is coded.
     """
-    found = read_json(scores)
-    accuracy, chance = found["figures"]["accuracy"], found["chance"]
-    above = accuracy["low"] > chance
-    if crf == 0:
+    above = scores.figures.accuracy.low > scores.chance
+    if scores.crf == 0:
         finding = (
             "above chance although no pixel differs: the control is broken" if above else "at chance, as it must be"
         )
     else:
         finding = "codec coupling: coding carries the model out of the region" if above else "at chance"
-    expected = "chance" if crf == 0 else "codec coupling"
-    return {**found, "expected": expected, "above_chance": bool(above), "finding": finding}
+    return Background(
+        figures=scores.figures,
+        chance=scores.chance,
+        expected="codec coupling" if scores.crf else "chance",
+        above_chance=above,
+        finding=finding,
+    )
 
 
 def run_controls(
-    run: Run,
     model: Path,
     scores: Path,
     manifest: Path,
@@ -147,16 +146,15 @@ def run_controls(
     device: str,
     background_scores: Path | None,
     out: Path,
-) -> dict[str, Any]:
-    """The controls of a run's score at its own quality, written to `out`; null for one that cannot be had.
+) -> Controls:
+    """The controls of a score (scores.json) at its training's own quality, written to `out`.
 
-    `model`: the trained classifier, its training.json beside it; `scores`: its scores.json. `manifest`: the table of
-    the quality, originals included; `crops`: the folder its column `crops` is relative to; `background_scores`:
-    scores.json of the background's classifier at this quality.
+    `model`: the trained classifier. `manifest`: the table of the quality, originals included; `crops`: the folder its
+    column `crops` is relative to; `background_scores`: scores.json of the background's classifier at this quality.
     """
-    place, column, crf = resolve_device(device), f"split_{run.split}", int(run.crf)
+    own, place = Scores.read(scores), resolve_device(device)
+    column, crf, seed = f"split_{own.run.split}", own.crf, own.run.seed
     trained = load(model, place)
-    threshold = read_json(model.with_name("training.json"))["open_set"]["threshold"]
     rows = pd.read_parquet(manifest)
     if set(rows["crf"]) != {crf}:
         raise DfdmError(f"{manifest} is not the table of crf {crf} alone; give the manifest of that quality")
@@ -165,29 +163,25 @@ def run_controls(
     for part in PARTS:
         videos, _ = find_videos(swaps[swaps[column] == part], crops, trained.classes, trained.settings.clip)
         if not videos:
-            raise DfdmError(f"the {part} part has no video long enough for a clip; mend splits in the config")
+            raise DfdmError(f"the {part} part has no video long enough for a clip; correct splits in the config")
         names[part] = [video.name for video in videos]
         labels[part] = np.array([video.label for video in videos])
         features[part] = features_of(trained.model, Clips(videos, trained.settings), place)
         cues[part] = cues_of(swaps.set_index("name").loc[names[part]].reset_index(), real, crops)
     unswapped, _ = find_videos(real[real[column] == "test"], crops, [REAL], trained.settings.clip)
-    found = {
-        "classifier": run.classifier,
-        "crf": crf,
-        "split": run.split,
-        "accuracy": read_json(scores)["figures"]["accuracy"],
-        "permuted": permuted(
-            (features["train"], labels["train"]),
-            (features["test"], labels["test"]),
-            [cluster_of(name) for name in names["train"]],
-            permutations,
-            run.seed,
-        ),
-        "trivial": trivial(
-            {part: (names[part], cues[part], labels[part]) for part in PARTS}, trained.classes, run.seed
-        ),
-        "background": background(background_scores, crf) if background_scores else None,
-        "originals": originals(trained, unswapped, threshold, place) if unswapped else None,
-    }
-    write_json(out, found)
+    clusters = [cluster_of(name) for name in names["train"]]
+    train, test = ((features[part], labels[part]) for part in ("train", "test"))
+    parts = {part: (names[part], cues[part], labels[part]) for part in PARTS}
+    threshold = own.training.open_set.threshold
+    found = Controls(
+        classifier=own.run.classifier,
+        crf=crf,
+        split=own.run.split,
+        accuracy=own.figures.accuracy,
+        permuted=permuted(train, test, clusters, permutations, seed),
+        trivial=trivial(parts, trained.classes, seed),
+        background=background(Scores.read(background_scores)) if background_scores else None,
+        originals=originals(trained, unswapped, threshold, place) if unswapped else None,
+    )
+    found.write(out)
     return found

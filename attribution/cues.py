@@ -5,20 +5,22 @@ A control (docs/attribution.md, Controls): what these alone can name, a network'
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from attribution.results import CueClassifier, CueScores
 from attribution.score import score
 from dfdm.base.errors import DfdmError
 from dfdm.base.names import REAL, parse_name
 from dfdm.dataset.crops import CropReader
+from dfdm.dataset.splits import Part
 from dfdm.media.metrics import detail, ssim
 
 CUES = ("bytes", "bits_per_second", "crop_side", "red", "green", "blue", "sharpness", "ssim")
@@ -58,14 +60,14 @@ def cues_of(rows: pd.DataFrame, originals: pd.DataFrame, crops: Path) -> np.ndar
 
 
 def trivial(
-    parts: Mapping[str, tuple[Sequence[str], np.ndarray, np.ndarray]], classes: Sequence[str], seed: int
-) -> dict[str, Any]:
+    parts: Mapping[Part, tuple[Sequence[str], np.ndarray, np.ndarray]], classes: Sequence[str], seed: int
+) -> CueScores:
     """Score of the cues alone: logistic regression or gradient boosting, whichever does better on validation.
 
     `parts`: for train, validation and test the names, the cues [n, cues] and the class indices [n].
     """
     _, known, labels = parts["train"]
-    kinds = {
+    kinds: dict[CueClassifier, BaseEstimator] = {
         "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
         "gradient boosting": GradientBoostingClassifier(random_state=seed),
     }
@@ -78,7 +80,7 @@ def trivial(
     probabilities = np.zeros((len(names), len(classes)))
     probabilities[:, kinds[chosen].classes_] = kinds[chosen].predict_proba(cues)
     found = score(names, truth, probabilities, classes, seed)
-    return {**found, "cues": list(CUES), "chosen": chosen, "validation_accuracy": validation}
+    return CueScores(**dict(found), cues=list(CUES), chosen=chosen, validation_accuracy=validation)
 
 
 def originals_and_swaps(rows: pd.DataFrame, classes: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:

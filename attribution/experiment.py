@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,12 +17,13 @@ from attribution.inference import Trained, load, video_logits
 from attribution.intervals import learned
 from attribution.models.blocks import cost
 from attribution.openset import describe, energy
+from attribution.results import LeftOut, LeftOutOfTest, OfRun, OneTest, Parts, Scores, Speed, Training, Tried, Tune
 from attribution.run import ALL, Run
 from attribution.score import score
 from attribution.settings import AttributionConfig
 from dfdm.base.compute import resolve_device
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import atomic, digest, write_json
+from dfdm.base.files import atomic, digest
 from dfdm.base.names import REAL
 from dfdm.base.tensorfile import write_tensors
 from dfdm.base.trainer import DivergedError
@@ -102,14 +102,14 @@ def videos_of(
     if not videos:
         raise DfdmError(
             f"the {part} part has no video with {settings.clip} face frames; lower attribution.clip "
-            "or mend splits in the config"
+            "or correct splits in the config"
         )
     return videos, short
 
 
 def prepare(
     run: Run, settings: AttributionConfig, generators: Sequence[str], places: Places
-) -> tuple[Job, str, dict[str, dict[str, int]]]:
+) -> tuple[Job, str, LeftOut]:
     """The training of a run, the hash of its videos' content and parts, and what was left out of each part."""
     classes = classes_of(generators, settings)
     rows = read_manifests(places, classes, run)
@@ -119,26 +119,26 @@ def prepare(
         clips[part] = Clips(videos, settings)
     absent = [name for i, name in enumerate(classes) if i not in {v.label for v in clips["train"].videos}]
     if absent:
-        raise DfdmError(f"no training video shows the model {absent[0]}; mend splits or models in the config")
+        raise DfdmError(f"no training video shows the model {absent[0]}; correct splits or models in the config")
     content = rows.sort_values(["crf", "name"])[["name", "crf", "part", "sha256"]].to_numpy().tolist()
     parts = clips["train"], clips["validation"]
     job = Job(f"attribution {run}", *parts, classes, run.seed, settings, len(places.manifests))
-    return job, digest(content), short
+    return job, digest(content), LeftOut(**short)
 
 
 def train(
     run: Run, settings: AttributionConfig, generators: Sequence[str], places: Places, device: str, key: str, out: Path
-) -> dict[str, Any]:
+) -> Training:
     """Train a run, or go on; writes model.safetensors, log.csv, training.json and speed.json into `out`.
 
     `key` is the hash of what lies behind the videos and settings; both are added to it, so that every training has
-    a state folder of its own. The test part is not read. Returns the content of training.json.
+    a state folder of its own. The test part is not read.
     """
     job, content, short = prepare(run, settings, generators, places)
     key = training_key(job, key, content)
     trainer = fit(job, device, key, places.state)
     about = describe_training(run, trainer, short)
-    meta = {**about, "key": key}
+    meta = {**about.plain(), "key": key}
     tensors = {name: value.contiguous().numpy() for name, value in trainer.best_tensors.items()}
     write_tensors(out / "model.safetensors", tensors, meta)
     text = io.StringIO()
@@ -149,8 +149,8 @@ def train(
         path.write_text(text.getvalue())
     if trainer.timed or not (out / "speed.json").exists():  # a finished training that only writes again keeps it
         speed = trainer.timed / trainer.seconds if trainer.timed else None
-        write_json(out / "speed.json", {"clips_per_second": speed, "seconds": trainer.seconds, "device": device})
-    write_json(out / "training.json", about)
+        Speed(clips_per_second=speed, seconds=trainer.seconds, device=device).write(out / "speed.json")
+    about.write(out / "training.json")
     return about
 
 
@@ -159,35 +159,35 @@ def training_key(job: Job, key: str, content: str) -> str:
     return digest([key, job.seed, job.classes, job.settings.hashed(), content])
 
 
-def describe_training(run: Run, trainer: Trainer, short: dict[str, dict[str, int]]) -> dict[str, Any]:
-    """What training.json and the model's metadata say (docs/data.md)."""
+def describe_training(run: Run, trainer: Trainer, short: LeftOut) -> Training:
+    """What training.json and the model's metadata say."""
     job, best = trainer.job, trainer.best
     assert best is not None
     right, count = last_epoch(trainer)
     chance = 1 / len(job.classes)
     size = cost(trainer.model, job.settings.clip, job.settings.size)
-    return {
-        "run": str(run),
+    return Training(
         **vars(run),
-        "model": job.settings.model,
-        "settings": job.settings.model_dump(exclude={"save_every"}),
-        "lr": job.settings.lr,
-        "rollbacks": trainer.rollbacks,
-        "classes": job.classes,
-        "epoch": best.epoch,
-        "epochs": job.settings.epochs,
-        "steps": trainer.steps,
-        "videos": {"train": len(job.training.videos), "validation": len(job.validation.videos)},
-        "left_out": short,
-        "training_accuracy": right / count,
-        "training_clips": count,
-        "learned": learned(right, count, chance),
-        "validation_accuracy": best.accuracy,
-        "validation_loss": best.loss,
-        "parameters": size.parameters,
-        "multiply_adds": size.multiply_adds,
-        "open_set": describe(trainer.best_logits.numpy()),
-    }
+        model=job.settings.model,
+        run=str(run),
+        settings=job.settings.model_dump(exclude={"save_every"}),
+        lr=job.settings.lr,
+        rollbacks=trainer.rollbacks,
+        classes=job.classes,
+        epoch=best.epoch,
+        epochs=job.settings.epochs,
+        steps=trainer.steps,
+        videos=Parts(train=len(job.training.videos), validation=len(job.validation.videos)),
+        left_out=short,
+        training_accuracy=right / count,
+        training_clips=count,
+        learned=learned(right, count, chance),
+        validation_accuracy=best.accuracy,
+        validation_loss=best.loss,
+        parameters=size.parameters,
+        multiply_adds=size.multiply_adds,
+        open_set=describe(trainer.best_logits.numpy()),
+    )
 
 
 def last_epoch(trainer: Trainer) -> tuple[int, int]:
@@ -206,13 +206,14 @@ def tune(
     device: str,
     key: str,
     out: Path,
-) -> dict[str, Any]:
+) -> Tune:
     """Train a classifier shortly at every rate and write which one validation chose, to `out`.
 
     Best: higher validation accuracy, then lower loss, then the lower rate. A rate at which the training diverges is
     listed as such; where all do, it is a DfdmError.
     """
-    tried: list[dict[str, Any]] = []
+    tried: list[Tried] = []
+    fair: list[tuple[float, float, float]] = []  # validation accuracy, minus its loss, minus the rate
     whole, content, _ = prepare(run, settings, generators, places)
     for rate in sorted(rates):
         job = replace(whole, settings=settings.model_copy(update={"lr": rate, "epochs": epochs, "on_nan": "stop"}))
@@ -221,20 +222,19 @@ def tune(
         except DfdmError as error:
             if not isinstance(error.__cause__, DivergedError):
                 raise
-            tried.append({"lr": rate, "diverged": True})
+            tried.append(Tried(lr=rate, diverged=True))
             continue
         assert best is not None
-        tried.append({"lr": rate, "validation_accuracy": best.accuracy, "validation_loss": best.loss})
-    fair = [entry for entry in tried if "diverged" not in entry]
+        tried.append(Tried(lr=rate, validation_accuracy=best.accuracy, validation_loss=best.loss))
+        fair.append((best.accuracy, -best.loss, -rate))
     if not fair:
         raise DfdmError(f"{run.classifier} diverges at every one of comparison.rates; give lower ones")
-    chosen = max(fair, key=lambda entry: (entry["validation_accuracy"], -entry["validation_loss"], -entry["lr"]))
-    found = {"classifier": run.classifier, "lr": chosen["lr"], "epochs": epochs, "crf": run.crf, "tried": tried}
-    write_json(out, found)
+    found = Tune(classifier=run.classifier, lr=-max(fair)[2], epochs=epochs, crf=run.crf, tried=tried)
+    found.write(out)
     return found
 
 
-def test(trained: Trained, videos: list[Video], device: str, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
+def test(trained: Trained, videos: list[Video], device: str, seed: int) -> tuple[OneTest, pd.DataFrame]:
     """Classify test videos: the figures, and a line a video (name, truth, predicted, p_<class>..., energy)."""
     logits = video_logits(trained.model, Clips(videos, trained.settings), resolve_device(device))
     probabilities, classes, names = softmax(logits, axis=1), trained.classes, [video.name for video in videos]
@@ -258,30 +258,30 @@ def score_run(
     device: str,
     out: Path,
     saw: Callable[[pd.DataFrame], float | None] | None = None,
-) -> dict[str, Any]:
+) -> Scores:
     """Score a trained file on the test part of one quality; writes scores.json and predictions.parquet into `out`.
 
-    Split, classes and settings are the file's own. `saw` tells, of the manifest's lines of the test videos, which
+    Split, classes and settings are the file's own. `saw` gives, of the manifest's lines of the test videos, which
     share of their frames the swaps' autoencoders were trained on.
     """
     trained = load(model, resolve_device(device))
-    about: dict[str, Any] = trained.about
-    run = Run(about["classifier"], about["split"], about["crf"], about["seed"])
+    about = Training.of(trained.about, model)
+    run = about.as_run()
     rows = read_manifest(places.manifests[0], trained.classes, run.split)
     if set(rows["crf"]) != {crf}:
         raise DfdmError(f"{places.manifests[0]} holds no videos of crf {crf}; give the manifest of that quality")
     videos, short = videos_of(rows, places, trained.classes, trained.settings, "test")
     figures, predictions = test(trained, videos, device, run.seed)
     tested = {video.name for video in videos}
-    scores = {
-        "run": vars(run) | {"model": trained.settings.model},
-        "crf": crf,
-        **figures,
-        "training": {name: value for name, value in about.items() if name != "key"},
-        "left_out": {**about["left_out"], "test": short},
-        "autoencoder_saw": saw(rows[rows["name"].isin(tested)]) if saw else None,
-    }
+    scores = Scores(
+        **dict(figures),
+        run=OfRun(**vars(run), model=about.model),
+        crf=crf,
+        training=about,
+        left_out=LeftOutOfTest(**dict(about.left_out), test=short),
+        autoencoder_saw=saw(rows[rows["name"].isin(tested)]) if saw else None,
+    )
     with atomic(out / "predictions.parquet") as path:
         predictions.to_parquet(path, index=False)
-    write_json(out / "scores.json", scores)
+    scores.write(out / "scores.json")
     return scores

@@ -5,11 +5,12 @@ Which of them a figure gets, and why: docs/attribution.md, Scores.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
+
+from attribution.results import Bin, Bounded, Figure
 
 RESAMPLES = 2000
 FEWEST_CLUSTERS = 10  # below, a bootstrap over clusters says little
@@ -17,8 +18,6 @@ BINS = 10  # of the reliability diagram, equally wide
 NORMAL = 1.959963984540054  # two-sided 95 per cent
 ENDS = (0.025, 0.975)
 BOOTSTRAP = f"bootstrap over clusters of pair and scene, {RESAMPLES} resamples, percentiles"
-
-Figure = dict[str, Any]  # value, low, high (None where undefined) and method, a sentence
 
 
 def wilson(right: float, count: int) -> tuple[float, float]:
@@ -30,7 +29,7 @@ def wilson(right: float, count: int) -> tuple[float, float]:
 
 
 def learned(right: int, count: int, chance: float) -> bool:
-    """Whether `right` of `count` answers are above chance: Wilson's lower end lies above it. No answers: no."""
+    """Whether `right` of `count` predictions are above chance: Wilson's lower end lies above it. Of none: no."""
     return count > 0 and wilson(right, count)[0] > chance
 
 
@@ -41,8 +40,8 @@ def draws(clusters: int, seed: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The answers of one test: truth and predicted class indices `[n]`, probabilities `[n, C]`, cluster index `[n]`."""
+class Predictions:
+    """Of one test: truth and predicted class indices `[n]`, probabilities `[n, C]`, cluster index `[n]`."""
 
     truth: np.ndarray
     predicted: np.ndarray
@@ -64,14 +63,14 @@ class Answers:
         return len(set(self.cluster[self.truth == label].tolist()))
 
 
-def bins(test: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def bins(test: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Top probability, whether it was right (float64), and its bin's index, each `[n]`; bins are open below."""
     top = test.probabilities.max(1)
     right = (test.truth == test.predicted).astype(float)
     return top, right, np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], top)  # as calibration_curve bins
 
 
-def reliability(test: Answers) -> list[dict[str, Any]]:
+def reliability(test: Predictions) -> list[Bin]:
     """The bins of the top probability: edges, videos, mean confidence and accuracy (None where no video falls)."""
     top, right, index = bins(test)
     counts = np.bincount(index, minlength=BINS)
@@ -79,18 +78,18 @@ def reliability(test: Answers) -> list[dict[str, Any]]:
     edges, filled = np.linspace(0, 1, BINS + 1).round(10), iter(zip(confidence.tolist(), accuracy.tolist()))
     rows = []
     for low, high, videos in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist()):
-        sure, share = next(filled) if videos else (None, None)
-        rows.append({"low": low, "high": high, "videos": videos, "confidence": sure, "accuracy": share})
+        sure, right_share = next(filled) if videos else (None, None)
+        rows.append(Bin(low=low, high=high, videos=videos, confidence=sure, accuracy=right_share))
     return rows
 
 
-def calibration_error(rows: Sequence[dict[str, Any]]) -> float:
+def calibration_error(rows: Sequence[Bin]) -> float:
     """Expected calibration error of reliability bins: mean distance of confidence and accuracy over the videos."""
-    count = sum(row["videos"] for row in rows)
-    return sum(row["videos"] * abs(row["confidence"] - row["accuracy"]) for row in rows if row["videos"]) / count
+    count = sum(row.videos for row in rows)
+    return sum(row.videos * abs((row.confidence or 0) - (row.accuracy or 0)) for row in rows) / count
 
 
-def class_aucs(test: Answers) -> list[float | None]:
+def class_aucs(test: Predictions) -> list[float | None]:
     """One-vs-rest area under the ROC curve a class; None where the test has none of the class, or nothing else."""
     shown = [test.truth == label for label in range(test.classes)]
     return [
@@ -99,7 +98,7 @@ def class_aucs(test: Answers) -> list[float | None]:
     ]
 
 
-def resampled_confusion(test: Answers, times: np.ndarray) -> np.ndarray:
+def resampled_confusion(test: Predictions, times: np.ndarray) -> np.ndarray:
     """The confusion matrix of every resample, float64 `[R, C, C]`, rows truth; `times` as from `draws`."""
     size, count = test.classes, times.shape[1]
     cell = (test.cluster * size + test.truth) * size + test.predicted
@@ -114,7 +113,7 @@ def accuracy_and_f1(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return hits.sum(1) / matrices.sum((1, 2)), mean_of_defined(f1)
 
 
-def resampled_auc(test: Answers, times: np.ndarray) -> np.ndarray:
+def resampled_auc(test: Predictions, times: np.ndarray) -> np.ndarray:
     """The one-vs-rest AUC of every class in every resample, `[R, C]`; NaN where it is undefined.
 
     A resample draws whole clusters, so its sum of won comparisons is a bilinear form in `times` of the wins
@@ -132,7 +131,7 @@ def resampled_auc(test: Answers, times: np.ndarray) -> np.ndarray:
     return found
 
 
-def resampled_error(test: Answers, times: np.ndarray) -> np.ndarray:
+def resampled_error(test: Predictions, times: np.ndarray) -> np.ndarray:
     """The expected calibration error of every resample, `[R]`."""
     top, right, index = bins(test)
     cell, count = test.cluster * BINS + index, times.shape[1]
@@ -156,30 +155,20 @@ def percentiles(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def f1_ends(confusion: np.ndarray, label: int) -> tuple[float, float]:
-    """Wilson's interval of a class's F1 by way of the share J = TP / (TP + FP + FN), F1 = 2 J / (1 + J)."""
-    hits = confusion[label, label]
-    low, high = wilson(hits, int(confusion[label].sum() + confusion[:, label].sum() - hits))
-    return 2 * low / (1 + low), 2 * high / (1 + high)
+def share(right: float, count: int, resamples: np.ndarray, clusters: int, how: str = BOOTSTRAP) -> Bounded:
+    """A share of `count` videos with the interval of its resamples, or Wilson's where those say too little."""
+    value = right / count
+    why = reason(value, clusters)
+    low, high = wilson(right, count) if why else percentiles(resamples)
+    how = f"Wilson, videos taken as independent ({why})" if why else how
+    return Bounded(value=value, low=low, high=high, method=how)
 
 
-def combined(values: Sequence[float], ends: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """The interval of a mean of independent shares from theirs (Zou and Donner 2008, MOVER)."""
-    value = float(np.mean(values))
-    below, above = [v - low for v, (low, _) in zip(values, ends)], [high - v for v, (_, high) in zip(values, ends)]
-    return value - float(np.linalg.norm(below)) / len(values), value + float(np.linalg.norm(above)) / len(values)
-
-
-def mean_ends(ends: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """The interval of a mean of figures that hang together: the mean of their ends, which is wide enough for any."""
-    low, high = np.mean(ends, axis=0)
-    return float(low), float(high)
-
-
-def figure(value: float | None, ends: tuple[float, float] | None, method: str) -> Figure:
-    """A figure with its interval (None: there is none) and the sentence how it was made."""
-    low, high = ends or (None, None)
-    return {"value": value, "low": low, "high": high, "method": method}
+def estimate(value: float, resamples: np.ndarray, clusters: int, how: str = BOOTSTRAP) -> Figure:
+    """Any other figure with the interval of its resamples, or none where those say too little."""
+    why = reason(value, clusters)
+    low, high = (None, None) if why else percentiles(resamples)
+    return Figure(value=value, low=low, high=high, method=f"none: {why}" if why else how)
 
 
 def reason(value: float, clusters: int) -> str | None:

@@ -5,10 +5,10 @@ the evidence for any of the classes, so a stranger should have a high one. What 
 Predict.
 """
 
-from typing import Any
-
 import numpy as np
 from scipy.special import logsumexp
+
+from attribution.results import OpenSet
 
 ACCEPT = 0.95  # share of the validation videos that the threshold takes for known
 FEW = 60  # validation videos below which the threshold says little: 3 of them are the 5 per cent beyond it
@@ -27,11 +27,7 @@ def threshold(validation_logits: np.ndarray, accept: float = ACCEPT) -> float:
     return float(np.quantile(energy(validation_logits), accept, method="inverted_cdf"))
 
 
-def describe(validation_logits: np.ndarray) -> dict[str, Any]:
+def describe(validation_logits: np.ndarray) -> OpenSet:
     """What a classifier's file says of its open set: score, threshold, the share accepted, validation videos."""
-    return {
-        "score": "energy",
-        "threshold": threshold(validation_logits),
-        "accepted": ACCEPT,
-        "videos": len(validation_logits),
-    }
+    bound = threshold(validation_logits)
+    return OpenSet(score="energy", threshold=bound, accepted=ACCEPT, videos=len(validation_logits))

@@ -1,4 +1,4 @@
-"""The picture of an answer: the most telling clip's frames, where the classifier looks, and the classes as bars."""
+"""The picture of a prediction: the most telling clip's frames, where the classifier looks, and the classes as bars."""
 
 from pathlib import Path
 from textwrap import fill
@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from attribution.evidence import Evidence
-from attribution.prediction import NONE, Answer, per_cent
+from attribution.prediction import NONE, Prediction
 from attribution.predictor import Telling
 from dfdm.base.files import atomic
+from dfdm.base.palette import BLUE, GREY, INK, ORANGE, QUIET
+from dfdm.base.text import percent
 
-INK, QUIET, BLUE, ORANGE, GREY = "#1f2933", "#616e7c", "#2563a8", "#c2611f", "#9aa5b1"
 HEAT = "inferno"
 ROW, SIDE = 15.0, 1.6  # inches: the frames' row at most, one frame at most
 BARS = 5.2  # inches for the classes
@@ -51,7 +52,7 @@ def overlay(frames: np.ndarray, maps: np.ndarray, low: float, high: float) -> np
     return out
 
 
-def draw(answer: Answer, telling: Telling) -> Figure:
+def draw(prediction: Prediction, telling: Telling) -> Figure:
     """The figure: two axes a frame (the crop, what was read of it), the weights, the heat's scale, the classes."""
     count = len(telling.frames)
     side = min(SIDE, ROW / count)
@@ -86,8 +87,8 @@ def draw(answer: Answer, telling: Telling) -> Figure:
     _weights(figure.add_axes((left, 0.85 / high, right - left, 0.6 / high)), found)
     _scale(figure, (right + 0.18 / wide, 1.6 / high, 0.1 / wide, side * 0.9 / high), span, LEGENDS[found.kind][0])
     bars = figure.add_axes((right + 2.0 / wide, 1.55 / high, (BARS - 2.6) / wide, (2 * side - 0.1) / high))
-    _classes(bars, answer)
-    _words(figure, answer, telling, high)
+    _classes(bars, prediction)
+    _words(figure, prediction, telling, high)
     return figure
 
 
@@ -106,7 +107,7 @@ def _weights(axes: Axes, found: Evidence) -> None:
     axes.set_xlim(-0.5, count - 0.5)
     axes.set_ylim(0, max(found.weights.max(), 1 / count) * 1.1)
     axes.text(count - 0.5, 1 / count, " equal", color=ORANGE, fontsize=8, va="center", ha="left")
-    axes.set_xticks(range(count), [per_cent(weight) for weight in found.weights])
+    axes.set_xticks(range(count), [percent(weight, 1) for weight in found.weights])
     axes.set_yticks([])
     axes.tick_params(labelsize=8, colors=INK, length=0)
     axes.set_ylabel("weight", color=QUIET, fontsize=9)
@@ -122,36 +123,37 @@ def _scale(figure: Figure, place: tuple[float, float, float, float], span: tuple
     axes.yaxis.set_label_position("right")
 
 
-def _classes(axes: Axes, answer: Answer) -> None:
-    shares = answer.probabilities
+def _classes(axes: Axes, prediction: Prediction) -> None:
+    shares = prediction.probabilities
     order = np.argsort(shares, kind="stable")  # the likeliest on top
-    likest = GREY if answer.verdict == NONE else BLUE
+    likest = GREY if prediction.verdict == NONE else BLUE
     axes.barh(
-        [answer.classes[i] for i in order],
+        [prediction.classes[i] for i in order],
         shares[order],
         height=0.6,
-        color=[likest if i == answer.best else GREY for i in order],
+        color=[likest if i == prediction.best else GREY for i in order],
     )
     for place, index in enumerate(order):
-        axes.text(shares[index] + 0.02, place, per_cent(shares[index]), va="center", fontsize=9, color=INK)
+        axes.text(shares[index] + 0.02, place, percent(shares[index], 1), va="center", fontsize=9, color=INK)
     axes.set_xlim(0, 1.3)
     axes.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
     axes.tick_params(labelsize=9, colors=INK, length=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(f"probability, mean of {answer.clips} clips", fontsize=9, color=QUIET, loc="left")
+    axes.set_title(f"probability, mean of {prediction.clips} clips", fontsize=9, color=QUIET, loc="left")
 
 
-def _words(figure: Figure, answer: Answer, telling: Telling, high: float) -> None:
+def _words(figure: Figure, prediction: Prediction, telling: Telling, high: float) -> None:
     """Title, second line and caption."""
     wide = figure.get_figwidth()
     edge = 0.3 / wide
-    title = f"{Path(answer.video).name}: {answer.sentence}"
+    title = f"{Path(prediction.video).name}: {prediction.sentence}"
     size = min(13.0, 13.0 * (wide - 0.6) / (0.105 * len(title)))
     figure.text(edge, 1 - 0.32 / high, title, fontsize=size, weight="bold", color=INK, va="center")
-    limit = "" if answer.threshold is None else f" (none of these above {answer.threshold:.2f})"
+    limit = "" if prediction.threshold is None else f" (none of these above {prediction.threshold:.2f})"
+    best, source = prediction.classes[prediction.best], prediction.source
     second = (
-        f"clip {telling.number} of {answer.clips}, which speaks loudest for {answer.classes[answer.best]} "
-        f"({per_cent(telling.probability)}) · energy {answer.energy:.2f}{limit} · classifier {answer.source.run}"
+        f"clip {telling.number} of {prediction.clips}, which speaks loudest for {best} "
+        f"({percent(telling.probability, 1)}) · energy {prediction.energy:.2f}{limit} · classifier {source.run}"
     )
     figure.text(edge, 1 - 0.62 / high, second, fontsize=9, color=QUIET, va="center")
     caption = LEGENDS[telling.evidence.kind][1]
@@ -160,7 +162,7 @@ def _words(figure: Figure, answer: Answer, telling: Telling, high: float) -> Non
     figure.text(edge, 0.34 / high, fill(caption, round((wide - 0.6) / 0.062)), fontsize=8, color=QUIET, va="center")
 
 
-def save(path: Path, answer: Answer, telling: Telling) -> None:
+def save(path: Path, prediction: Prediction, telling: Telling) -> None:
     """Write the picture as PNG; its folder is made."""
     with atomic(path) as temporary:
-        draw(answer, telling).savefig(temporary, format="png")
+        draw(prediction, telling).savefig(temporary, format="png")

@@ -1,45 +1,45 @@
-"""Several videos through one identifier: what is printed, what is written, and the exit status."""
+"""Several videos through one predictor: what is printed, what is written, and the exit status."""
 
 import json
 import sys
 from pathlib import Path
 
-from attribution.prediction import Answer, document
-from attribution.predictor import Identifier
+from attribution.prediction import Prediction, document
+from attribution.predictor import Predictor
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import write_json
 
-ALL_ANSWERED, NONE_ANSWERED, SOME_ANSWERED = 0, 2, 3
+ALL_PREDICTED, NONE_PREDICTED, SOME_PREDICTED = 0, 2, 3
 
 
-def predict_all(tools: Identifier, videos: list[Path], json_out: Path | None, picture: Path | None) -> int:
-    """Answer every video in turn; DfdmError where `picture` does not fit the videos."""
+def predict_all(predictor: Predictor, videos: list[Path], json_out: Path | None, picture: Path | None) -> int:
+    """Predict every video in turn; DfdmError where `picture` does not fit the videos."""
     pictures = picture_files(videos, picture)
     quiet = json_out == Path("-")
-    answers: list[Answer] = []
+    predictions: list[Prediction] = []
     failures: dict[Path, str] = {}
     for video in videos:
         try:
-            answer, telling = tools.identify(video, telling=picture is not None)
+            prediction, telling = predictor.predict(video, telling=picture is not None)
         except DfdmError as error:
             failures[video] = str(error)
             print(f"dfdm: {error}", file=sys.stderr)
             continue
-        answers.append(answer)
+        predictions.append(prediction)
         if not quiet:
-            print(answer.text(), flush=True)
+            print(prediction.text(), flush=True)
         if telling:
             from attribution.picture import save  # matplotlib, for those who want it
 
-            save(pictures[video], answer, telling)
-    found = document(answers, failures)
+            save(pictures[video], prediction, telling)
+    found = document(predictions, failures)
     if quiet:
         print(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
     elif json_out:
         write_json(json_out, found)
     if not failures:
-        return ALL_ANSWERED
-    return SOME_ANSWERED if answers else NONE_ANSWERED
+        return ALL_PREDICTED
+    return SOME_PREDICTED if predictions else NONE_PREDICTED
 
 
 def picture_files(videos: list[Path], picture: Path | None) -> dict[Path, Path]:

@@ -9,24 +9,16 @@ from scipy.special import softmax
 
 from attribution.openset import FEW, energy
 from dfdm.base.names import REAL
+from dfdm.base.text import percent
 
 NONE = "none_of_these"
 LOW_SHARE = 0.5  # of frames with a face, below which a warning says so
 WIDTH = 30  # characters of a full bar
 
 
-def per_cent(share: float) -> str:
-    """A probability in words: `83.1 %`, never 100 or 0 where it is not."""
-    if 0.999 < share < 1:
-        return "> 99.9 %"
-    if 0 < share < 0.001:
-        return "< 0.1 %"
-    return f"{100 * share:.1f} %"
-
-
 @dataclass(frozen=True)
 class Source:
-    """The classifier that answers: its file, that file's hash, and what it says of its own training."""
+    """The classifier that predicts: its file, that file's hash, and what it says of its own training."""
 
     path: str
     sha256: str
@@ -60,8 +52,8 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One video's answer: mean logits `[classes]` over `clips` clips; of `wanted` clips, of `clip` frames each."""
+class Prediction:
+    """Of one video: mean logits `[classes]` over `clips` clips; of `wanted` clips, of `clip` frames each."""
 
     video: str
     sha256: str
@@ -91,7 +83,7 @@ class Answer:
 
     @property
     def threshold(self) -> float | None:
-        """The energy above which the answer is none of these; None where the classifier's file has none."""
+        """The energy above which the verdict is none of these; None where the classifier's file has none."""
         return self.source.open_set["threshold"] if self.source.open_set else None
 
     @property
@@ -103,7 +95,7 @@ class Answer:
     @property
     def sentence(self) -> str:
         """The verdict in words."""
-        share = per_cent(self.probabilities[self.best])
+        share = percent(self.probabilities[self.best], 1)
         likest = "an unswapped video" if self.classes[self.best] == REAL else self.classes[self.best]
         if self.verdict == NONE:
             return f"none of these: too little evidence for any known class (likest: {likest}, {share} among them)"
@@ -113,7 +105,7 @@ class Answer:
 
     @property
     def warnings(self) -> list[str]:
-        """Why the answer may be worth less than it looks, a sentence each."""
+        """Why the prediction may be worth less than it looks, a sentence each."""
         seen, found = self.seen, []
         if seen.face_frames < self.clip * self.wanted:
             found.append(
@@ -121,7 +113,7 @@ class Answer:
                 f"the {self.clips} clips overlap or are fewer"
             )
         if seen.face_frames < LOW_SHARE * seen.frames:
-            found.append(f"only {seen.face_frames / seen.frames:.0%} of the frames show a face")
+            found.append(f"only {percent(seen.face_frames / seen.frames)} of the frames show a face")
         if seen.several:
             found.append(f"several people in {seen.several} frames; only the one followed from the start is judged")
         if seen.pieces > 1:
@@ -129,7 +121,7 @@ class Answer:
         if self.resize and seen.side < self.resize / 2:
             found.append(f"small face: its crop of {seen.side} px is enlarged to {self.resize} px")
         if self.source.about.get("learned") is False:
-            found.append("the classifier did not learn its own training videos; its answers are chance")
+            found.append("the classifier did not learn its own training videos; its predictions are chance")
         if self.source.open_set is None:
             found.append("the classifier's file has no threshold for 'none of these', so that is never said")
         elif self.source.open_set["videos"] < FEW:
@@ -141,18 +133,20 @@ class Answer:
         return found
 
     def text(self) -> str:
-        """The answer for people, several lines; classes by probability."""
+        """The prediction for people, several lines; classes by probability."""
         probabilities, seen = self.probabilities, self.seen
         wide = max(map(len, self.classes))
         lines = [f"{self.video}: {self.sentence}"]
         for index in np.argsort(-probabilities, kind="stable"):
             share = probabilities[index]
-            lines.append(f"  {self.classes[index]:<{wide}} {per_cent(share):>8}  {'#' * round(share * WIDTH)}".rstrip())
+            lines.append(
+                f"  {self.classes[index]:<{wide}} {percent(share, 1):>8}  {'#' * round(share * WIDTH)}".rstrip()
+            )
         known = ""
         if self.threshold is not None and self.source.open_set:
             side = "above" if self.verdict == NONE else "not above"
             share = self.source.open_set["accepted"]
-            known = f", {side} the threshold {self.threshold:.2f} ({share:.0%} of validation videos are not)"
+            known = f", {side} the threshold {self.threshold:.2f} ({percent(share)} of validation videos are not)"
         lines += [
             f"  energy {self.energy:.2f}{known}",
             f"  face in {seen.face_frames} of {seen.frames} frames; mean of {self.clips} clips of {self.clip} frames",
@@ -162,7 +156,7 @@ class Answer:
         return "\n".join([*lines, *(f"  warning: {warning}" for warning in self.warnings)])
 
     def plain(self) -> dict[str, Any]:
-        """The answer for machines: docs/attribution.md, Predict."""
+        """The prediction for machines: docs/attribution.md, Predict."""
         by_class = [float(value) for value in self.probabilities]
         return {
             "video": self.video,
@@ -190,9 +184,9 @@ class Answer:
         }
 
 
-def document(answers: list[Answer], failures: dict[Path, str]) -> dict[str, Any]:
-    """What `--json` writes: the answers, and the sentence of every video that has none."""
+def document(predictions: list[Prediction], failures: dict[Path, str]) -> dict[str, Any]:
+    """What `--json` writes: the predictions, and the sentence of every video that has none."""
     return {
-        "videos": [answer.plain() for answer in answers],
+        "videos": [prediction.plain() for prediction in predictions],
         "failures": [{"video": str(path), "error": sentence} for path, sentence in failures.items()],
     }

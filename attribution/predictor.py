@@ -1,4 +1,4 @@
-"""Who made this video? From any video file to an answer: face, crops, clips, logits, and the clip that tells most."""
+"""Who made this video? From any video file to a prediction: face, crops, clips, logits, and the most telling clip."""
 
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from attribution.clips import Clips, Draw, Video, normalise
 from attribution.evidence import Evidence, evidence
 from attribution.inference import Trained, clip_logits, load
 from attribution.models.blocks import fused
-from attribution.prediction import Answer, Seen, Source
+from attribution.prediction import Prediction, Seen, Source
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
 from dfdm.base.progress import progress
@@ -26,7 +26,7 @@ from dfdm.media.video import VideoRecord, probe, read_planes
 
 @dataclass(frozen=True)
 class Telling:
-    """The clip with the highest probability of the answer's likeliest class: its number (from 1) and that probability.
+    """The clip with the highest probability of the likeliest class: its number (from 1) and that probability.
 
     `frames` are as the classifier saw them, uint8 RGB `[T, size, size, 3]`; `crops` the whole crops behind them,
     `[T, side, side, 3]`, of whose side the classifier saw the middle `share` (None: not known); `frame_index` their
@@ -43,7 +43,7 @@ class Telling:
 
 
 @dataclass(frozen=True)
-class Identifier:
+class Predictor:
     """All that is the same for every video: the classifier, the detector and the settings of faces and crops."""
 
     trained: Trained
@@ -53,8 +53,8 @@ class Identifier:
     crops: CropsConfig
     device: torch.device
 
-    def identify(self, video: Path, telling: bool = False) -> tuple[Answer, Telling | None]:
-        """One video's answer and, where asked for, its most telling clip.
+    def predict(self, video: Path, telling: bool = False) -> tuple[Prediction, Telling | None]:
+        """One video's prediction and, where asked for, its most telling clip.
 
         DfdmError, one sentence, for a file that is no whole video, shows no face, or fewer face frames than a clip.
         """
@@ -75,7 +75,7 @@ class Identifier:
             write_crops(crops, video, track, self.crops.margin, self.crops.smooth, {"name": video.name})
             clips = Clips([Video(video.name, 0, crops, len(track))], settings)
             logits, _ = clip_logits(self.trained.model, clips, self.device)  # [clips, classes]
-            answer = Answer(
+            prediction = Prediction(
                 video=str(video),
                 sha256=record.sha256,
                 seen=_seen(track, self.crops.margin),
@@ -87,7 +87,8 @@ class Identifier:
                 resize=settings.resize if settings.pixels == "resized" else None,
                 source=self.source,
             )
-            return answer, self._telling(clips, logits, answer.best, CropReader(crops)) if telling else None
+            found = self._telling(clips, logits, prediction.best, CropReader(crops)) if telling else None
+            return prediction, found
 
     def _follow(self, video: Path, record: VideoRecord) -> FaceTrack:
         planes = progress(read_planes(video, record), record.frames, f"faces of {video.name}", "frames")
@@ -107,9 +108,9 @@ class Identifier:
         return Telling(number + 1, float(shares[number]), frames, reader.frames(rows), share, index, found)
 
 
-def identifier(
+def load_predictor(
     classifier: Path, detector: Detector, faces: FacesConfig, crops: CropsConfig, device: torch.device
-) -> Identifier:
+) -> Predictor:
     """Read the classifier; DfdmError where the file is none or was trained on what a single video cannot give."""
     trained = load(classifier, device)
     if trained.settings.region != "all":
@@ -119,7 +120,7 @@ def identifier(
         )
     torch.set_num_threads(trained.settings.threads)
     source = Source(str(classifier), sha256(classifier), trained.about)
-    return Identifier(trained, source, detector, faces, crops, device)
+    return Predictor(trained, source, detector, faces, crops, device)
 
 
 def _seen(track: FaceTrack, margin: float) -> Seen:

@@ -17,6 +17,7 @@ from dfdm.base.files import write_json
 from dfdm.base.machine import cpu_model
 from dfdm.catalogue import config
 from dfdm.catalogue.config import Config
+from generators.models import names
 
 Rows = Callable[[Config, argparse.Namespace], Iterator[dict[str, Any]]]
 PARTS: dict[str, Rows] = {
@@ -41,7 +42,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     """Three figures of a fraction."""
     if not isinstance(value, float):
-        return str(value)
+        return "-" if value is None else str(value)
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -65,7 +66,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.split(":", 1)[1].strip())
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{known}, which run only where they are named")
     parser.add_argument("--config", default="config.yaml", help="whose settings, clip and results are used")
-    parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=config.MODELS, metavar="MODEL")
+    every = [*names(), *classifiers.models.names()]
+    parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=every, metavar="MODEL")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="at full size; default: every core")
     parser.add_argument("--seconds", type=float, default=6.0, help="for a measurement's repeats, after the first round")
     parser.add_argument("--frames", type=int, default=80, help="of the clip that is rendered")
@@ -73,9 +75,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=16, help="in the place of full size's 16 faces a side")
     parser.add_argument("--quick", action="store_true", help="loop: depth 18 at 96 pixels alone")
     parser.add_argument("--json", type=Path, help="write the results here too; parts not run stay as they are")
-    parser.add_argument(
-        "--profile", metavar="MODEL", choices=config.MODELS, help="show where a step's time goes instead"
-    )
+    parser.add_argument("--profile", metavar="MODEL", choices=names(), help="show where a step's time goes instead")
     parser.add_argument("--demo", action="store_true", help="with --profile: the config's settings, not full size")
     args = parser.parse_args(words)
     if unknown := sorted(set(args.parts) - set(PARTS | MORE)):

@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -37,7 +36,7 @@ def real_clip(cfg: Config, frames: int) -> tuple[Path, FaceTrack]:
     path = sources.locate(cfg.sources, scene)
     start = scene.frames[0] if scene.frames else 0
     record = probe(path, key, {"path": path.name}, (start, start + frames))
-    record = replace(record, audio=None)
+    record = record.model_copy(update={"audio": None})
     pictures = (yuv_to_rgb(f, record.matrix, record.full_range) for f in read_planes(path, record))
     faces = cfg.faces
     detector = detectors.build(

@@ -25,6 +25,7 @@ from dfdm.media.video import VideoRecord, of_encoded, read_planes, split_planes
 from generators.checkpoint import ModelMeta
 from generators.faces import FULL, cut
 from generators.models.blocks import Autoencoder
+from generators.results import Direction, Evaluation, Identity, Reconstruction, References
 from generators.settings import EvaluateConfig, RenderConfig
 from generators.swap import Place, placed
 
@@ -80,11 +81,12 @@ class Measured:
         return sum(self.values[name]) / below if below else None
 
 
-def evaluate(tools: Tools, scenes: list[Scene], held_out: float, settings: EvaluateConfig) -> dict[str, Any]:
-    """Measure a pair's reconstructions and swaps; figures that could not be measured are None.
+def evaluate(
+    tools: Tools, scenes: list[Scene], held_out: float, settings: EvaluateConfig, computed_on: dict[str, Any]
+) -> Evaluation:
+    """Measure a pair's reconstructions and swaps.
 
-    `scenes`: every scene that the training saw. `held_out` is that training's. Returns `reconstruction` by person,
-    `references` (whose distances give identity its scale), and `swaps`, one entry a direction.
+    `scenes`: every scene that the training saw. `held_out` is that training's. `computed_on` is kept with the figures.
     """
     people = tools.about.pair
     own = {person: Measured() for person in people}
@@ -108,13 +110,17 @@ def evaluate(tools: Tools, scenes: list[Scene], held_out: float, settings: Evalu
                     _measure_swap(tools, frame, before, direction)
                 before = frame
     references = {person: np.mean(m.embeddings, 0) for person, m in own.items() if m.embeddings}
-    return {
-        "reconstruction": {
-            person: {"frames": m.frames, "ssim": m.mean("ssim"), "psnr": m.mean("psnr")} for person, m in own.items()
+    return Evaluation(
+        model=tools.about.model,
+        pair=people,
+        computed_on=computed_on,
+        reconstruction={
+            person: Reconstruction(frames=m.frames, ssim=m.mean("ssim"), psnr=m.mean("psnr"))
+            for person, m in own.items()
         },
-        "references": _references(own, references),
-        "swaps": [_direction(*names, measured, references) for names, measured in swaps.items()],
-    }
+        references=_references(own, references),
+        swaps=[_direction(*names, measured, references) for names, measured in swaps.items()],
+    )
 
 
 @dataclass(frozen=True)
@@ -264,44 +270,43 @@ def nearest_face(detector: Detector, rgb: np.ndarray, landmarks: np.ndarray) -> 
     return faces[int(np.argmin(distances))]
 
 
-def _references(own: dict[str, Measured], means: dict[str, np.ndarray]) -> dict[str, Any] | None:
-    """How far the two people lie apart, and each one's faces from the own mean: the scale of identity."""
+def _references(own: dict[str, Measured], means: dict[str, np.ndarray]) -> References | None:
     if len(means) < 2:
         return None
     spread = {
         person: float(np.linalg.norm(np.array(own[person].embeddings) - mean, axis=1).mean())
         for person, mean in means.items()
     }
-    return {
-        "faces": {person: len(own[person].embeddings) for person in means},
-        "apart": float(np.linalg.norm(np.subtract(*means.values()))),
-        "own": spread,
-    }
+    return References(
+        faces={person: len(own[person].embeddings) for person in means},
+        apart=float(np.linalg.norm(np.subtract(*means.values()))),
+        own=spread,
+    )
 
 
-def _direction(video_id: str, face_id: str, found: Measured, references: dict[str, np.ndarray]) -> dict[str, Any]:
+def _direction(video_id: str, face_id: str, found: Measured, references: dict[str, np.ndarray]) -> Direction:
     identity = None
     if found.embeddings and len(references) == 2:
         to_face, to_video = (
             np.linalg.norm(np.array(found.embeddings) - references[person], axis=1) for person in (face_id, video_id)
         )
-        identity = {
-            "to_face": float(to_face.mean()),
-            "to_video": float(to_video.mean()),
-            "nearer_to_face": float((to_face < to_video).mean()),
-        }
-    return {
-        "video_id": video_id,
-        "face_id": face_id,
-        "clips": found.clips,
-        "frames": found.frames,
-        "frames_without_landmarks": found.without_landmarks,
-        "identity": identity,
-        "landmark_error": found.mean("landmark_error"),
-        "flicker": found.ratio("flicker"),
-        "sharpness": found.ratio("sharpness"),
-        "edge_colour": found.mean("edge_colour"),
-    }
+        identity = Identity(
+            to_face=float(to_face.mean()),
+            to_video=float(to_video.mean()),
+            nearer_to_face=float((to_face < to_video).mean()),
+        )
+    return Direction(
+        video_id=video_id,
+        face_id=face_id,
+        clips=found.clips,
+        frames=found.frames,
+        frames_without_landmarks=found.without_landmarks,
+        identity=identity,
+        landmark_error=found.mean("landmark_error"),
+        flicker=found.ratio("flicker"),
+        sharpness=found.ratio("sharpness"),
+        edge_colour=found.mean("edge_colour"),
+    )
 
 
 def set_threads(count: int) -> None:

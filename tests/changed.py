@@ -31,6 +31,8 @@ def affected(paths: list[str]) -> set[str]:
     graph = grimp.build_graph(*PACKAGES)
     parts = [Path(path).with_suffix("").parts for path in paths if path.endswith(".py")]
     changed = {".".join(part[:-1] if part[-1] == "__init__" else part) for part in parts} & graph.modules
+    by_name = graph.find_modules_that_directly_import("dfdm.base.registry")
+    changed |= {module.rpartition(".")[0] for module in changed} & by_name
     return changed.union(*(graph.find_downstream_modules(module) for module in changed))
 
 

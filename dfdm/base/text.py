@@ -1,4 +1,4 @@
-"""Words and tables for the terminal and the page."""
+"""Words, figures and tables for the terminal and the report."""
 
 from collections.abc import Sequence
 
@@ -19,3 +19,36 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> 
 def listed(words: Sequence[str]) -> str:
     """Words as a list in a sentence: `a, b and c`."""
     return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share in words: `83.1 %`, with decimals never 0 or 100 where it is neither; a dash for None."""
+    if share is None:
+        return "–"
+    least = 10.0**-digits
+    if digits and 0 < 100 * share < least:
+        return f"< {least:.{digits}f} %"
+    if digits and 100 - least < 100 * share < 100:
+        return f"> {100 - least:.{digits}f} %"
+    return f"{100 * share:.{digits}f} %"
+
+
+def multiples(count: float) -> str:
+    """A large count in words: `3.34 G` (powers of 1000)."""
+    value, power = _scaled(count)
+    return f"{value:.3g} {('', 'k', 'M', 'G', 'T')[power]}".strip()
+
+
+def size_text(count: float) -> str:
+    """Bytes in words: `3.2 MB` (powers of 1000)."""
+    value, power = _scaled(count)
+    digits = 0 if power == 0 or value >= 99.95 else 1
+    return f"{value:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def _scaled(count: float) -> tuple[float, int]:
+    """A count in the power of 1000 that keeps it below a thousand, at most the fourth; and that power."""
+    power = 0
+    while count >= 999.5 and power < 4:
+        count, power = count / 1000, power + 1
+    return count, power

@@ -95,7 +95,7 @@ class Config(Section):
 
     def settings(self, model: str) -> TrainConfig:
         """The training settings of one model: `train`, with the model's own values over it."""
-        return TrainConfig.model_validate({**self.train.model_dump(), **(self.models[model] or {})})
+        return TrainConfig.model_validate({**self.train.model_dump(), **(self.models.get(model) or {})})
 
     @property
     def scene_keys(self) -> list[str]:

@@ -7,8 +7,10 @@ here (device, where files lie, how often a preview is made) changes no bytes and
 
 from typing import Any
 
+from attribution import models as classifiers
 from dfdm.base.section import FileRef
 from dfdm.catalogue.config import Config
+from generators import models
 
 
 def reference(cfg: Config, file: FileRef) -> dict[str, str]:
@@ -35,7 +37,7 @@ def faces_keys(cfg: Config) -> dict[str, Any]:
 
 def train_keys(cfg: Config, model: str) -> dict[str, Any]:
     """One model's training."""
-    return {"model": model, "seed": cfg.seed, **cfg.settings(model).hashed()}
+    return {"model": model, **models.package(model), "seed": cfg.seed, **cfg.settings(model).hashed()}
 
 
 def state_keys(cfg: Config, model: str) -> dict[str, Any]:
@@ -91,7 +93,8 @@ def manifest_keys(cfg: Config) -> dict[str, Any]:
 
 def classifier_keys(cfg: Config, classifier: str) -> dict[str, Any]:
     """A classifier's training; the rate that validation chose for it is an input of its own."""
-    return {"classes": cfg.classes, **cfg.classifier(classifier).hashed()}
+    settings = cfg.classifier(classifier)
+    return {"classes": cfg.classes, **classifiers.package(settings.model), **settings.hashed()}
 
 
 def tune_keys(cfg: Config, classifier: str) -> dict[str, Any]:

@@ -53,12 +53,12 @@ def build_manifest(cfg: Config, target: str, results: Path) -> pd.DataFrame:
         name = video.name
         path = Path(layout.video(name.clip, name.model, video.crf))
         sidecar = read_sidecar(path)
-        if (sidecar.get("name"), sidecar.get("crf")) != (str(name), video.crf):
+        if (sidecar.name, sidecar.crf) != (str(name), video.crf):
             raise DfdmError(f"{path.with_suffix('.json')} describes another video; delete it and make it again")
         people = [cfg.sources.people[person] for person in (name.video_id, name.face_id) if person]
         rows.append(
             {
-                **{column: sidecar[column] for column in COLUMNS if column in sidecar},
+                **sidecar.model_dump(include=set(COLUMNS)),
                 "path": str(path.relative_to(layout.dataset)),
                 "crops": str(Path(layout.crops(name.clip, name.model, video.crf)).relative_to(layout.crops_root)),
                 "licence": "; ".join(dict.fromkeys(person.licence for person in people)),

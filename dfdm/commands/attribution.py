@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from dfdm import __version__
 from dfdm.base import devices
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import digest, read_json, sha256
+from dfdm.base.files import digest, sha256
 from dfdm.base.names import REAL, encoded_of
+from dfdm.base.text import percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ def tune(cfg: "Config", classifier: str, manifest: Path, out: Path, results: Pat
         _made_of(cfg, settings),
         out,
     )
-    print(f"{classifier}: lr {found['lr']:g}, the best of {len(found['tried'])} by validation")
+    print(f"{classifier}: lr {found.lr:g}, the best of {len(found.tried)} by validation")
 
 
 def train(
@@ -81,6 +82,7 @@ def train(
     """
     devices.take(cfg.device)
     from attribution import experiment
+    from attribution.results import Tune
     from attribution.run import ALL, Run
 
     if crf != ALL and not crf.isdigit():
@@ -89,15 +91,15 @@ def train(
     run = Run(name, split or cfg.attribution.split, crf, cfg.seed if seed is None else seed)
     settings = cfg.classifier(name)
     if tune:
-        chosen = read_json(tune)
-        if chosen.get("classifier") != name:
+        chosen = Tune.read(tune)
+        if chosen.classifier != name:
             raise DfdmError(f"{tune} holds no rate of {name}; give its own, or leave --tune out")
-        settings = settings.model_copy(update={"lr": chosen["lr"]})
+        settings = settings.model_copy(update={"lr": chosen.lr})
     places, made_of = _places(cfg, manifest, results), _made_of(cfg, settings)
     about = experiment.train(run, settings, cfg.classes, places, cfg.device, made_of, out)
     print(
-        f"{run}: epoch {about['epoch']} of {about['epochs']}, validation accuracy {about['validation_accuracy']:.1%}, "
-        f"training accuracy {about['training_accuracy']:.1%}" + ("" if about["learned"] else ": not learned")
+        f"{run}: epoch {about.epoch} of {about.epochs}, validation accuracy {percent(about.validation_accuracy, 1)}, "
+        f"training accuracy {percent(about.training_accuracy, 1)}" + ("" if about.learned else ": not learned")
     )
 
 
@@ -123,8 +125,8 @@ def score(cfg: "Config", model: Path, crf: int, manifest: Path, out: Path, resul
         return autoencoder_saw(rows, cfg, results or Path(cfg.results))
 
     scores = score_run(model, _places(cfg, [manifest], results), crf, cfg.device, out, saw)
-    figure = scores["figures"]["accuracy"]
-    print(f"crf {crf}: accuracy {figure['value']:.1%} on {scores['videos']} videos, chance {scores['chance']:.1%}")
+    accuracy, chance = percent(scores.figures.accuracy.value, 1), percent(scores.chance, 1)
+    print(f"crf {crf}: accuracy {accuracy} on {scores.videos} videos, chance {chance}")
 
 
 def comparison(cfg: "Config", out: Path, results: Path | None = None) -> None:
@@ -137,11 +139,9 @@ def comparison(cfg: "Config", out: Path, results: Path | None = None) -> None:
     Example:
         dfdm attribution comparison --out comparison.json --config workflow/configs/five_people.yaml
     """
-    from dfdm.catalogue.comparing import write_comparison
+    from dfdm.catalogue.comparing import compare_runs
 
-    if cfg.comparison is None:
-        raise DfdmError("this config has no comparison; add the section (docs/attribution.md, Comparison)")
-    write_comparison(cfg, results or Path(cfg.results), out)
+    compare_runs(cfg, results or Path(cfg.results)).write(out)
 
 
 def predict(
@@ -163,15 +163,15 @@ def predict(
     """
     devices.take(cfg.device)
     from attribution.predict import predict_all
-    from attribution.predictor import identifier
+    from attribution.predictor import load_predictor
     from dfdm.base.compute import resolve_device
     from dfdm.catalogue import sources
     from dfdm.commands.inputs import detector_of
 
     if cfg.faces.predictor:
         sources.fetch(cfg.sources, cfg.faces.predictor)
-    tools = identifier(classifier, detector_of(cfg), cfg.faces, cfg.crops, resolve_device(cfg.device))
-    return predict_all(tools, videos, json, picture)
+    found = load_predictor(classifier, detector_of(cfg), cfg.faces, cfg.crops, resolve_device(cfg.device))
+    return predict_all(found, videos, json, picture)
 
 
 def region(cfg: "Config", clip: str, masters: list[Path], original: Path, track: Path, out: Path) -> None:
@@ -244,12 +244,10 @@ def controls(cfg: "Config", classifier: str, crf: int, manifest: Path, out: Path
         permutations=cfg.controls.permutations,
         device=cfg.device,
         background_scores=Path(layout.scores(str(other), crf)) if other else None,
-        run=run,
         out=out,
     )
-    low, high = found["permuted"]["low"], found["permuted"]["high"]
-    cues = found["trivial"]["figures"]["accuracy"]["value"]
-    print(f"{run}: permuted labels {low:.1%} to {high:.1%}, trivial cues {cues:.1%}")
+    low, high = percent(found.permuted.low, 1), percent(found.permuted.high, 1)
+    print(f"{run}: permuted labels {low} to {high}, trivial cues {percent(found.trivial.figures.accuracy.value, 1)}")
 
 
 def _places(cfg: "Config", manifests: Sequence[Path], results: Path | None) -> "Places":
@@ -263,7 +261,9 @@ def _places(cfg: "Config", manifests: Sequence[Path], results: Path | None) -> "
 
 def _made_of(cfg: "Config", settings: "AttributionConfig") -> str:
     """The hash of what lies behind a classifier's videos."""
+    from attribution import models
     from dfdm.catalogue import keys
 
     weights = settings.weights and sha256(Path(settings.weights).expanduser())
-    return digest({"version": __version__, "crops": keys.crops_keys(cfg), "weights": weights})
+    of = {"version": __version__, "crops": keys.crops_keys(cfg), "weights": weights}
+    return digest({**of, **models.package(settings.model)})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from dfdm import __version__
 from dfdm.base import devices
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import digest, sha256, write_json
+from dfdm.base.files import digest, sha256
 from dfdm.base.names import pair_of, person_of
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ def evaluate(
     network = sources.locate(cfg.sources, cfg.evaluate.identity) if cfg.evaluate.identity else None
     tools = Tools(weights, about, cfg.render, detector_of(cfg), Embedder(network) if network else None, device)
     scenes = [Scene(video_of(cfg, track.record), track, *swaps.get(key, (None, None))) for key, track in loaded.items()]
-    found = measure(tools, scenes, cfg.settings(model).held_out, cfg.evaluate)
-    made_on = {
+    computed_on = {
         "version": __version__,
         "keys": keys.evaluate_keys(cfg, model),
         "checkpoint": sha256(checkpoint),
@@ -119,7 +118,7 @@ def evaluate(
         "masters": {master.name: sha256(master) for master in masters},
         "identity": sha256(network) if network else None,
     }
-    write_json(out, {"model": model, "pair": list(pair), "computed_on": made_on, **found})
+    measure(tools, scenes, cfg.settings(model).held_out, cfg.evaluate, computed_on).write(out)
     if network is None:
         print("identity was not measured: the config's evaluate.identity is null")
 

@@ -7,6 +7,7 @@ from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
 from dfdm.base.names import encoded_of
+from dfdm.base.text import size_text
 
 if TYPE_CHECKING:
     from dfdm.catalogue.config import Config
@@ -109,9 +110,7 @@ def encode(cfg: "Config", master: Path, track: Path, out: Path) -> None:
         raise DfdmError(f"{master} at crf {source.crf} cannot give {out}; encode from the crf 0 of the same name")
     scene = track_of(track, encoded.name.scene_key)
     made_by = read_sidecar(master)
-    if not isinstance(made_by.get("inputs"), dict) or "origin" not in made_by:
-        raise DfdmError(f"{master.with_suffix('.json')} is no sidecar of a master; delete it and render again")
-    inputs = {**made_by["inputs"], "master": sha256(master)}
+    inputs = {**made_by.inputs, "master": sha256(master)}
     facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, scene)
     settings = EncodeSettings(cfg.encode.preset, cfg.encode.threads)
     write_quality(out, master, encoded.crf, settings, provenance_tags(facts))
@@ -154,7 +153,7 @@ def manifest(cfg: "Config", out: Path, target: str = "dataset", results: Path | 
 
     table = build_manifest(cfg, target, results or Path(cfg.results))
     write_manifest(table, out)
-    print(f"{target}: {len(table)} videos, {table['bytes'].sum() / 1e6:.1f} MB")
+    print(f"{target}: {len(table)} videos, {size_text(table['bytes'].sum())}")
 
 
 def collect(

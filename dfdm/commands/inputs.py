@@ -4,21 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import read_json
 from dfdm.base.names import Encoded, encoded_of, person_of
 from dfdm.catalogue import sources
 from dfdm.catalogue.config import Config
 from dfdm.media import detectors
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord
-
-
-def record_of(path: Path) -> VideoRecord:
-    """The record of a scene's video, from the file that `dfdm sources probe` wrote."""
-    values = read_json(path)
-    if not isinstance(values, dict):
-        raise DfdmError(f"{path} is no record of a video; delete it and run the sources stage again")
-    return VideoRecord.from_dict({key: value for key, value in values.items() if key != "notes"})
 
 
 def video_of(cfg: Config, record: VideoRecord) -> Path:

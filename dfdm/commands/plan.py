@@ -1,19 +1,14 @@
-"""The command that forecasts a run."""
+"""The command `plan`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from dfdm.base.files import atomic
-
-if TYPE_CHECKING:
-    from dfdm.catalogue.config import Config
 
 
 def plan(
-    target: str = "all",
+    targets: list[str] | None = None,
     /,
     *,
-    cfg: "Config",
+    config: Path,
+    profile: Path | None = None,
     frames: int | None = None,
     size: tuple[int, int] | None = None,
     rates: Path | None = None,
@@ -21,36 +16,34 @@ def plan(
     measure: Path | None = None,
     compare: bool = False,
 ) -> None:
-    """Estimate jobs, disk and hours of a config; nothing is run.
+    """Estimate jobs, disk and hours of a config, and say what would run now and why; nothing is run.
 
     Args:
-        target: a named target, such as iae_crf23; default: all
+        targets: named targets, such as iae_crf23, or files; default: all
+        profile: the folder of a workflow profile, which says what makes a job run again; default: the default one
         frames: frames of a scene that is not probed yet; default: 390
         size: width and height of a scene that is not probed yet; default: 944 500
         rates: a table of rates from --measure; default: the shipped one
         json: print the plan as JSON
         measure: write the rates of this config's finished run to a file
-        compare: set the rates' forecast beside this finished run
+        compare: print the rates' forecast next to this finished run
 
     Example:
         dfdm plan --config workflow/configs/dfdm.yaml
     """
+    from dataclasses import asdict
     from json import dumps
 
-    from dfdm.catalogue.migrate import check_version
+    from dfdm.base.files import write_json
     from dfdm.plan import estimate, measured, tables
-    from dfdm.plan.rates import dump, load
+    from dfdm.plan.rates import load
 
-    check_version(cfg.results)
     table = load(rates)
+    work = estimate.read(config, targets or (), profile, True, frames, size)
     if measure:
-        text = dump(measured.measure(cfg, table))
-        with atomic(measure) as temporary:
-            temporary.write_text(text + "\n")
-        return
-    if compare:
-        print(measured.compare(cfg, table))
-        return
-    assumed = estimate.Assumed(frames or estimate.FRAMES, size or estimate.SIZE)
-    made = estimate.make(cfg, target, table, assumed)
-    print(dumps(estimate.to_json(made), indent=1) if json else tables.to_text(made))
+        write_json(measure, asdict(measured.measure(work, table)))
+    elif compare:
+        print(measured.compare(work, table))
+    else:
+        made = estimate.make(work, table)
+        print(dumps(tables.to_json(made), indent=1) if json else tables.to_text(made))

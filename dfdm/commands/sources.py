@@ -76,14 +76,12 @@ def probe(cfg: "Config", scene: str, out: Path) -> None:
     Example:
         dfdm sources probe --scene id0_0000 --out results/sources/id0_0000.json
     """
-    from dataclasses import asdict
-
     from dfdm.catalogue import keys, sources
     from dfdm.media import video
 
     file = cfg.scene(scene)
     record = video.probe(sources.fetch(cfg.sources, file), scene, keys.reference(cfg, file), file.frames)
-    write_json(out, {**asdict(record), "notes": record.notes})
+    record.write(out)
     print(f"{scene}: {record.frames} frames, {record.width}x{record.height}, {record.fps:.3f} a second", *record.notes)
 
 
@@ -131,11 +129,11 @@ def faces(cfg: "Config", record: Path, out: Path) -> None:
         dfdm faces --record results/sources/id0_0000.json --out results/faces/id0_0000.npz
     """
     from dfdm.base.progress import progress
-    from dfdm.commands.inputs import detector_of, record_of, video_of
+    from dfdm.commands.inputs import detector_of, video_of
     from dfdm.media.tracks import track_planes
-    from dfdm.media.video import read_planes
+    from dfdm.media.video import VideoRecord, read_planes
 
-    video = record_of(record)
+    video = VideoRecord.read(record)
     if cfg.faces.detector == "face_alignment":  # the one that computes with torch
         devices.take(cfg.device)
     detector = detector_of(cfg)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import read_json
 
 if TYPE_CHECKING:
     from dfdm.catalogue.config import Config
@@ -47,16 +46,17 @@ def scores(cfg: "Config", evaluate: bool = False) -> None:
 
 def _scores(cfg: "Config", layout: "Layout") -> str:
     from attribution.comparison import format_comparison
+    from attribution.results import Comparison, Scores
     from attribution.score import format_table
     from dfdm.catalogue.schedule import scored
 
     files = [Path(layout.scores(str(run), crf)) for run, crf in scored(cfg)]
-    found = [read_json(path) for path in files if path.exists()]
+    found = [Scores.read(path) for path in files if path.exists()]
     if not found:
         raise DfdmError(f"{cfg.results} holds no scores; run 'snakemake --cores all attribution' first")
     text = format_table(found)
     compared = Path(layout.comparison)
-    return f"{text}\n\n{format_comparison(read_json(compared))}" if cfg.comparison and compared.exists() else text
+    return f"{text}\n\n{format_comparison(Comparison.read(compared))}" if cfg.comparison and compared.exists() else text
 
 
 def _evaluations(cfg: "Config") -> str:

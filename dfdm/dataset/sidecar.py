@@ -4,19 +4,61 @@ The provenance part is what also stands in the video file's own metadata.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import model_validator
 
 from dfdm import __version__
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import digest, read_json, sha256, write_json
+from dfdm.base.files import digest, sha256
 from dfdm.base.machine import cpu_model
 from dfdm.base.names import REAL, Encoded
+from dfdm.base.stored import OPEN, Stored, complete
 from dfdm.media.encoding import count_packets, ffmpeg_version
 from dfdm.media.tracks import FaceTrack
 
 STATEMENT = "Synthetic: a neural network replaced the face in this video. Made for research on deepfake detection."
 FACELESS = "Meant as a synthetic video, but its scene shows no face: no frame was changed."
 ORIGINAL = "Not synthetic: the face in this video was not replaced; encoded like the synthetic videos beside it."
+
+
+class Sidecar(Stored):
+    """What made a video (`provenance`), and what its file is.
+
+    `inputs` are the sha256 of the files that it was made of, `decoding` the notes of its scene's record.
+    """
+
+    synthetic: bool
+    statement: str
+    name: str
+    model: str
+    video_id: str
+    face_id: str | None
+    scene: str
+    crf: int
+    version: str
+    config_hash: str
+    inputs: dict[str, str]
+    origin: Annotated[dict[str, str], OPEN]  # dfdm.catalogue.keys.reference
+    file: str
+    sha256: str
+    bytes: int
+    frames: int
+    face_frames: int
+    width: int
+    height: int
+    fps: float
+    variable_rate: bool
+    audio: str | None
+    decoding: list[str]
+    ffmpeg: str
+    cpu: str
+
+    @model_validator(mode="after")
+    def _every_input(self) -> "Sidecar":
+        made_of = ["video", "track", *(["checkpoint"] if self.synthetic else []), *(["master"] if self.crf else [])]
+        complete("inputs", self.inputs, made_of)
+        return self
 
 
 def provenance(video: Encoded, keys: dict[str, Any], inputs: dict[str, str], track: FaceTrack) -> dict[str, Any]:
@@ -44,28 +86,28 @@ def provenance(video: Encoded, keys: dict[str, Any], inputs: dict[str, str], tra
 def write_sidecar(path: Path, track: FaceTrack, provenance: dict[str, Any]) -> None:
     """Describe a finished video file in the JSON beside it."""
     record = track.record
-    facts = {
-        "file": path.name,
-        "sha256": sha256(path),
-        "bytes": path.stat().st_size,
-        "frames": record.frames,
-        "face_frames": len(track),
-        "width": record.width,
-        "height": record.height,
-        "fps": record.fps,
-        "variable_rate": record.pts is not None,
-        "audio": record.audio,
-        "decoding": record.notes,
-        "ffmpeg": ffmpeg_version(),
-        "cpu": cpu_model(),
-    }
+    sidecar = Sidecar(
+        **provenance,
+        file=path.name,
+        sha256=sha256(path),
+        bytes=path.stat().st_size,
+        frames=record.frames,
+        face_frames=len(track),
+        width=record.width,
+        height=record.height,
+        fps=record.fps,
+        variable_rate=record.pts is not None,
+        audio=record.audio,
+        decoding=record.notes,
+        ffmpeg=ffmpeg_version(),
+        cpu=cpu_model(),
+    )
     packets = count_packets(path)
     if packets != record.frames:
         raise DfdmError(f"{path} holds {packets} frames, its scene {record.scene_key} has {record.frames}")
-    write_json(path.with_suffix(".json"), {**provenance, **facts})
+    sidecar.write(path.with_suffix(".json"))
 
 
-def read_sidecar(video: Path) -> dict[str, Any]:
+def read_sidecar(video: Path) -> Sidecar:
     """The sidecar of a video, by the video's path."""
-    values: dict[str, Any] = read_json(video.with_suffix(".json"))
-    return values
+    return Sidecar.read(video.with_suffix(".json"))

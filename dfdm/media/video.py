@@ -9,11 +9,10 @@ video made from the scene carries them unchanged.
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import av
 import numpy as np
@@ -21,12 +20,12 @@ from av.video.frame import VideoFrame
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
+from dfdm.base.stored import OPEN, Stored
 
 UNSPECIFIED = 2  # H.273's number for "not said", of matrix, primaries and transfer alike
 
 
-@dataclass(frozen=True)
-class VideoRecord:
+class VideoRecord(Stored):
     """What is known of one scene's video after decoding it once.
 
     Sizes are those of the decoded frames (after rotation and padding, so even); `stored_*` those in the file.
@@ -35,8 +34,10 @@ class VideoRecord:
     scene's first frame, None at a constant rate. `start` and `stop` are the scene's frames in the file.
     """
 
+    stage = "sources_probe"
+
     scene_key: str
-    reference: dict[str, str]
+    reference: Annotated[dict[str, str], OPEN]  # dfdm.catalogue.keys.reference
     sha256: str
     start: int
     stop: int
@@ -87,25 +88,12 @@ class VideoRecord:
         return found
 
     def to_json(self) -> str:
-        """The record as JSON."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """The record as JSON, for a face track."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
 
-    @staticmethod
-    def from_json(text: str) -> "VideoRecord":
-        """A record from `to_json`'s text; DfdmError when it is something else."""
-        try:
-            return VideoRecord.from_dict(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise DfdmError(f"not a video record ({error}); run the sources stage again") from None
-
-    @staticmethod
-    def from_dict(values: dict[str, Any]) -> "VideoRecord":
-        """A record from its values; DfdmError when they are something else."""
-        try:
-            tuples = {key: tuple(values[key]) for key in ("rate", "time_base", "pts") if values[key] is not None}
-            return VideoRecord(**{**values, **tuples})
-        except (TypeError, KeyError) as error:
-            raise DfdmError(f"not a video record ({error}); run the sources stage again") from None
+    def plain(self) -> dict[str, Any]:
+        """The content of the scene's file: the notes too, for people."""
+        return {**super().plain(), "notes": self.notes}
 
 
 def _open(path: Path) -> Any:
@@ -306,12 +294,5 @@ def _rate(pts: list[int], time_base: Fraction, guessed: Fraction | None) -> tupl
 
 def of_encoded(record: VideoRecord) -> VideoRecord:
     """The record of a video made from a whole scene: same frames, counted from 0, upright yuv420p."""
-    return replace(
-        record,
-        start=0,
-        stop=record.frames,
-        stored_width=record.width,
-        stored_height=record.height,
-        pixel_format="yuv420p",
-        rotation=0,
-    )
+    whole = {"start": 0, "stop": record.frames, "stored_width": record.width, "stored_height": record.height}
+    return record.model_copy(update={**whole, "pixel_format": "yuv420p", "rotation": 0})

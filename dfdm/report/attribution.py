@@ -1,58 +1,81 @@
-"""What the page shows of attribution: scores with their controls beside them, and what they do and do not show."""
+"""What the report shows of attribution: scores with their controls beside them, and what they do and do not show."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfdm.base.text import listed
+import pandas as pd
+
+from attribution.results import Bounded, Cell, Comparison, Controls, Figure, Scores
+from attribution.run import ALL
+from dfdm.base.names import REAL
+from dfdm.base.text import listed, percent
 from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout
+from dfdm.catalogue.schedule import checked_runs, main_runs
 from dfdm.report import figures, pictures
-from dfdm.report.comparison import Comparison, read_comparison
-from dfdm.report.controls import Controls, read_controls
 from dfdm.report.evaluation import LEAST_SSIM, Row, table
-from dfdm.report.scores import NAMED, Estimate, Score, read_scores
+from dfdm.report.results import found_or_noted
 
 FEW_VIDEOS = 100  # below this a score says little
 
 
 @dataclass(frozen=True)
-class Rebuilt:
-    """How well a generator rebuilds faces, over its directions; None where it was not measured."""
+class Named:
+    """A figure of the report: its key in scores.json, its name, whether it is a share, and its meaning in words."""
 
-    ssim: float | None
-    psnr: float | None
+    key: str
+    name: str
+    share: bool
+    meaning: str
 
-    @property
-    def is_poor(self) -> bool:
-        """Whether it looks undertrained, which makes it easy to name."""
-        return self.ssim is not None and self.ssim < LEAST_SSIM
+
+NAMED = (
+    Named("accuracy", "accuracy", True, "share of the test videos whose generator was named"),
+    Named("balanced_accuracy", "balanced accuracy", True, "mean of the recalls: every generator counts alike"),
+    Named("macro_f1", "macro F1", False, "mean over the generators of precision and recall together; 1 is perfect"),
+    Named("auc", "AUC", False, "how well each generator's probability ranks its videos above others'; 0.5 is chance"),
+    Named("ece", "calibration error", False, "the stated probability against the share that is right; 0 is best"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A classifier's accuracies: a row a training quality (and all), a cell a test quality; None: not there."""
+
+    classifier: str
+    split: str
+    chance: float
+    rows: Mapping[str, list[Cell | None]]
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """The attribution section: everything in the order of the page."""
+    """The attribution section: everything in the order of the report."""
 
-    scores: list[Score]
+    scores: list[Scores]
     controls: dict[str, dict[int, Controls]]  # by classifier and quality
     comparison: Comparison | None
-    rebuilt: dict[str, Rebuilt]  # by generator
+    matrices: list[Matrix]
+    rebuilt: dict[str, Row]  # the evaluation's mean, by generator
     verdict: list[str]
     learning: str | None  # charts, as data addresses
     reliability: str | None
+    least_ssim: float = LEAST_SSIM  # below it a generator looks undertrained, which makes it easy to name
 
-    def of(self, score: Score) -> Controls | None:
-        """The controls that belong to a score: same quality, same classifier."""
-        return self.controls.get(score.classifier, {}).get(score.crf)
-
-    def is_controlled(self, classifier: str, crf: int) -> bool:
+    def has_controls(self, classifier: str, crf: int) -> bool:
         """Whether a classifier's figures at a quality have controls beside them."""
         return crf in self.controls.get(classifier, {})
 
     @property
     def methods(self) -> list[str]:
-        """Every way in which an interval was made, in order; the page numbers them."""
-        found = [estimate for score in self.scores for estimate in [*score.figures.values(), *score.recall, *score.auc]]
-        return list(dict.fromkeys(estimate.method for estimate in found if estimate is not None))
+        """Every way in which an interval was made, in order; the report numbers them."""
+        figures = [
+            figure
+            for score in self.scores
+            for figure in [*(figure for _, figure in score.figures), *score.recall.values(), *score.auc.values()]
+        ]
+        return list(dict.fromkeys(figure.method for figure in figures if figure and figure.value is not None))
 
 
 def read_attribution(
@@ -60,24 +83,56 @@ def read_attribution(
 ) -> Attribution:
     """Scores, controls and comparison of a results folder; what is not there is added to `missing`.
 
-    `evaluations` are the rows of dfdm.report.evaluation. Raises DfdmError for a file that lacks a figure.
+    `evaluations` are the rows of dfdm.report.evaluation. Raises DfdmError for a damaged file.
     """
-    scores = read_scores(cfg, results, missing)
-    comparison = read_comparison(cfg, results, missing)
-    controls = read_controls(cfg, results, missing)
-    means = {row.model: row.figures for row in table(evaluations) if row.label == "mean"}
+    layout, scores, logs = Layout(str(results)), list[Scores](), dict[str, pd.DataFrame]()
+    for run in main_runs(cfg):
+        what = f"scores of {run.classifier} at crf {run.crf}"
+        if score := found_or_noted(Scores, layout.scores(str(run), run.crf), what, missing):
+            scores.append(score)
+            log = Path(layout.run(str(run), "log.csv"))
+            if log.exists() and len(epochs := pd.read_csv(log)):
+                logs[f"crf {score.crf}"] = epochs
+    comparison = None
+    if cfg.comparison:
+        comparison = found_or_noted(Comparison, layout.comparison, "the comparison of the classifiers", missing)
+        missing += [f"comparison: {line}" for line in comparison.missing] if comparison else []
+    controls: dict[str, dict[int, Controls]] = {}
+    for run in checked_runs(cfg):
+        what = f"controls of {run.classifier} at crf {run.crf}"
+        if control := found_or_noted(Controls, layout.controls(run.classifier, run.crf), what, missing):
+            controls.setdefault(run.classifier, {})[control.crf] = control
     return Attribution(
         scores=scores,
         controls=controls,
         comparison=comparison,
-        rebuilt={model: Rebuilt(values["ssim"], values["psnr"]) for model, values in means.items()},
+        matrices=matrices(cfg, comparison.matrix) if comparison else [],
+        rebuilt={row.model: row for row in table(evaluations) if row.label == "mean"},
         verdict=verdict(scores, controls),
-        learning=_learning(scores),
-        reliability=_reliability(scores),
+        learning=_chart(figures.learning_chart(logs, scores[0].chance)) if logs else None,
+        reliability=_reliability(scores) if scores else None,
     )
 
 
-def verdict(scores: list[Score], controls: Mapping[str, Mapping[int, Controls]]) -> list[str]:
+def matrices(cfg: Config, cells: list[Cell]) -> list[Matrix]:
+    """The matrices by classifier and split, in the order of the file; rows and columns in the config's."""
+    found = {(cell.classifier, cell.split, cell.train, cell.test): cell for cell in cells}
+    return [
+        Matrix(
+            classifier,
+            split,
+            1 / len([*cfg.classes, *([REAL] if cfg.classifier(classifier).real else [])]),
+            {
+                train: [found.get((classifier, split, train, test)) for test in cfg.qualities]
+                for train in [*map(str, cfg.qualities), ALL]
+            },
+        )
+        for classifier in dict.fromkeys(cell.classifier for cell in cells)
+        for split in dict.fromkeys(cell.split for cell in cells if cell.classifier == classifier)
+    ]
+
+
+def verdict(scores: list[Scores], controls: Mapping[str, Mapping[int, Controls]]) -> list[str]:
     """What the scores do and do not show, in plain sentences."""
     if not scores:
         return ["No scores yet: the attribution stage has not run."]
@@ -89,7 +144,7 @@ def verdict(scores: list[Score], controls: Mapping[str, Mapping[int, Controls]])
             "from a video to a score, not how good the method is."
         )
     sentences += [_not_learned(score) for score in scores if not score.training.learned]
-    unskilled = [score for score in scores if score.accuracy.holds(score.chance)]
+    unskilled = [score for score in scores if score.figures.accuracy.holds(score.chance)]
     if unskilled:
         sentences.append(
             f"At {_crfs(unskilled)} the interval includes chance ({percent(unskilled[0].chance)}): "
@@ -97,7 +152,7 @@ def verdict(scores: list[Score], controls: Mapping[str, Mapping[int, Controls]])
         )
     bare = []
     for score in scores:
-        control = controls.get(score.classifier, {}).get(score.crf)
+        control = controls.get(score.run.classifier, {}).get(score.crf)
         if control is None:
             bare.append(score)
         else:
@@ -109,76 +164,65 @@ def verdict(scores: list[Score], controls: Mapping[str, Mapping[int, Controls]])
     return sentences
 
 
-def _not_learned(score: Score) -> str:
+def _not_learned(score: Scores) -> str:
     return (
-        f"At crf {score.crf} {score.classifier} did not learn: it names {percent(score.training.accuracy)} of its own "
-        f"training clips, which does not leave chance ({percent(score.chance)}). Its scores there say nothing of the "
-        "method."
+        f"At crf {score.crf} {score.run.classifier} did not learn: it names "
+        f"{percent(score.training.training_accuracy)} of its own training clips, which does not leave chance "
+        f"({percent(score.chance)}). Its scores there say nothing of the method."
     )
 
 
-def _against(score: Score, control: Controls) -> list[str]:
+def _against(score: Scores, control: Controls) -> list[str]:
     """What the controls of a score say against it."""
     sentences, where = [], f"At crf {score.crf}"
-    own, trivial, background = score.accuracy, control.trivial.value, control.background
-    if own.value <= control.chance[1]:
+    own, trivial, background = score.figures.accuracy, control.trivial.figures.accuracy.value, control.background
+    if own.value <= control.permuted.high:
         sentences.append(
             f"{where} the score of {percent(own.value)} lies within what permuted labels reach (up to "
-            f"{percent(control.chance[1])}): no skill is shown there."
+            f"{percent(control.permuted.high)}): no skill is shown there."
         )
     if trivial >= own.low:
+        cues = listed(control.trivial.cues)
         how = "as good as the classifier" if trivial >= own.value else "inside the classifier's interval"
         sentences.append(
-            f"{where} trivial cues alone ({listed(control.cues)}) name {percent(trivial)} of the videos, {how}: "
+            f"{where} trivial cues alone ({cues}) name {percent(trivial)} of the videos, {how}: "
             "the score need not come from the faces."
         )
-    if background and control.is_defect:
-        sentences.append(
-            f"{where} the background alone names {percent(background.value)} of the videos, above chance "
-            f"({percent(control.chance_level)}), though its pixels must be the same for all generators: a defect in "
-            "the data or in the region. Do not rely on this quality's scores before it is found."
-        )
-    elif background and control.above_chance:
-        sentences.append(
-            f"{where} the background alone names {percent(background.value)} of the videos: the encoder carries traces "
-            "of the face into it (codec coupling), so part of the score need not come from the face."
-        )
+    if background and background.above_chance:
+        named = f"{where} the background alone names {percent(background.figures.accuracy.value)} of the videos"
+        if background.is_defect:
+            sentences.append(
+                f"{named}, above chance ({percent(background.chance)}), though its pixels must be the same for all "
+                "generators: a defect in the data or in the region. Do not rely on this quality's scores before it is "
+                "found."
+            )
+        else:
+            sentences.append(
+                f"{named}: the encoder carries traces of the face into it (codec coupling), so part of the score need "
+                "not come from the face."
+            )
     return sentences
 
 
-def _crfs(scores: list[Score]) -> str:
+def _crfs(scores: list[Scores]) -> str:
     return listed([f"crf {score.crf}" for score in scores])
 
 
-def _learning(scores: list[Score]) -> str | None:
-    logs = {f"crf {score.crf}": score.log for score in scores if score.log is not None and len(score.log)}
-    if not logs:
-        return None
-    chart = figures.learning_chart(logs, scores[0].chance)
-    return pictures.embedded(chart, "image/svg+xml")
+def _reliability(scores: list[Scores]) -> str:
+    panels = {f"crf {it.crf}: calibration error {it.figures.ece.value:.2f}": it.reliability for it in scores}
+    return _chart(figures.reliability_chart(panels))
 
 
-def _reliability(scores: list[Score]) -> str | None:
-    panels = {}
-    for score in scores:
-        error = score.figures["ece"]
-        title = f"crf {score.crf}" + (f": calibration error {error.value:.2f}" if error else "")
-        panels[title] = score.reliability
-    return pictures.embedded(figures.reliability_chart(panels), "image/svg+xml") if panels else None
+def _chart(svg: bytes) -> str:
+    return pictures.embedded(svg, "image/svg+xml")
 
 
-def bounds_text(estimate: Estimate | None, key: str = "accuracy") -> str:
+def bounds_text(figure: Figure | Bounded | None, share: bool = True) -> str:
     """A figure with its interval: `60 % (31 to 83)` for a share, `0.63 (0.40 to 0.81)` else; a dash for None."""
-    if estimate is None:
+    if figure is None or figure.value is None:
         return "–"
-    if not estimate.bounded:
-        return f"{estimate.value:.2f}"
-    share = key == "recall" or any(named.key == key and named.share for named in NAMED)
-    if share:
-        return f"{percent(estimate.value)} ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
-
-
-def percent(share: float | None) -> str:
-    """A share as a whole per cent; a dash for None."""
-    return "–" if share is None else f"{100 * share:.0f} %"
+    value = percent(figure.value) if share else f"{figure.value:.2f}"
+    if figure.low is None or figure.high is None:
+        return value
+    ends = [f"{100 * end:.0f}" if share else f"{end:.2f}" for end in (figure.low, figure.high)]
+    return f"{value} ({' to '.join(ends)})"

@@ -8,21 +8,21 @@ from pathlib import Path
 import cv2
 import jinja2
 
+from dfdm.base import palette
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
 from dfdm.base.names import REAL, people_of
 from dfdm.base.progress import duration
-from dfdm.base.text import listed
+from dfdm.base.text import listed, multiples, percent, size_text
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import videos_of
 from dfdm.catalogue.migrate import check_version
 from dfdm.dataset.splits import PARTS
 from dfdm.report import figures, pictures
-from dfdm.report.attribution import bounds_text, percent, read_attribution
+from dfdm.report.attribution import NAMED, bounds_text, read_attribution
 from dfdm.report.clips import chosen_clips, clip_views
 from dfdm.report.evaluation import FIGURES, read_evaluations, table, warnings
 from dfdm.report.results import EncodedVideo, Results, read_results, versions
-from dfdm.report.scores import NAMED
 
 MOST_PAIRS = 12  # trainings shown; an even choice beyond
 
@@ -60,6 +60,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
     clips = list(clip_views(cfg, found))
     page = _template().render(
         cfg=cfg,
+        palette=palette,
         settings={model: cfg.settings(model) for model in cfg.models},
         now=datetime.datetime.now().astimezone(),
         clips=clips,
@@ -77,7 +78,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
         tracks=found.tracks,
         parts=_parts(found),
         times=found.times,
-        versions=versions(),
+        versions=versions(cfg),
         missing=missing,
         people={clip.video_id for clip in cfg.clips} | {clip.face_id for clip in cfg.clips},
     )
@@ -153,25 +154,4 @@ def _template() -> jinja2.Template:
     environment.filters.update(
         size=size_text, percent=percent, duration=duration, multiples=multiples, bounds=bounds_text, listed=listed
     )
-    return environment.get_template("page.html")
-
-
-def scaled(count: float) -> tuple[float, int]:
-    """A count in the power of 1000 that keeps it below a thousand, at most the fourth; and that power."""
-    power = 0
-    while count >= 999.5 and power < 4:
-        count, power = count / 1000, power + 1
-    return count, power
-
-
-def multiples(count: float) -> str:
-    """A large count in words: `3.34 G` (powers of 1000)."""
-    value, power = scaled(count)
-    return f"{value:.3g} {('', 'k', 'M', 'G', 'T')[power]}".strip()
-
-
-def size_text(count: float) -> str:
-    """Bytes in words: `3.2 MB` (powers of 1000)."""
-    value, power = scaled(count)
-    digits = 0 if power == 0 or value >= 99.95 else 1
-    return f"{value:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+    return environment.get_template("report.html")

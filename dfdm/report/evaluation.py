@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from dfdm.base import text
-from dfdm.base.errors import DfdmError
-from dfdm.base.files import read_json
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
+from dfdm.report.results import found_or_noted
+from generators.results import Direction, Evaluation, Reconstruction
 
 MOST_ROWS = 4  # directions of a model that have rows of their own; beyond that, the lowest and the highest value
 LEAST_SSIM = 0.6  # of the reconstruction; our rule of thumb, below it a face is a blur
@@ -59,7 +58,7 @@ class Row:
         if value is None:
             return "–"
         if figure.key in _PERCENT:
-            return f"{100 * value:.{figure.decimals}f} %"
+            return text.percent(value, figure.decimals)
         return f"{value:.{figure.decimals}f}"
 
 
@@ -72,26 +71,18 @@ def read_evaluations(cfg: Config, results: Path, missing: list[str]) -> dict[str
     found: dict[str, list[Row]] = {}
     for model in cfg.models:
         for pair in cfg.pairs:
-            path = Path(Layout(str(results)).evaluate(pair, model))
-            if not path.exists():
-                missing.append(f"evaluation of {model} for {pair} (stage evaluation)")
-                continue
-            values = read_json(path)
-            try:
-                rows = [_row(model, swap, values["reconstruction"]) for swap in values["swaps"]]
-            except (KeyError, TypeError) as error:
-                raise DfdmError(f"{path} lacks {error}; delete it and run the evaluation stage again") from None
-            found.setdefault(model, []).extend(rows)
+            file, what = Layout(str(results)).evaluate(pair, model), f"evaluation of {model} for {pair}"
+            if measured := found_or_noted(Evaluation, file, what, missing):
+                rows = [_row(model, swap, measured.reconstruction[swap.face_id]) for swap in measured.swaps]
+                found.setdefault(model, []).extend(rows)
     return found
 
 
-def _row(model: str, swap: dict[str, Any], reconstruction: dict[str, Any]) -> Row:
-    identity = swap["identity"] or dict.fromkeys(("to_face", "to_video", "nearer_to_face"))
-    own = reconstruction[swap["face_id"]]
-    values = {**{key: own[key] for key in ("ssim", "psnr")}, **identity, **swap}
-    figures = {figure.key: values[figure.key] for figure in FIGURES}
-    label = f"{swap['video_id']}_{swap['face_id']}"
-    return Row(model, label, swap["frames"], swap["frames_without_landmarks"], figures)
+def _row(model: str, swap: Direction, rebuilt: Reconstruction) -> Row:
+    values = {**dict(rebuilt), **dict(swap), **(dict(swap.identity) if swap.identity else {})}
+    label = f"{swap.video_id}_{swap.face_id}"
+    figures = {figure.key: values.get(figure.key) for figure in FIGURES}
+    return Row(model, label, swap.frames, swap.frames_without_landmarks, figures)
 
 
 def table(found: Mapping[str, list[Row]]) -> list[Row]:

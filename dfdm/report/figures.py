@@ -8,17 +8,18 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
+from attribution.results import Bin
+from dfdm.base.palette import BLUE, GREY, GRID, INK, ORANGE, QUIET
+
 matplotlib.use("Agg")
 
 from matplotlib import pyplot
 
-INK, QUIET, GRID = "#1f2933", "#616e7c", "#e4e7eb"
-BLUE, ORANGE = "#2563a8", "#c2611f"
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "text.color": INK,
-    "axes.edgecolor": "#9aa5b1",
+    "axes.edgecolor": GREY,
     "axes.labelcolor": QUIET,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -92,10 +93,10 @@ def learning_chart(logs: Mapping[str, pd.DataFrame], chance: float) -> bytes:
         return _svg(figure)
 
 
-def reliability_chart(panels: Mapping[str, Sequence[Any]]) -> bytes:
+def reliability_chart(panels: Mapping[str, Sequence[Bin]]) -> bytes:
     """Two panels a quality: share that is right over the stated probability, and the videos in each bin below.
 
-    `panels` maps a title to bins (dfdm.report.scores.Bin). A dot stands at its bin's mean probability and is as large
+    `panels` maps a title to bins. A dot stands at its bin's mean probability and is as large
     as its bin is full; on the dotted line the probability is as good as its word.
     """
     with pyplot.rc_context(STYLE):
@@ -104,18 +105,18 @@ def reliability_chart(panels: Mapping[str, Sequence[Any]]) -> bytes:
         figure, axes = pyplot.subplots(2, count, height_ratios=(3.2, 1), **size)
         for column, (title, bins) in enumerate(panels.items()):
             upper, lower = axes[0, column], axes[1, column]
-            filled = [part for part in bins if part.videos]
-            most = max((part.videos for part in filled), default=1)
+            most = max(1, *(part.videos for part in bins))
             upper.plot((0, 1), (0, 1), color=QUIET, linestyle=":", linewidth=1)
-            for part in filled:
-                above = part.accuracy >= part.confidence
-                colour = BLUE if above else ORANGE
+            for part in bins:
+                if part.confidence is None or part.accuracy is None:  # no video
+                    continue
+                colour = BLUE if part.accuracy >= part.confidence else ORANGE
                 upper.plot((part.confidence,) * 2, (part.confidence, part.accuracy), color=colour, linewidth=2)
                 area = 18 + 90 * part.videos / most
                 upper.scatter(part.confidence, part.accuracy, s=area, color=colour, zorder=3, clip_on=False)
             upper.set(xlim=(0, 1), ylim=(0, 1.02), title=title)
             middles = [(part.low + part.high) / 2 for part in bins]
-            bars = lower.bar(middles, [part.videos for part in bins], width=0.09, color="#9aa5b1")
+            bars = lower.bar(middles, [part.videos for part in bins], width=0.09, color=GREY)
             lower.bar_label(bars, [str(part.videos) if part.videos else "" for part in bins], fontsize=8, padding=1)
             lower.set(ylim=(0, 1.3 * most), yticks=[], xlabel="highest probability", xticks=np.arange(0, 1.1, 0.2))
             lower.grid(False)

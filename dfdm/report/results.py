@@ -1,4 +1,4 @@
-"""What lies in a results folder, read for the page; whatever is absent is noted in a list of what is missing."""
+"""What lies in a results folder, read for the report; whatever is absent is noted in a list of what is missing."""
 
 import os
 import platform
@@ -6,18 +6,23 @@ from collections import defaultdict
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
-from dfdm.base.files import read_json
+from attribution import models as classifiers
 from dfdm.base.machine import cpu_model
 from dfdm.base.names import VideoName
+from dfdm.base.stored import Stored
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout, originals_of, videos_of
+from dfdm.dataset.sidecar import Sidecar
 from dfdm.media.encoding import ffmpeg_version
 from dfdm.media.tracks import FaceTrack
 from dfdm.report.times import RuleTime, read_times
+from generators import models
 
+Read = TypeVar("Read", bound=Stored)
 PACKAGES = ("dfdm-pipeline", "torch", "torchvision", "numpy", "opencv-python-headless", "av", "snakemake")
 
 
@@ -43,6 +48,14 @@ class Results:
     manifest: pd.DataFrame | None
     times: list[RuleTime]
     missing: list[str]
+
+
+def found_or_noted(kind: type[Read], file: str, what: str, missing: list[str]) -> Read | None:
+    """A result file; where there is none, `what` and the stage that makes it are added to `missing`."""
+    if Path(file).exists():
+        return kind.read(file)
+    missing.append(f"{what} (stage {kind.stage})")
+    return None
 
 
 def read_results(cfg: Config, results: Path) -> Results:
@@ -87,7 +100,7 @@ def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, 
             absent[name.model, crf].append(str(name))
             continue
         sidecar = Path(layout.sidecar(name.clip, name.model, crf))
-        frames = read_json(sidecar).get("frames") if sidecar.exists() else None
+        frames = Sidecar.read(sidecar).frames if sidecar.exists() else None
         found[str(name), crf] = EncodedVideo(name, crf, path, path.stat().st_size, frames)
     for (model, crf), names in absent.items():
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
@@ -95,14 +108,17 @@ def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, 
     return found
 
 
-def versions() -> dict[str, str]:
-    """Python, the packages that matter, ffmpeg and the CPU of the machine that builds the page."""
+def versions(cfg: Config) -> dict[str, str]:
+    """Python, the packages that matter, ffmpeg and the CPU of the machine that builds the report."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
+    brought = [models.package(name) for name in cfg.models]
+    brought += [classifiers.package(cfg.classifier(name).model) for name in cfg.classifier_names]
+    found |= dict(package["package"].split() for package in brought if package)
     found["ffmpeg"] = ffmpeg_version().removeprefix("ffmpeg version ")
     found["cpu"] = f"{cpu_model()}, {os.cpu_count()} cores seen"
     return found

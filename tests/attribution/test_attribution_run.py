@@ -14,10 +14,12 @@ from attribution import fitting as train
 from attribution import inference, models
 from attribution.clips import Clips, find_videos
 from attribution.models import blocks
+from attribution.results import Scores, Speed, Training, Tune
 from attribution.run import Run
 from attribution.settings import AttributionConfig
 from dfdm.base.errors import DfdmError
 from dfdm.base.trainer import ROLLBACKS, check_finite
+from tests.result_files import delete_each_key
 
 FILES = ("model.safetensors", "log.csv", "training.json", "speed.json")
 RUN = Run("dma_sta", "scene", "23", 3)
@@ -49,33 +51,39 @@ def whole(tmp_path_factory, crops):
 def test_a_training_writes_its_files_and_chooses_the_epoch_by_validation(whole):
     folder, settings, about, _ = whole
     assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(FILES)
-    assert json.loads((folder / "out" / "training.json").read_text()) == about
-    assert (about["run"], about["videos"]) == (str(RUN), {"train": 6, "validation": 6})
-    assert (about["steps"], about["lr"]) == (6, settings.lr)
+    assert Training.read(folder / "out" / "training.json") == about
+    assert (about.run, about.as_run(), about.videos.plain()) == (str(RUN), RUN, {"train": 6, "validation": 6})
+    assert (about.steps, about.lr) == (6, settings.lr)
     log = pd.read_csv(folder / "out" / "log.csv")
     assert tuple(log.columns) == train.COLUMNS
     assert log["epoch"].tolist() == [1, 2, 3]
     best = log.sort_values(["validation_accuracy", "validation_loss"], ascending=[False, True]).iloc[0]
-    assert about["epoch"] == best["epoch"]
-    assert about["training_accuracy"] == pytest.approx(log["train_accuracy"].iloc[-1], abs=1e-5)
+    assert about.epoch == best["epoch"]
+    assert about.training_accuracy == pytest.approx(log["train_accuracy"].iloc[-1], abs=1e-5)
     counted = blocks.cost(models.build("dma_sta", 3, 18, 2), 2, 32)
-    assert (about["parameters"], about["multiply_adds"]) == (counted.parameters, counted.multiply_adds)
-    speed = json.loads((folder / "out" / "speed.json").read_text())
-    assert speed["clips_per_second"] > 0
+    assert (about.parameters, about.multiply_adds) == (counted.parameters, counted.multiply_adds)
+    assert Speed.read(folder / "out" / "speed.json").clips_per_second > 0
+
+
+def test_every_key_of_a_training_and_its_scores_is_needed(whole, tmp_path):
+    folder = whole[0]
+    assert delete_each_key(Training, folder / "out" / "training.json", tmp_path) == 32
+    assert delete_each_key(Speed, folder / "out" / "speed.json", tmp_path) == 3
+    assert delete_each_key(Scores, folder / "test" / "scores.json", tmp_path) > 100
 
 
 def test_every_test_video_is_scored_with_its_probabilities(whole):
     folder, _, about, scores = whole
-    assert json.loads((folder / "test" / "scores.json").read_text()) == scores
-    assert (scores["videos"], scores["crf"], scores["run"]["classifier"]) == (6, 23, "dma_sta")
-    assert scores["training"] == about
+    assert Scores.read(folder / "test" / "scores.json") == scores
+    assert (scores.videos, scores.crf, scores.run.classifier) == (6, 23, "dma_sta")
+    assert scores.training == about
     predictions = pd.read_parquet(folder / "test" / "predictions.parquet")
     columns = ["p_faceswap", "p_lightweight", "p_iae"]
     assert list(predictions.columns) == ["name", "truth", "predicted", *columns, "energy"]
     assert predictions[columns].sum(axis=1).to_numpy() == pytest.approx(1)
-    accuracy = scores["figures"]["accuracy"]
-    assert (predictions["truth"] == predictions["predicted"]).mean() == pytest.approx(accuracy["value"])
-    assert "Wilson" in accuracy["method"]
+    accuracy = scores.figures.accuracy
+    assert (predictions["truth"] == predictions["predicted"]).mean() == pytest.approx(accuracy.value)
+    assert "Wilson" in accuracy.method
 
 
 def test_a_training_interrupted_within_an_epoch_goes_on_to_the_same_bytes(whole, crops, tmp_path, classes, monkeypatch):
@@ -120,7 +128,8 @@ def test_the_model_file_says_what_it_is_and_classifies_as_it_did(whole, crops, c
         assert list(file.metadata()) == ["dfdm"]
     trained = inference.load(folder / "out" / "model.safetensors", torch.device("cpu"))
     assert (trained.classes, trained.settings) == (classes, settings)
-    assert {name: trained.about[name] for name in about} == about
+    content = about.plain()
+    assert {name: trained.about[name] for name in content} == content
     rows = pd.read_parquet(crops / "manifest.parquet")
     videos = find_videos(rows[rows["split_scene"] == "test"], crops, classes, 2)[0]
     again = run.test(trained, videos, "cpu", 3)[1]
@@ -224,8 +233,8 @@ def test_a_training_on_every_quality_takes_as_many_steps_as_on_one(crops, tmp_pa
     other.to_parquet(tmp_path / "crf10.parquet")
     manifests = [crops / "manifest.parquet", tmp_path / "crf10.parquet"]
     together = start(crops, tmp_path, classes, settings, *manifests, one=replace(RUN, crf="all"))
-    assert together["videos"] == {"train": 12, "validation": 12}
-    assert together["steps"] == 4  # 2 epochs of 6 clips in batches of 4: a clip of every video, at one of its qualities
+    assert together.videos.plain() == {"train": 12, "validation": 12}
+    assert together.steps == 4  # 2 epochs of 6 clips in batches of 4: a clip of every video, at one of its qualities
     with pytest.raises(DfdmError, match="not of 23"):
         start(crops, tmp_path, classes, settings, manifests[1])
     with pytest.raises(DfdmError, match="the same quality"):
@@ -249,12 +258,16 @@ def test_the_rate_that_validation_likes_best_is_chosen_and_one_that_diverges_is_
         "k",
         tmp_path / "r.json",
     )
-    assert json.loads((tmp_path / "r.json").read_text()) == found
-    assert [entry["lr"] for entry in found["tried"]] == [1e-6, 0.01, 1e30]
-    assert found["tried"][2] == {"lr": 1e30, "diverged": True}
-    fair = found["tried"][:2]
-    best = max(fair, key=lambda entry: (entry["validation_accuracy"], -entry["validation_loss"]))
-    assert found["lr"] == best["lr"]
+    assert Tune.read(tmp_path / "r.json") == found
+    assert [entry.lr for entry in found.tried] == [1e-6, 0.01, 1e30]
+    assert found.tried[2].plain() == {"lr": 1e30, "diverged": True}
+    best = max(found.tried[:2], key=lambda entry: (entry.validation_accuracy, -entry.validation_loss))
+    assert found.lr == best.lr
+    assert delete_each_key(Tune, tmp_path / "r.json", tmp_path) == 8
+    given = found.plain()
+    del given["tried"][0]["validation_loss"]  # needed where the training did not diverge
+    with pytest.raises(DfdmError, match=r"r: tried\.0\.validation_loss is missing"):
+        Tune.of(given, "r")
 
 
 def test_short_videos_are_named_and_counted(crops, tmp_path, classes, settings, capsys):
@@ -265,8 +278,8 @@ def test_short_videos_are_named_and_counted(crops, tmp_path, classes, settings, 
     start(crops, tmp_path, classes, settings.model_copy(update={"epochs": 1}), tmp_path / "manifest.parquet")
     scores = score(crops, tmp_path, tmp_path / "manifest.parquet")
     named = {f"{name} (crf 23)": 0 for name in lost}
-    assert scores["left_out"] == {"train": {}, "validation": {}, "test": named}
-    assert scores["videos"] == 4
+    assert scores.left_out.plain() == {"train": {}, "validation": {}, "test": named}
+    assert scores.videos == 4
     assert (
         f"2 test videos have fewer face frames than the clip (2) and are left out: {lost[0]}" in capsys.readouterr().err
     )

@@ -11,9 +11,10 @@ from attribution.controls import background, features_of, originals, permute_wit
 from attribution.cues import CUES, cues_of, picture_cues, trivial
 from attribution.inference import Trained
 from attribution.models import build
+from attribution.run import Run
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import write_json
 from dfdm.base.tensorfile import write_tensors
+from tests.report.made_up import scores
 
 CLASSES = ["faceswap", "lightweight", "iae"]
 SIDE = 40
@@ -41,11 +42,11 @@ def test_permuted_labels_stay_around_chance_where_the_true_ones_are_learned():
     _, labels, clusters = many(30)
     train, test = (np.eye(3)[labels] * 4 + random.normal(size=(90, 3)) for _ in range(2))
     found = permuted((train, labels), (test, labels), clusters, 20, seed=0)
-    assert found["true"] > 0.9
-    assert len(found["accuracies"]) == found["permutations"] == 20
-    assert found["low"] < 1 / 3 < found["high"] < found["true"]
+    assert found.true > 0.9
+    assert len(found.accuracies) == found.permutations == 20
+    assert found.low < 1 / 3 < found.high < found.true
     assert found == permuted((train, labels), (test, labels), clusters, 20, seed=0)
-    assert found["accuracies"] != permuted((train, labels), (test, labels), clusters, 20, seed=1)["accuracies"]
+    assert found.accuracies != permuted((train, labels), (test, labels), clusters, 20, seed=1).accuracies
 
 
 def test_features_without_a_signal_leave_the_true_labels_within_the_range():
@@ -53,7 +54,7 @@ def test_features_without_a_signal_leave_the_true_labels_within_the_range():
     _, labels, clusters = many(30)
     train, test = random.normal(size=(2, 90, 3))
     found = permuted((train, labels), (test, labels), clusters, 40, seed=0)
-    assert min(found["accuracies"]) <= found["true"] <= max(found["accuracies"])
+    assert min(found.accuracies) <= found.true <= max(found.accuracies)
 
 
 @pytest.fixture
@@ -99,15 +100,15 @@ def parts_of(cue) -> dict:
 
 def test_a_trivial_cue_that_gives_the_class_away_is_found():
     found = trivial(parts_of(lambda labels, random: 1000 + labels + random.normal(0, 0.1, 90)), CLASSES, seed=0)
-    assert found["figures"]["accuracy"]["value"] > 0.95
-    assert found["figures"]["accuracy"]["low"] > found["chance"]
-    assert found["cues"] == list(CUES)
+    assert found.figures.accuracy.value > 0.95
+    assert found.figures.accuracy.low > found.chance
+    assert found.cues == list(CUES)
 
 
 def test_cues_that_say_nothing_are_at_chance():
     found = trivial(parts_of(lambda labels, random: random.normal(size=90)), CLASSES, seed=0)
-    accuracy = found["figures"]["accuracy"]
-    assert accuracy["low"] < found["chance"] < accuracy["high"]
+    accuracy = found.figures.accuracy
+    assert accuracy.low < found.chance < accuracy.high
 
 
 def test_validation_chooses_the_kind_of_classifier():
@@ -115,11 +116,11 @@ def test_validation_chooses_the_kind_of_classifier():
         return np.where(labels == 1, random.choice([-9, 9], 90), labels * 3.0) + random.normal(0, 0.1, 90)
 
     found = trivial(parts_of(folded), CLASSES, seed=0)
-    assert found["chosen"] == "gradient boosting"
-    scores = found["validation_accuracy"]
-    assert scores["gradient boosting"] > scores["logistic regression"]
+    assert found.chosen == "gradient boosting"
+    accuracies = found.validation_accuracy
+    assert accuracies["gradient boosting"] > accuracies["logistic regression"]
     line = trivial(parts_of(lambda labels, random: labels * 10.0), CLASSES, seed=0)
-    assert line["chosen"] == "logistic regression"  # the simpler of two that are equal
+    assert line.chosen == "logistic regression"  # the simpler of two that are equal
 
 
 def write_face(path, luma: np.ndarray, first: int = 0) -> None:
@@ -182,16 +183,13 @@ def test_cues_take_size_and_rate_from_the_manifest_and_the_original_from_the_sam
         (23, 0.1, "codec coupling", "at chance"),
     ],
 )
-def test_the_background_must_be_at_chance_at_crf_0_and_is_codec_coupling_elsewhere(
-    crf, low, expected, finding, tmp_path
-):
-    scores = {"chance": 0.2, "figures": {"accuracy": {"value": 0.4, "low": low, "high": 0.6}}}
-    write_json(tmp_path / "scores.json", scores)
-    found = background(tmp_path / "scores.json", crf)
-    assert found["expected"] == expected
-    assert finding in found["finding"]
-    assert found["above_chance"] == (low > 0.2)
-    assert found["figures"] == scores["figures"]
+def test_the_background_must_be_at_chance_at_crf_0_and_is_codec_coupling_elsewhere(crf, low, expected, finding):
+    given = scores(Run("hidden", "scene", str(crf), 0), crf, CLASSES, accuracy=0.4, half=0.4 - low)
+    found = background(given)
+    assert found.expected == expected
+    assert finding in found.finding
+    assert found.above_chance == (low > 0.2)
+    assert found.figures == given.figures
 
 
 def test_originals_count_every_class_and_those_that_are_none_of_them(clips, settings):
@@ -203,8 +201,8 @@ def test_originals_count_every_class_and_those_that_are_none_of_them(clips, sett
 
     trained = Trained(Sure(), CLASSES, settings, {})
     found = originals(trained, clips.videos, -5.5, torch.device("cpu"))
-    assert found["predicted"] == {"faceswap": 0, "lightweight": 6, "iae": 0}
-    assert found["videos"] == 6
-    assert found["confidence"] == pytest.approx(np.exp(5) / (np.exp(5) + 2))
-    assert found["none_of_these"] == 1  # an energy of -5.01 is above -5.5
-    assert originals(trained, clips.videos, -5.0, torch.device("cpu"))["none_of_these"] == 0
+    assert found.predicted == {"faceswap": 0, "lightweight": 6, "iae": 0}
+    assert found.videos == 6
+    assert found.confidence == pytest.approx(np.exp(5) / (np.exp(5) + 2))
+    assert found.none_of_these == 1  # an energy of -5.01 is above -5.5
+    assert originals(trained, clips.videos, -5.0, torch.device("cpu")).none_of_these == 0

@@ -24,7 +24,7 @@ def test_the_threshold_is_the_energy_at_or_below_which_the_share_of_videos_lies(
 
 def test_a_file_says_how_many_videos_its_threshold_rests_on() -> None:
     logits = np.random.default_rng(0).normal(size=(8, 3))
-    assert openset.describe(logits) == {
+    assert openset.describe(logits).plain() == {
         "score": "energy",
         "threshold": openset.energy(logits).max(),
         "accepted": 0.95,

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from attribution import models
-from attribution import prediction as answers
 from attribution.clips import Clips, Video, normalise
 from attribution.evidence import evidence
 from attribution.inference import load, video_logits
 from attribution.picture import draw, overlay
 from attribution.predict import picture_files, predict_all
-from attribution.prediction import Answer, Seen, Source, per_cent
-from attribution.predictor import Identifier, Telling, identifier
+from attribution.prediction import NONE, Prediction, Seen, Source
+from attribution.predictor import Predictor, Telling, load_predictor
 from attribution.settings import AttributionConfig
 from dfdm.base.errors import DfdmError
 from dfdm.base.tensorfile import write_tensors
+from dfdm.base.text import percent
 from dfdm.commands import attribution, cli
 from dfdm.dataset.crops import CropReader, write_crops
 from dfdm.dataset.settings import CropsConfig
@@ -68,13 +68,13 @@ def classifier(settings, tmp_path) -> Path:
 
 
 @pytest.fixture
-def tools(classifier, detector) -> Identifier:
-    return identifier(classifier, detector, FacesConfig(), CropsConfig(), CPU)
+def tools(classifier, detector) -> Predictor:
+    return load_predictor(classifier, detector, FacesConfig(), CropsConfig(), CPU)
 
 
 @pytest.fixture
-def given(settings) -> Answer:
-    """A whole, sure answer."""
+def given(settings) -> Prediction:
+    """A whole, sure prediction."""
     about = {
         "run": "dma_sta/scene/crf10/seed0",
         "crf": "10",
@@ -82,7 +82,7 @@ def given(settings) -> Answer:
         "open_set": {"score": "energy", "threshold": -1.5, "accepted": 0.95, "videos": 80},
     }
     logits = np.array([0.0, 3.0, 1.0, -1.0])
-    return Answer("a.mp4", "00", Seen(90, 90, 0, 1, 200), [*CLASSES, "real"], logits, 3, 3, 5, 256,
+    return Prediction("a.mp4", "00", Seen(90, 90, 0, 1, 200), [*CLASSES, "real"], logits, 3, 3, 5, 256,
                   Source("m", "11", about))  # fmt: skip
 
 
@@ -93,12 +93,12 @@ def test_a_video_is_read_as_the_crops_stage_and_the_training_read_it(tools, vide
     write_crops(tmp_path / "c.safetensors", video, track, 0.3, 5.0, {})
     trained = load(Path(tools.source.path), CPU)
     set_of_clips = Clips([Video("a", 0, tmp_path / "c.safetensors", FRAMES)], trained.settings)
-    answer, _ = tools.identify(video)
-    assert answer.logits == pytest.approx(video_logits(trained.model, set_of_clips, CPU)[0], abs=1e-6)
-    assert answer.seen.frames == answer.seen.face_frames == FRAMES
-    assert answer.seen.side == CropReader(tmp_path / "c.safetensors").meta["size"]
-    assert answer.clips == 2
-    assert answer.probabilities.sum() == pytest.approx(1)
+    prediction, _ = tools.predict(video)
+    assert prediction.logits == pytest.approx(video_logits(trained.model, set_of_clips, CPU)[0], abs=1e-6)
+    assert prediction.seen.frames == prediction.seen.face_frames == FRAMES
+    assert prediction.seen.side == CropReader(tmp_path / "c.safetensors").meta["size"]
+    assert prediction.clips == 2
+    assert prediction.probabilities.sum() == pytest.approx(1)
 
 
 def test_fused_inference_gives_the_logits_of_the_model_as_trained(tools, crops) -> None:
@@ -144,13 +144,13 @@ def test_a_video_without_an_answer_is_one_sentence(kind, sentence, tools, settin
         trained = dataclasses.replace(tools.trained, settings=settings.model_copy(update={"clip": 11}))
         tools = dataclasses.replace(tools, trained=trained)
     with pytest.raises(DfdmError, match=sentence) as caught:
-        tools.identify(path)
+        tools.predict(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_every_video_is_tried_and_the_status_tells_how_many_have_an_answer(tools, video, tmp_path, capsys) -> None:
-    bad, out = tmp_path / "bad.mp4", tmp_path / "answers.json"
+    bad, out = tmp_path / "bad.mp4", tmp_path / "predictions.json"
     bad.write_text("no video\n")
     assert predict_all(tools, [bad, video], out, None) == 3
     printed = capsys.readouterr()
@@ -238,7 +238,7 @@ def test_the_verdict_is_a_class_until_the_energy_passes_the_threshold(given) -> 
     assert "made by lightweight (probability 83.1 %)" in given.text()
     assert given.warnings == []
     stranger = dataclasses.replace(given, logits=np.array([0.0, 0.0, 0.05, 0.0]))  # energy -1.4
-    assert stranger.verdict == answers.NONE == stranger.plain()["verdict"]
+    assert stranger.verdict == NONE == stranger.plain()["verdict"]
     assert "none of these: too little evidence for any known class (likest: iae" in stranger.text()
     real = dataclasses.replace(given, logits=np.array([0.0, 0.0, 0.0, 9.0]))
     assert real.verdict == "real"
@@ -263,12 +263,12 @@ def test_what_weakens_an_answer_is_said(given) -> None:
         assert part in text
     about = {key: value for key, value in about.items() if key != "open_set"}
     silent = dataclasses.replace(weak, source=dataclasses.replace(given.source, about=about))
-    assert silent.verdict != answers.NONE
+    assert silent.verdict != NONE
     assert "has no threshold for 'none of these'" in silent.text()
 
 
 def test_a_probability_is_never_rounded_to_certainty() -> None:
-    assert [per_cent(share) for share in (1.0, 0.9996, 0.831, 0.0004, 0.0)] == [
+    assert [percent(share, 1) for share in (1.0, 0.9996, 0.831, 0.0004, 0.0)] == [
         *("100.0 %", "> 99.9 %", "83.1 %", "< 0.1 %", "0.0 %")
     ]
 
@@ -290,7 +290,7 @@ def test_pictures_go_to_the_file_or_into_the_folder(tmp_path) -> None:
 def test_a_classifier_of_the_background_is_refused(settings, detector, tmp_path) -> None:
     path = write_classifier(tmp_path / "m.safetensors", settings.model_copy(update={"region": "background"}))
     with pytest.raises(DfdmError, match="give a classifier of whole faces"):
-        identifier(path, detector, FacesConfig(), CropsConfig(), CPU)
+        load_predictor(path, detector, FacesConfig(), CropsConfig(), CPU)
 
 
 def test_the_command_ends_with_the_status(demo, classifier, video, tmp_path, monkeypatch, capsys) -> None:

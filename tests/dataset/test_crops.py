@@ -1,5 +1,4 @@
 import tracemalloc
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -90,7 +89,7 @@ def test_equal_crops_are_equal_bytes(crop_file: tuple[Path, FaceTrack, list[np.n
 def test_crops_are_written_as_they_are_cut(short: Short, tmp_path: Path) -> None:
     path, record, planes = short
     video = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
-    longer = replace(record, stop=record.start + 90)
+    longer = record.model_copy(update={"stop": record.start + 90})
     write_master(video, iter(planes * 9), longer, path, EncodeSettings("ultrafast", 1), {})
     track = track_of(longer, np.full((90, 2), 180.0), list(range(90)), side=200)
     tracemalloc.start()
@@ -112,7 +111,7 @@ def test_a_video_of_another_length_is_refused(short: Short, tmp_path: Path) -> N
     path, record, planes = short
     video = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
     write_master(video, iter(planes), record, path, EncodeSettings("ultrafast", 1), {})
-    longer = replace(record, stop=record.stop + 1)
+    longer = record.model_copy(update={"stop": record.stop + 1})
     with pytest.raises(DfdmError, match="gave 10 of the 11 frames"):
         write_crops(tmp_path / "c", video, track_of(longer, np.full((1, 2), 180.0), [0]), 0.3, 0, {})
 

@@ -97,11 +97,11 @@ def test_too_few_faces_is_an_error_that_names_the_person(tracks):
 
 def test_the_same_frames_on_both_sides_are_refused_before_anything_is_decoded(tracks):
     path, track = tracks[0]
-    record = replace(track.record, scene_key="id1_0000", start=39, stop=80)  # one frame in common
+    record = track.record.model_copy(update={"scene_key": "id1_0000", "start": 39, "stop": 80})  # one frame in common
     other = [(path, replace(track, record=record))]
     with pytest.raises(DfdmError, match="scenes id0_0000 and id1_0000 are the same frames of the same video"):
         check_sources(("id0", "id1"), tracks[:1], other, TrainConfig(), 64)
-    apart = [(path, replace(track, record=replace(record, start=40)))]
+    apart = [(path, replace(track, record=record.model_copy(update={"start": 40})))]
     check_sources(("id0", "id1"), tracks[:1], apart, TrainConfig(), 64)
 
 

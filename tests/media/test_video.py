@@ -19,7 +19,6 @@ from dfdm.media.encoding import (
     ffmpeg_binary,
     planes_hash,
     provenance_tags,
-    read_metadata,
     write_master,
     write_quality,
 )
@@ -53,7 +52,7 @@ def test_a_probed_video_has_its_size_frames_rate_and_sound(
     assert record.frames == frames
     assert (record.pts is not None) == variable
     assert record.audio == audio
-    assert VideoRecord.from_json(record.to_json()) == record
+    assert VideoRecord.model_validate_json(record.to_json()) == record
 
 
 def test_tags_are_those_of_the_file_and_none_where_it_has_none(clips: Path) -> None:
@@ -190,7 +189,8 @@ def test_provenance_is_read_back_from_the_file(short: Short, tmp_path: Path) -> 
     write_master(tmp_path / "m.mp4", iter(planes), record, path, FAST, tags)
     write_quality(tmp_path / "q.mp4", tmp_path / "m.mp4", 23, FAST, tags)
     for name in ("m.mp4", "q.mp4"):
-        found = read_metadata(tmp_path / name)
+        with av.open(str(tmp_path / name)) as container:
+            found = container.metadata
         assert {key: found[key] for key in tags} == tags
         assert found["dfdm_synthetic"] == "true"
 

@@ -1,14 +1,37 @@
-"""Score, control and comparison files with known figures, in the form that the stages write."""
+"""Score, control and comparison files with known figures, written through the stages' own models."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from attribution.results import (
+    Background,
+    Beats,
+    Bin,
+    Bounded,
+    Budget,
+    Cell,
+    Comparison,
+    Controls,
+    CueScores,
+    Difference,
+    Entry,
+    Figures,
+    LeftOut,
+    LeftOutOfTest,
+    OfRun,
+    OneTest,
+    OpenSet,
+    Originals,
+    Parts,
+    Permuted,
+    Scores,
+    Training,
+)
 from attribution.run import Run
-from dfdm.base.files import write_json
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
 
@@ -16,72 +39,86 @@ WILSON = "Wilson, videos taken as independent (fewer than 10 clusters)"
 BOOTSTRAP = "bootstrap over clusters of pair and scene, 2000 resamples, percentiles"
 
 
-def figure(value: float, half: float = 0.2, method: str = WILSON) -> dict[str, Any]:
-    return {"value": value, "low": max(0.0, value - half), "high": min(1.0, value + half), "method": method}
+def figure(value: float, half: float = 0.2, method: str = WILSON) -> Bounded:
+    return Bounded(value=value, low=max(0.0, value - half), high=min(1.0, value + half), method=method)
 
 
-def score_figures(accuracy: float, half: float = 0.2) -> dict[str, Any]:
+def figures(accuracy: float, half: float = 0.2) -> Figures:
     names = ("accuracy", "balanced_accuracy", "macro_f1", "auc")
-    figures = {name: figure(accuracy, half) for name in names} | {"ece": figure(0.1, 0.05, BOOTSTRAP)}
-    return {"figures": figures, "chance": 0.2}
+    return Figures(**{name: figure(accuracy, half) for name in names}, ece=figure(0.1, 0.05, BOOTSTRAP))
 
 
-def training(run: Run, classes: Sequence[str], learned: bool = True) -> dict[str, Any]:
-    return {
-        "run": str(run),
-        "classifier": run.classifier,
-        "model": run.classifier,
-        "split": run.split,
-        "crf": run.crf,
-        "seed": run.seed,
-        "lr": 0.01,
-        "classes": list(classes),
-        "epoch": 3,
-        "epochs": 12,
-        "steps": 60,
-        "videos": {"train": 40, "validation": 10},
-        "training_accuracy": 0.9 if learned else 0.21,
-        "learned": learned,
+def training(run: Run, classes: Sequence[str], learned: bool = True) -> Training:
+    return Training(
+        **vars(run),
+        model=run.classifier,
+        run=str(run),
+        settings={},
+        lr=0.01,
+        rollbacks=[],
+        classes=list(classes),
+        epoch=3,
+        epochs=12,
+        steps=60,
+        videos=Parts(train=40, validation=10),
+        left_out=LeftOut(train={}, validation={}),
+        training_accuracy=0.9 if learned else 0.21,
+        training_clips=40,
+        learned=learned,
+        validation_accuracy=0.5,
+        validation_loss=1.5,
+        parameters=11_179_961,
+        multiply_adds=1_666_000_000,
+        open_set=OpenSet(score="energy", threshold=-1.5, accepted=0.95, videos=10),
+    )
+
+
+def one_test(classes: Sequence[str], accuracy: float, half: float = 0.2) -> OneTest:
+    """A test of 20 videos a class."""
+    right, count = round(20 * accuracy), len(classes)
+    filled = [(8, 0.36, 0.5), (12, 0.45, 0.5), (20, 0.55, 0.6), (0, None, None)]
+    filled += [(22, 0.76, 0.59), (18, 0.84, 0.67), (20, 0.97, 0.7)]
+    return OneTest(
+        classes=list(classes),
+        videos=20 * count,
+        videos_per_class=dict.fromkeys(classes, 20),
+        clusters=4,
+        chance=0.2,
+        figures=figures(accuracy, half),
+        recall={name: figure(accuracy, 0.25) for name in classes},
+        auc={name: figure(0.8, 0.1) for name in classes},
+        confusion=[
+            [right if j == i else 20 - right if j == (i + 1) % count else 0 for j in range(count)] for i in range(count)
+        ],
+        reliability=[
+            Bin(low=i / 10, high=(i + 1) / 10, videos=n, confidence=c, accuracy=a)
+            for i, (n, c, a) in enumerate([(0, None, None)] * 3 + filled)
+        ],
+    )
+
+
+def scores(
+    run: Run, crf: int, classes: Sequence[str], /, accuracy: float = 0.6, half: float = 0.2, **other: Any
+) -> Scores:
+    """`other` replaces what the file holds at its top."""
+    values = {
+        **dict(one_test(classes, accuracy, half)),
+        "run": OfRun(**vars(run), model=run.classifier),
+        "crf": crf,
+        "training": training(run, classes),
+        "left_out": LeftOutOfTest(train={}, validation={}, test={"id0_id1_0009_iae": 7}),
+        "autoencoder_saw": 0.9,
+        **other,
     }
+    return Scores(**values)
 
 
 def write_score(
     results: Path, run: Run, crf: int, classes: Sequence[str], accuracy: float = 0.6, half: float = 0.2, **other: Any
 ) -> Path:
-    """A score of 20 videos a class; `other` replaces what the file holds at its top."""
-    right = round(20 * accuracy)
-    count = len(classes)
-    confusion = [
-        [right if j == i else 20 - right if j == (i + 1) % count else 0 for j in range(count)] for i in range(count)
-    ]
-    bins = [
-        {"low": i / 10, "high": (i + 1) / 10, "videos": n, "confidence": c, "accuracy": a}
-        for i, (n, c, a) in enumerate(
-            [(0, None, None)] * 3
-            + [(8, 0.36, 0.5), (12, 0.45, 0.5), (20, 0.55, 0.6), (0, None, None)]
-            + [(22, 0.76, 0.59), (18, 0.84, 0.67), (20, 0.97, 0.7)]
-        )
-    ]
-    recall = {name: figure(accuracy, 0.25) for name in classes}
-    values = {
-        "run": {"classifier": run.classifier, "model": run.classifier, "split": run.split, "crf": run.crf, "seed": 0},
-        "crf": crf,
-        "classes": list(classes),
-        "videos": 20 * count,
-        "videos_per_class": dict.fromkeys(classes, 20),
-        "clusters": 4,
-        **score_figures(accuracy, half),
-        "recall": recall,
-        "auc": {name: figure(0.8, 0.1) for name in classes},
-        "confusion": confusion,
-        "reliability": bins,
-        "training": training(run, classes),
-        "left_out": {"train": {}, "validation": {}, "test": {"id0_id1_0009_iae": 7}},
-        "autoencoder_saw": 0.9,
-        **other,
-    }
+    """A score of 20 videos a class, and its training's log."""
     path = Path(Layout(str(results)).scores(str(run), crf))
-    write_json(path, values)
+    scores(run, crf, classes, accuracy, half, **other).write(path)
     log = pd.DataFrame({"epoch": [1, 2, 3], "lr": 0.01, "train_loss": [1.6, 1.2, 0.9]})
     log["train_accuracy"], log["validation_loss"], log["validation_accuracy"] = [0.2, 0.5, 0.7], 1.5, [0.3, 0.4, 0.5]
     log.to_csv(Layout(str(results)).run(str(run), "log.csv"), index=False)
@@ -92,53 +129,70 @@ def write_controls(
     results: Path, crf: int, classifier: str, classes: Sequence[str], trivial: float = 0.25, background: float = 0.2
 ) -> Path:
     path = Path(Layout(str(results)).controls(classifier, crf))
-    accuracies = [0.1 + 0.01 * i for i in range(20)]
-    permuted = {"accuracies": accuracies, "low": 0.1, "high": 0.29, "true": 0.55, "features": 512, "permutations": 20}
-    cues = ["file size", "bitrate", "crop size", "mean colour", "sharpness", "SSIM of the face"]
-    values = {
-        "classifier": classifier,
-        "crf": crf,
-        "accuracy": figure(0.6, 0.2),
-        "permuted": permuted,
-        "trivial": {**score_figures(trivial, 0.1), "cues": cues},
-        "background": {**score_figures(background, 0.1), "expected": "chance" if crf == 0 else "codec coupling"},
-        "originals": {
-            "predicted": {**dict.fromkeys(classes, 0), classes[0]: 3, classes[-1]: 1},
-            "none_of_these": 0.5,
-            "confidence": 0.61,
-        },
-    }
-    write_json(path, values)
+    hidden = figures(background, 0.1)
+    Controls(
+        classifier=classifier,
+        crf=crf,
+        split="scene",
+        accuracy=figure(0.6, 0.2),
+        permuted=Permuted(
+            accuracies=[0.1 + 0.01 * i for i in range(20)],
+            low=0.1,
+            high=0.29,
+            true=0.55,
+            features="input of the last layer",
+            permutations=20,
+        ),
+        trivial=CueScores(
+            **dict(one_test(classes, trivial, 0.1)),
+            cues=["file size", "bitrate", "crop size", "mean colour", "sharpness", "SSIM of the face"],
+            chosen="gradient boosting",
+            validation_accuracy={"logistic regression": 0.2, "gradient boosting": 0.3},
+        ),
+        background=Background(
+            figures=hidden,
+            chance=0.2,
+            expected="codec coupling" if crf else "chance",
+            above_chance=hidden.accuracy.low > 0.2,
+            finding="",
+        ),
+        originals=Originals(
+            videos=4,
+            predicted={**dict.fromkeys(classes, 0), classes[0]: 3, classes[-1]: 1},
+            none_of_these=0.5,
+            confidence=0.61,
+        ),
+    ).write(path)
     return path
 
 
-def entry(name: str, accuracy: float, learned: bool = True) -> dict[str, Any]:
-    return {
-        "classifier": name,
-        "model": name,
-        "learned": learned,
-        "rate": 0.003,
-        "seeds": [0, 1, 2],
-        "accuracies": [accuracy - 0.04, accuracy, accuracy + 0.04],
-        "accuracy": figure(accuracy, 0.08),
-        "macro_f1": figure(accuracy - 0.02, 0.08),
-        "parameters": 11_179_961,
-        "multiply_adds": 1_666_000_000,
-        "clips_per_second": 8.25,
-    }
+def entry(name: str, accuracy: float, learned: bool = True) -> Entry:
+    return Entry(
+        classifier=name,
+        model=name,
+        learned=learned,
+        rate=0.003,
+        seeds=[0, 1, 2],
+        accuracies=[accuracy - 0.04, accuracy, accuracy + 0.04],
+        accuracy=figure(accuracy, 0.08),
+        macro_f1=figure(accuracy - 0.02, 0.08),
+        parameters=11_179_961,
+        multiply_adds=1_666_000_000,
+        clips_per_second=8.25,
+    )
 
 
 def write_comparison(
     results: Path,
     cfg: Config,
-    table: Sequence[Mapping[str, Any]],
+    table: Sequence[Entry],
     splits: Sequence[str] = ("scene",),
     missing: Sequence[str] = (),
 ) -> Path:
     path = Path(Layout(str(results)).comparison)
-    first, second = table[0]["classifier"], table[1]["classifier"]
+    first, second = table[0].classifier, table[1].classifier
     matrix = [
-        {"classifier": name, "split": split, "train": train, "test": crf, "accuracy": figure(value, 0.12)}
+        Cell(classifier=name, split=split, train=train, test=crf, accuracy=figure(value, 0.12))
         for name in (first, second)
         for split in splits
         for row, train in enumerate([*map(str, cfg.qualities), "all"])
@@ -146,14 +200,21 @@ def write_comparison(
         for value in [(0.75 if split == "scene" else 0.5) - 0.16 * abs(row - column) * (row < len(cfg.qualities))]
     ]
     beats = [
-        {"a": first, "b": second, "difference": {"value": 0.11, "low": 0.02, "high": 0.2}, "beats": True,
-         "why": "The interval of the paired difference lies above 0 over 3 seeds."},
-        {"a": second, "b": first, "difference": {"value": -0.11, "low": -0.2, "high": -0.02}, "beats": False,
-         "why": "The interval of the paired difference includes or lies below 0."},
+        Beats(a=first, b=second, difference=Difference(value=0.11, low=0.02, high=0.2), beats=True,
+              why="The interval of the paired difference lies above 0 over 3 seeds."),
+        Beats(a=second, b=first, difference=Difference(value=-0.11, low=-0.2, high=-0.02), beats=False,
+              why="The interval of the paired difference includes or lies below 0."),
     ]  # fmt: skip
-    budget = {"steps": 420, "batch": 8, "clip": 5, "size": 96, "rates tried": [0.003, 0.01, 0.03], "tuning steps": 120}
-    values = {"crf": 10, "split": "scene", "budget": budget, "table": list(table), "beats": beats, "matrix": matrix}
-    write_json(path, {**values, "missing": list(missing)})
+    budget = Budget(batch=8, clip=5, epochs=12, rates=[0.003, 0.01, 0.03], size=[64, 96], steps=420, tune_epochs=4)
+    Comparison(
+        crf=10,
+        split="scene",
+        budget=budget,
+        table=list(table),
+        beats=beats,
+        matrix=matrix,
+        missing=list(missing),
+    ).write(path)
     return path
 
 

@@ -1,20 +1,19 @@
-"""What the page says of attribution, from score, control and comparison files with known figures."""
+"""What the report says of attribution, from score, control and comparison files with known figures."""
 
 import json
 import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from attribution.results import Bounded, Comparison, Controls, Figure, Scores
 from dfdm.base.errors import DfdmError
 from dfdm.catalogue import config
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.schedule import main_runs
 from dfdm.report.attribution import bounds_text, read_attribution
 from dfdm.report.build import build
-from dfdm.report.comparison import read_comparison
-from dfdm.report.controls import read_control
-from dfdm.report.scores import certain, estimate, read_score, read_scores
 from tests.report.made_up import (
     change,
     entry,
@@ -23,6 +22,7 @@ from tests.report.made_up import (
     write_controls,
     write_score,
 )
+from tests.result_files import delete_each_key
 
 CLASSES = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
 SURE = {"half": 0.05, "videos": 400}
@@ -93,8 +93,8 @@ def test_the_page_shows_everything_beside_its_controls(cfg: Config, tmp_path: Pa
     write_controls(tmp_path, 0, "dma_sta", CLASSES)
     table = [entry("resnet_avg", 0.5), entry("dma_sta", 0.7), entry("meso", 0.9, learned=False)]
     write_comparison(tmp_path, cfg, table, missing=["scores of r3d_18"])
-    build(cfg, tmp_path, tmp_path / "page.html")
-    text = words(tmp_path / "page.html")
+    build(cfg, tmp_path, tmp_path / "report.html")
+    text = words(tmp_path / "report.html")
     assert "65 % (45 to 85)" in text
     assert "90 %" in text  # frames that the autoencoder had seen
     assert "3 of 12" in text
@@ -117,19 +117,21 @@ def test_the_page_shows_everything_beside_its_controls(cfg: Config, tmp_path: Pa
 
 def test_a_matrix_has_a_row_a_training_quality_and_all(cfg: Config, tmp_path: Path) -> None:
     write_comparison(tmp_path, cfg, [entry("dma_sta", 0.7), entry("resnet_avg", 0.5)], ("scene", "identity"))
-    found = read_comparison(cfg, tmp_path, [])
-    assert found is not None
-    assert [[(m.classifier, m.split) for m in line] for line in found.matrices] == [
-        [("dma_sta", "scene"), ("dma_sta", "identity")],
-        [("resnet_avg", "scene"), ("resnet_avg", "identity")],
+    found = read_attribution(cfg, tmp_path, {}, []).matrices
+    assert [(matrix.classifier, matrix.split) for matrix in found] == [
+        *[("dma_sta", "scene"), ("dma_sta", "identity")],
+        *[("resnet_avg", "scene"), ("resnet_avg", "identity")],
     ]
-    scene, identity = found.matrices[0]
+    scene, identity = found[:2]
     assert list(scene.rows) == ["0", "10", "23", "all"]
     assert [cell.accuracy.value for cell in scene.rows["0"] if cell] == pytest.approx([0.75, 0.59, 0.43])
     weakest = identity.rows["23"][0]
     assert weakest is not None
-    assert weakest.holds_chance  # 0.18 of five classes
-    assert weakest.above == 0
+    assert weakest.accuracy.value < identity.chance == 1 / 5
+    build(cfg, tmp_path, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert re.search(r'<td style="--share: 0.000"><s>18 %</s>\s*<small>6 to 30</small>', text)
+    assert re.search(r'<td style="--share: 0.688">75 %\s*<small>63 to 87</small>', text)
 
 
 def test_a_file_that_lacks_a_figure_is_one_sentence(cfg: Config, tmp_path: Path) -> None:
@@ -137,20 +139,31 @@ def test_a_file_that_lacks_a_figure_is_one_sentence(cfg: Config, tmp_path: Path)
     path = write_score(tmp_path, run, 0, CLASSES)
     figures = json.loads(path.read_text())["figures"]
     change(path, figures={**figures, "accuracy": {**figures["accuracy"], "value": None}})
-    with pytest.raises(DfdmError, match=r"scores\.json is damaged \(a figure or an end of its interval is null\)"):
-        read_scores(cfg, tmp_path, [])
+    with pytest.raises(DfdmError, match=r"scores\.json: figures\.accuracy\.value: input should be a valid number"):
+        read_attribution(cfg, tmp_path, {}, [])
     del figures["auc"]
     change(path, figures=figures)
-    with pytest.raises(DfdmError, match=r"scores\.json lacks 'auc'"):
-        read_score(path, tmp_path / "log.csv")
+    with pytest.raises(DfdmError, match=r"scores\.json: figures\.auc is missing; .* stage attribution_score again"):
+        read_attribution(cfg, tmp_path, {}, [])
+    path.unlink()
     path = write_controls(tmp_path, 0, "dma_sta", CLASSES)
     change(path, trivial={"cues": []})
-    with pytest.raises(DfdmError, match=r"crf0\.json lacks 'figures'; .* controls stage"):
-        read_control(path)
+    with pytest.raises(DfdmError, match=r"crf0\.json: trivial\.classes is missing; .* run the stage controls again"):
+        read_attribution(cfg, tmp_path, {}, [])
+    path.unlink()
     path = write_comparison(tmp_path, cfg, [entry("dma_sta", 0.7), entry("resnet_avg", 0.5)])
     change(path, beats=[{}])
-    with pytest.raises(DfdmError, match=r"comparison\.json lacks 'a'"):
-        read_comparison(cfg, tmp_path, [])
+    with pytest.raises(DfdmError, match=r"comparison\.json: beats\.0\.a is missing"):
+        read_attribution(cfg, tmp_path, {}, [])
+
+
+def test_every_key_of_a_result_file_is_needed(cfg: Config, tmp_path: Path) -> None:
+    """Of files with everything in them; those of a run: tests/workflow/test_line.py."""
+    run = main_runs(cfg)[0]
+    assert delete_each_key(Scores, write_score(tmp_path, run, 0, CLASSES), tmp_path) > 150
+    assert delete_each_key(Controls, write_controls(tmp_path, 0, "dma_sta", CLASSES), tmp_path) > 150
+    table = [entry("dma_sta", 0.7), entry("resnet_avg", 0.5)]
+    assert delete_each_key(Comparison, write_comparison(tmp_path, cfg, table), tmp_path) > 200
 
 
 def test_a_class_without_a_test_video_has_a_dash(cfg: Config, tmp_path: Path) -> None:
@@ -158,25 +171,35 @@ def test_a_class_without_a_test_video_has_a_dash(cfg: Config, tmp_path: Path) ->
     path = write_score(tmp_path, run, 0, CLASSES)
     values = json.loads(path.read_text())
     change(path, recall={**values["recall"], "iae": None}, auc={**values["auc"], "iae": None})
-    score = read_score(path, tmp_path / "log.csv")
-    assert score.recall[2] is None
-    build(cfg, tmp_path, tmp_path / "page.html")
-    assert re.search(r"iae – – – –", words(tmp_path / "page.html"))
+    assert Scores.read(path).recall["iae"] is None
+    build(cfg, tmp_path, tmp_path / "report.html")
+    assert re.search(r"iae – – – –", words(tmp_path / "report.html"))
 
 
 def test_a_figure_without_an_interval_is_shown_bare() -> None:
     """The calibration error of a few clusters has none; an accuracy must have one."""
-    bare = estimate({"value": 0.25, "low": None, "high": None, "method": "none: fewer than 10 clusters"})
-    assert bare is not None
-    assert not bare.bounded
-    assert bounds_text(bare, "ece") == "0.25"
-    with pytest.raises(ValueError, match="null"):
-        certain({"value": 0.25, "low": None, "high": None, "method": ""})
+    bare = Figure(value=0.25, low=None, high=None, method="none: fewer than 10 clusters")
+    assert bounds_text(bare, share=False) == "0.25"
+    assert bounds_text(bare) == "25 %"
+    with pytest.raises(ValidationError):
+        Bounded(**dict(bare))
 
 
 def test_controls_without_a_classifier_of_the_background_say_so(cfg: Config, tmp_path: Path) -> None:
     path = write_controls(tmp_path, 0, "dma_sta", CLASSES)
     change(path, background=None)
-    found = read_control(path)
-    assert found.background is None
-    assert not found.is_defect
+    assert Controls.read(path).background is None
+    assert only(cfg, tmp_path, 0) == []
+    build(cfg, tmp_path, tmp_path / "report.html")
+    assert "background only not trained" in words(tmp_path / "report.html")
+
+
+def test_controls_without_originals_to_test_are_shown(cfg: Config, tmp_path: Path) -> None:
+    """A test part without an original is a control that cannot be had, no damaged file."""
+    path = write_controls(tmp_path, 0, "dma_sta", CLASSES)
+    change(path, originals=None)
+    assert only(cfg, tmp_path, 0) == []
+    build(cfg, tmp_path, tmp_path / "report.html")
+    text = words(tmp_path / "report.html")
+    assert "originals taken for none in the test part" in text
+    assert "originals, none of these –" in text

@@ -1,7 +1,6 @@
 """The report and the README's picture, on a small made-up results folder."""
 
 import base64
-import json
 import math
 import re
 from collections import Counter
@@ -16,14 +15,17 @@ import pytest
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.names import VideoName
+from dfdm.base.progress import duration
+from dfdm.base.text import multiples, percent, size_text
 from dfdm.catalogue import config
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout, originals_of, videos_of
 from dfdm.catalogue.schedule import main_runs
+from dfdm.dataset.sidecar import provenance, write_sidecar
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import probe
 from dfdm.report import pictures
-from dfdm.report.build import build, duration, multiples, size_text
+from dfdm.report.build import build
 from dfdm.report.clips import chosen_clips, moment
 from dfdm.report.readme import SIZE, readme_picture
 from dfdm.report.times import RuleTime, bytes_written, read_times
@@ -93,7 +95,7 @@ def results(cfg: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for video in videos_of(cfg, "dataset"):
         path = video_path(root, video.name, video.crf)
         write_video(path, 60 + 20 * ["real", *MODELS].index(video.name.model))
-        path.with_suffix(".json").write_text(json.dumps({"frames": FRAMES}))
+    tracks = {}
     for key in ("id0_0001", "id1_0002"):
         source = video_path(root, originals_of(cfg)[0], 0)
         index = np.arange(2, FRAMES, dtype=np.int32)
@@ -103,7 +105,11 @@ def results(cfg: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
         counts = TrackCounts(frames=FRAMES, with_face=len(index), several_faces=1, cuts=0)
         segment = np.zeros(len(index), np.int32)
         record = probe(source, key, {"path": "a.mp4"})
-        FaceTrack(record, index, points, boxes, ones, segment, counts).save(root / "faces" / f"{key}.npz")
+        tracks[key] = FaceTrack(record, index, points, boxes, ones, segment, counts)
+        tracks[key].save(root / "faces" / f"{key}.npz")
+    for video in videos_of(cfg, "dataset"):
+        track, inputs = tracks[video.name.scene_key], dict.fromkeys(("video", "track", "checkpoint", "master"), "0")
+        write_sidecar(video_path(root, video.name, video.crf), track, provenance(video, {}, inputs, track))
     for model in MODELS:
         folder = root / "train" / "id0_id1" / model
         folder.mkdir(parents=True)
@@ -274,7 +280,7 @@ def test_a_partial_run_gives_a_page_that_lists_what_is_missing(cfg: Config, resu
         hidden.rename(path)
     words = Page((tmp_path / "page.html").read_text()).words
     assert "videos of iae at crf 23 (stage dataset): id0_id1_0001_iae" in words
-    assert "scores of dma_sta at crf 0 (stage attribution)" in words
+    assert "scores of dma_sta at crf 0 (stage attribution_score)" in words
     assert "loss log of dfaker for id0_id1 (stage train)" in words
     assert "No scores yet" in words
 
@@ -342,4 +348,5 @@ def test_sizes_and_times_read_well() -> None:
         "53.7 GB",
         "1.0 MB",
     ]
+    assert [percent(share) for share in (None, 0.0, 0.831, 1.0)] == ["–", "0 %", "83 %", "100 %"]
     assert [duration(s) for s in (3.42, 61.5, 10_920)] == ["3.4 s", "1 min 02 s", "3 h 02 min"]

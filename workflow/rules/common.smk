@@ -46,14 +46,33 @@ MODELS = list(cfg.models)
 # kept (classes stand in it); named by content, so never changed under a running job.
 CONFIG_TEXT = cfg.model_dump_json(indent=1)
 CONFIG = f"{cfg.results}/config/{digest(CONFIG_TEXT)[:12]}.json"
-if not Path(CONFIG).exists():
-    try:
-        with atomic(CONFIG) as temporary:
-            temporary.write_text(CONFIG_TEXT)
-    except OSError as error:
-        raise WorkflowError(
-            f"results '{cfg.results}': {error.strerror}; free or name another place"
-        ) from None
+
+
+def write_config():
+    """Write the config where the commands read it, once."""
+    if not Path(CONFIG).exists():
+        try:
+            with atomic(CONFIG) as temporary:
+                temporary.write_text(CONFIG_TEXT)
+        except OSError as error:
+            raise WorkflowError(
+                f"results '{cfg.results}': {error.strerror}; free or name another place"
+            ) from None
+
+
+# Only a run writes, no dry run and no plan; a job that an engine started has no `onstart` and may see another disk.
+onstart:
+    write_config()
+
+
+if not workflow.is_main_process:
+    write_config()
+# A folder of results that cannot be made is an error before the jobs are planned.
+place = Path(cfg.results).absolute()
+if not next(path for path in (place, *place.parents) if path.exists()).is_dir():
+    raise WorkflowError(
+        f"results '{cfg.results}': Not a directory; free or name another place"
+    )
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
 # has them on the PATH. Neither is a param: where the config lies changes no bytes.
 shell.prefix(

@@ -1,0 +1,360 @@
+"""The result files of classifiers, as their writers fill them and every reader gets them (docs/data.md, Files)."""
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import model_validator
+
+from attribution.run import Run
+from dfdm.base.stored import OPEN, Stored, complete
+from dfdm.dataset.splits import Kind
+
+Frames = Annotated[dict[str, int], OPEN]  # face frames by video
+CueClassifier = Literal["logistic regression", "gradient boosting"]
+
+
+class Figure(Stored):
+    """A figure, its 95 % interval (None: there is none) and how that was made; no value: it is undefined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    method: str
+
+
+class Bounded(Figure):
+    """A figure that has an interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies in the interval."""
+        return self.low <= value <= self.high
+
+
+class Figures(Stored):
+    """The figures over all classes."""
+
+    accuracy: Bounded
+    balanced_accuracy: Figure
+    macro_f1: Figure
+    auc: Figure
+    ece: Figure
+
+
+class Bin(Stored):
+    """The test videos whose highest probability lies in (low, high]; confidence: its mean; accuracy: share right."""
+
+    low: float
+    high: float
+    videos: int
+    confidence: float | None
+    accuracy: float | None
+
+
+class OneTest(Stored):
+    """One test (attribution.score): recall and AUC of a class without a video are None; rows of confusion: truth."""
+
+    classes: list[str]
+    videos: int
+    videos_per_class: dict[str, int]
+    clusters: int
+    chance: float
+    figures: Figures
+    recall: dict[str, Bounded | None]
+    auc: dict[str, Figure | None]
+    confusion: list[list[int]]
+    reliability: list[Bin]
+
+    @model_validator(mode="after")
+    def _every_class(self) -> "OneTest":
+        for key in ("videos_per_class", "recall", "auc"):
+            complete(key, getattr(self, key), self.classes)
+        return self
+
+
+class OfRun(Stored):
+    """Which training a file belongs to (attribution.run.Run), and the network that its classifier is."""
+
+    classifier: str
+    model: str
+    split: Kind
+    crf: str
+    seed: int
+
+    def as_run(self) -> Run:
+        """The training."""
+        return Run(self.classifier, self.split, self.crf, self.seed)
+
+
+class Parts(Stored):
+    """Videos of the two parts that a training reads."""
+
+    train: int
+    validation: int
+
+
+class LeftOut(Stored):
+    """Videos with fewer face frames than a clip has, by part."""
+
+    train: Frames
+    validation: Frames
+
+
+class LeftOutOfTest(LeftOut):
+    """Those of the test part too."""
+
+    test: Frames
+
+    @property
+    def lines(self) -> list[str]:
+        """A line a video: `part: name (frames)`."""
+        parts: dict[str, Frames] = dict(self)
+        return [f"{part}: {name} ({n} frames)" for part, videos in parts.items() for name, n in videos.items()]
+
+
+class OpenSet(Stored):
+    """The bound of "none of these" (attribution.openset.describe): videos of validation, the share at or below it."""
+
+    score: Literal["energy"]
+    threshold: float
+    accepted: float
+    videos: int
+
+
+class Training(OfRun):
+    """training.json, and what the model's file says of itself; `epoch` is the one that validation chose.
+
+    Training accuracy is that of the last epoch's clips; multiply-adds are a clip's.
+    """
+
+    stage = "attribution_train"
+
+    run: str
+    settings: Annotated[dict[str, Any], OPEN]  # attribution.settings.AttributionConfig of the version that trained
+    lr: float
+    rollbacks: list[int]
+    classes: list[str]
+    epoch: int
+    epochs: int
+    steps: int
+    videos: Parts
+    left_out: LeftOut
+    training_accuracy: float
+    training_clips: int
+    learned: bool
+    validation_accuracy: float
+    validation_loss: float
+    parameters: int
+    multiply_adds: int
+    open_set: OpenSet
+
+
+class Speed(Stored):
+    """speed.json: of the process that trained; None where it took no step."""
+
+    stage = "attribution_train"
+
+    clips_per_second: float | None
+    seconds: float
+    device: str
+
+
+class Tried(Stored):
+    """A learning rate and what validation says of it; no figures where the training diverged."""
+
+    lr: float
+    validation_accuracy: float | None = None
+    validation_loss: float | None = None
+    diverged: bool = False
+
+    @model_validator(mode="after")
+    def _measured(self) -> "Tried":
+        complete("", self.model_fields_set, () if self.diverged else ("validation_accuracy", "validation_loss"))
+        return self
+
+
+class Tune(Stored):
+    """The learning rates tried for a classifier, and the one that validation chose."""
+
+    stage = "attribution_tune"
+
+    classifier: str
+    lr: float
+    epochs: int
+    crf: str
+    tried: list[Tried]
+
+
+class Scores(OneTest):
+    """scores.json: a training on the test videos of one quality.
+
+    `autoencoder_saw`: the share of those videos' frames that the autoencoders were trained on (None: not known).
+    """
+
+    stage = "attribution_score"
+
+    run: OfRun
+    crf: int
+    training: Training
+    left_out: LeftOutOfTest
+    autoencoder_saw: float | None
+
+
+class Permuted(Stored):
+    """A small head on frozen features, learned with permuted labels: accuracies, their middle 95 %.
+
+    `true`: the accuracy of the same head learned with the true labels.
+    """
+
+    accuracies: list[float]
+    low: float
+    high: float
+    true: float
+    features: str
+    permutations: int
+
+
+class CueScores(OneTest):
+    """The scores of trivial cues: which, the classifier that validation chose, validation's accuracy of each."""
+
+    cues: list[str]
+    chosen: CueClassifier
+    validation_accuracy: dict[CueClassifier, float]
+
+    @model_validator(mode="after")
+    def _every_classifier(self) -> "CueScores":
+        complete("validation_accuracy", self.validation_accuracy, get_args(CueClassifier))
+        return self
+
+
+class Background(Stored):
+    """The scores of a classifier that saw the background alone, what they should be, and what they say."""
+
+    figures: Figures
+    chance: float
+    expected: Literal["chance", "codec coupling"]
+    above_chance: bool
+    finding: str
+
+    @property
+    def is_defect(self) -> bool:
+        """Whether it names generators although its pixels must be the same for all."""
+        return self.above_chance and self.expected == "chance"
+
+
+class Originals(Stored):
+    """What a classifier says of unswapped videos: predicted classes, share "none of these", mean top probability."""
+
+    videos: int
+    predicted: dict[str, int]
+    none_of_these: float
+    confidence: float
+
+
+class Controls(Stored):
+    """The controls of one score; background, originals: None where there was nothing to score."""
+
+    stage = "controls"
+
+    classifier: str
+    crf: int
+    split: Kind
+    accuracy: Bounded  # the score
+    permuted: Permuted
+    trivial: CueScores
+    background: Background | None
+    originals: Originals | None
+
+    @model_validator(mode="after")
+    def _every_class(self) -> "Controls":
+        if self.originals:
+            complete("originals.predicted", self.originals.predicted, self.trivial.classes)
+        return self
+
+
+class Budget(Stored):
+    """What every classifier of a comparison was given; a list where it differs between them."""
+
+    batch: int | list[int]
+    clip: int | list[int]
+    epochs: int | list[int]
+    rates: list[float]
+    size: int | list[int]
+    steps: int | list[int]
+    tune_epochs: int
+
+
+class Entry(Stored):
+    """A classifier of a comparison; accuracy and macro F1 over all its seeds, multiply-adds of a clip."""
+
+    classifier: str
+    model: str
+    learned: bool
+    rate: float
+    seeds: list[int]
+    accuracies: list[float]  # of each seed
+    accuracy: Bounded
+    macro_f1: Figure
+    parameters: int
+    multiply_adds: int
+    clips_per_second: float | None  # of training; None: not measured
+
+
+class Difference(Stored):
+    """Of two accuracies, paired; no ends where there are too few clusters for an interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class Beats(Stored):
+    """Whether classifier a beats b, and why or why not, as a sentence."""
+
+    a: str
+    b: str
+    difference: Difference
+    beats: bool
+    why: str
+
+
+class Cell(Stored):
+    """A classifier trained on one quality (or all) and scored on another."""
+
+    classifier: str
+    split: Kind
+    train: str
+    test: int
+    accuracy: Bounded
+
+
+class Comparison(Stored):
+    """comparison.json: classifiers side by side; `missing`: scores and rates that were not there yet."""
+
+    stage = "attribution_comparison"
+
+    crf: int
+    split: Kind
+    budget: Budget
+    table: list[Entry]
+    beats: list[Beats]
+    matrix: list[Cell]
+    missing: list[str]
+
+    @property
+    def ranked(self) -> list[Entry]:
+        """The classifiers that learned, the best first."""
+        return sorted((line for line in self.table if line.learned), key=lambda line: -line.accuracy.value)
+
+    @property
+    def not_learned(self) -> list[Entry]:
+        """The others: they are not ranked."""
+        return [line for line in self.table if not line.learned]
+
+    @property
+    def contests(self) -> list[Beats]:
+        """Who beats whom, of those that learned."""
+        learned = {line.classifier for line in self.ranked}
+        return [pair for pair in self.beats if {pair.a, pair.b} <= learned]

@@ -1,0 +1,59 @@
+"""JSON files that one part writes and another reads: each is one model, and it stands beside its writer."""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import read_json, write_json
+
+OPEN = "any keys"  # marks a mapping whose keys no model can know: Annotated[dict[str, int], OPEN]
+
+
+class Stored(BaseModel):
+    """A file, or a part of one. Keys that it does not know are ignored on reading; values do not change."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+    stage: ClassVar[str] = ""  # that writes the file
+
+    @classmethod
+    def of(cls, values: Any, where: Path | str) -> Self:
+        """The model of plain values; DfdmError, one sentence with `where` they stand and the key, for wrong ones."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            again = f"run the stage {cls.stage} again".replace("  ", " ")
+            raise DfdmError(f"{where}: {fault(error)}; delete the file and {again}") from None
+
+    @classmethod
+    def read(cls, path: Path | str) -> Self:
+        """The model of a file; DfdmError, one sentence, for a file that is absent, damaged or lacks a key."""
+        return cls.of(read_json(path), path)
+
+    def plain(self) -> dict[str, Any]:
+        """The content of the file; keys with a default that were not given are left out."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def write(self, path: Path | str) -> None:
+        """Write the file, atomically."""
+        write_json(path, self.plain())
+
+
+def fault(error: ValidationError) -> str:
+    """The first fault of a file's content: `figures.accuracy.low is missing`."""
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"{key} is missing"
+    if first["type"] == "value_error":  # of `complete`, whose sentence goes on from the key
+        return f"{key}.{first['ctx']['error']}".removeprefix(".")
+    return f"{key}: {first['msg'][:1].lower()}{first['msg'][1:]}" if key else "this is no JSON object"
+
+
+def complete(key: str, found: Collection[str], names: Iterable[str]) -> None:
+    """For the checks of a model: ValueError where the mapping `key` lacks one of the names."""
+    for name in names:
+        if name not in found:
+            raise ValueError(f"{key}.{name}".removeprefix(".") + " is missing")

@@ -1,0 +1,67 @@
+"""The result file of the evaluation, as its writer fills it and every reader gets it (docs/data.md, Files)."""
+
+from typing import Annotated, Any
+
+from pydantic import model_validator
+
+from dfdm.base.stored import OPEN, Stored, complete
+
+
+class Reconstruction(Stored):
+    """How well a person's own faces are rebuilt; None where no frame was measured."""
+
+    frames: int
+    ssim: float | None
+    psnr: float | None
+
+
+class References(Stored):
+    """The scale of identity: how far the two people lie apart, and each one's faces from the own mean."""
+
+    faces: dict[str, int]
+    apart: float
+    own: dict[str, float]
+
+
+class Identity(Stored):
+    """Distances of a swap's faces from face_id's and from video_id's; the share nearer to face_id's."""
+
+    to_face: float
+    to_video: float
+    nearer_to_face: float
+
+
+class Direction(Stored):
+    """The swaps that show face_id in video_id's scenes; a figure that could not be measured is None."""
+
+    video_id: str
+    face_id: str
+    clips: list[str]
+    frames: int
+    frames_without_landmarks: int
+    identity: Identity | None
+    landmark_error: float | None
+    flicker: float | None
+    sharpness: float | None
+    edge_colour: float | None
+
+
+class Evaluation(Stored):
+    """How good one training's swaps are: reconstruction by person, an entry a direction."""
+
+    stage = "evaluate"
+
+    model: str
+    pair: tuple[str, str]
+    computed_on: Annotated[dict[str, Any], OPEN]  # hashes of the files and the config's keys, for people
+    reconstruction: dict[str, Reconstruction]
+    references: References | None
+    swaps: list[Direction]
+
+    @model_validator(mode="after")
+    def _both_people(self) -> "Evaluation":
+        complete("reconstruction", self.reconstruction, self.pair)
+        if self.references:
+            complete("references.faces", self.references.faces, self.pair)
+            complete("references.own", self.references.own, self.pair)
+        return self
