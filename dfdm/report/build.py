@@ -19,7 +19,7 @@ from dfdm.catalogue.layout import videos_of
 from dfdm.catalogue.migrate import check_version
 from dfdm.dataset.splits import PARTS
 from dfdm.report import figures, pictures
-from dfdm.report.attribution import NAMED, bounds_text, read_attribution
+from dfdm.report.attribution import CONTROL_FIGURES, NAMED, bounds_text, read_attribution
 from dfdm.report.clips import chosen_clips, clip_views
 from dfdm.report.evaluation import FIGURES, read_evaluations, table, warnings
 from dfdm.report.results import EncodedVideo, Results, read_results, versions
@@ -70,6 +70,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
         models=[REAL, *cfg.models],
         attribution=attribution,
         named=NAMED,
+        control_figures=CONTROL_FIGURES,
         quality=table(evaluations),
         quality_warnings=warnings(evaluations),
         figures=FIGURES,
