@@ -8,7 +8,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 READY := $(VENV)/.ready
 
-.PHONY: help demo five-people bench test test-all lint types setup clean
+.PHONY: help demo five-people bench test test-all docs lint types setup clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,9 +31,13 @@ test-all: $(READY) lint types ## also the slow tests; DFDM_TEST_SLURM=1: on a re
 bench: $(READY) ## every speed and memory figure, measured on this machine; about 8 minutes
 	python -m benchmarks --json results/benchmarks.json
 
-lint: $(READY) ## ruff, snakefmt, snakemake --lint
+docs: $(READY) ## docs/config.md and the editor's schema, from the fields of the config
+	python -m dfdm.catalogue.reference
+
+lint: $(READY) ## ruff, import-linter, snakefmt, snakemake --lint
 	ruff check --quiet .
 	ruff format --check --quiet .
+	@out=$$(lint-imports --no-logo) || { echo "$$out"; exit 1; }
 	snakefmt --check workflow
 	snakemake --lint --quiet all
 

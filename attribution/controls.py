@@ -21,9 +21,9 @@ from attribution.cues import cues_of, originals_and_swaps, trivial
 from attribution.inference import Trained, load, video_logits
 from attribution.openset import energy
 from attribution.results import Background, Controls, Originals, Permuted, Scores
+from dfdm.base.compute import resolve_device
 from dfdm.base.errors import DfdmError
 from dfdm.base.names import REAL, cluster_of
-from dfdm.base.training import resolve_device
 from dfdm.dataset.splits import PARTS
 
 FEATURES = "input of the classifier's last linear layer, mean over a video's fixed clips"

@@ -21,15 +21,15 @@ from attribution.results import LeftOut, LeftOutOfTest, OfRun, OneTest, Parts, S
 from attribution.run import ALL, Run
 from attribution.score import score
 from attribution.settings import AttributionConfig
+from dfdm.base.compute import resolve_device
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest
 from dfdm.base.names import REAL
 from dfdm.base.tensorfile import write_tensors
-from dfdm.base.training import DivergedError, resolve_device
+from dfdm.base.trainer import DivergedError
 from dfdm.dataset.splits import PARTS, Kind, check_manifest
 
 NEEDED = ("name", "model", "crf", "crops", "sha256")
-NOT_BYTES = {"save_every", "on_nan", "split"}  # settings that change no training (the split is in the videos)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def train(
 
 def training_key(job: Job, key: str, content: str) -> str:
     """The hash of everything that changes a training."""
-    return digest([key, job.seed, job.classes, job.settings.model_dump(exclude=NOT_BYTES), content])
+    return digest([key, job.seed, job.classes, job.settings.hashed(), content])
 
 
 def describe_training(run: Run, trainer: Trainer, short: LeftOut) -> Training:

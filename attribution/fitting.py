@@ -1,8 +1,7 @@
 """Training of a classifier: the checkpoint chosen on the validation part, resumable at every step.
 
 Source of the schedule: docs/attribution.md; the rate in the config is the effective one, the optimizer lives
-through the whole training, and the test part is not read here. States, rollbacks and checks are the ones of the
-generators (dfdm/base/training.py).
+through the whole training, and the test part is not read here.
 """
 
 import math
@@ -21,19 +20,10 @@ from attribution import models
 from attribution.clips import Clips, normalise
 from attribution.inference import video_logits
 from attribution.settings import AttributionConfig
-from dfdm.base.training import (
-    DivergedError,
-    Interrupt,
-    Progress,
-    StateFolder,
-    autocast,
-    check_finite,
-    check_weights,
-    go_back,
-    grad_scaler,
-    resolve_device,
-    set_deterministic,
-)
+from dfdm.base.compute import autocast, resolve_device, set_deterministic
+from dfdm.base.progress import Progress
+from dfdm.base.states import StateFolder
+from dfdm.base.trainer import BaseTrainer, Interrupt, check_finite
 
 COLUMNS = ("epoch", "lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
@@ -64,47 +54,41 @@ class Job:
     qualities: int = 1
 
 
-class Trainer:
-    """One training: network, optimizer, where it stands (`step` batches done), the best checkpoint so far."""
+class Trainer(BaseTrainer):
+    """One training of a classifier: the running epoch's sums, the log, the best checkpoint so far."""
 
     def __init__(self, job: Job, device: torch.device) -> None:
-        self.job, self.device = job, device
-        self.settings = settings = job.settings
+        self.job, self.settings = job, job.settings
+        settings = job.settings
         set_deterministic(job.seed, settings.threads)
         weights = Path(settings.weights).expanduser() if settings.weights else None
         model = models.build(settings.model, len(job.classes), settings.depth, settings.clip, weights, settings.options)
-        self.model: nn.Module = models.place(model, device, settings.channels_last)
-        self.optimizer = build_optimizer(self.model, settings)
-        self.scaler = grad_scaler(device, settings.amp)
-        clips = -(-len(job.training.videos) * settings.clips_per_epoch // job.qualities)
-        self.steps_per_epoch = -(-clips // settings.batch)
-        self.clips_per_epoch = clips
-        self.steps = self.steps_per_epoch * settings.epochs
-        self.step = 0
+        model = models.place(model, device, settings.channels_last)
+        self.clips_per_epoch = -(-len(job.training.videos) * settings.clips_per_epoch // job.qualities)
+        self.steps_per_epoch = -(-self.clips_per_epoch // settings.batch)
+        steps = self.steps_per_epoch * settings.epochs
+        super().__init__(
+            job.title, model, build_optimizer(model, settings), device, steps, settings.amp, settings.on_nan
+        )
         self.sums = [0.0, 0.0, 0.0]  # of the running epoch: loss, right answers, clips
         self.log: list[list[float]] = []
-        self.rollbacks: list[int] = []  # the steps from which it went on at half the rate
         self.best: Best | None = None
         self.best_tensors: dict[str, Tensor] = {}
         self.best_logits = torch.zeros(0)  # of the validation videos
         self.seconds, self.timed = 0.0, 0  # of this process: spent on steps, clips included; clips seen
 
-    def rate(self, step: int) -> float:
-        """The learning rate of a step (from 0): by `schedule`, halved by every rollback before it."""
+    def scheduled(self, step: int) -> float:
+        """By `schedule`: a cosine over all steps, or times gamma at every milestone."""
         settings = self.settings
-        halved = 0.5 ** sum(start <= step for start in self.rollbacks)
         if settings.schedule == "cosine":
-            return settings.lr * halved * (1 + math.cos(math.pi * step / self.steps)) / 2
+            return settings.lr * (1 + math.cos(math.pi * step / self.steps)) / 2
         epoch = step // self.steps_per_epoch + 1
-        return settings.lr * halved * settings.gamma ** sum(epoch >= milestone for milestone in settings.milestones)
+        return settings.lr * settings.gamma ** sum(epoch >= milestone for milestone in settings.milestones)
 
     def state(self) -> dict[str, Any]:
-        """Everything that the rest of the training depends on; weights that are no numbers stop the training."""
-        check_weights(self.model, f"{self.job.title}, step {self.step}")
+        """Everything that the rest of the training depends on."""
         return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
+            **super().state(),
             "sums": self.sums,
             "log": self.log,
             "rollbacks": self.rollbacks,
@@ -113,15 +97,16 @@ class Trainer:
             "best_logits": self.best_logits,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        self.step, self.sums, self.log = state.get("step", 0), state["sums"], state["log"]
-        self.rollbacks = state["rollbacks"]
+    def restore(self, state: dict[str, Any], folder: Path) -> None:
+        """Go on from a state."""
+        super().restore(state, folder)
+        self.sums, self.log = state["sums"], state["log"]
         self.best = Best(**state["best"]) if state["best"] else None
         self.best_tensors, self.best_logits = state["best_tensors"], state["best_logits"]
+
+    def fresh(self) -> dict[str, Any]:
+        """The state before the first step."""
+        return Trainer(self.job, self.device).state()
 
     def update(self, clips: Tensor, labels: Tensor) -> None:
         """One step on a batch: uint8 `[B, T, H, W, 3]`, labels `[B]`.
@@ -129,8 +114,6 @@ class Trainer:
         Everything random in it (dropout, mixup) is drawn from seed and step, so a resumed training draws the same.
         """
         torch.manual_seed(self.job.seed * 1_000_003 + self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(self.step)
         labels = labels.to(self.device)
         inputs = normalise(clips, self.device, self.settings.channels_last)  # [B, T, 3, H, W]
         others, share = labels, 1.0
@@ -146,13 +129,9 @@ class Trainer:
             loss = share * loss + (1 - share) * F.cross_entropy(logits.float(), others, label_smoothing=smoothing)
         value = loss.item()
         check_finite([value], f"{self.job.title}, step {self.step + 1}")
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        self.descend(loss)
         right = (logits.argmax(1) == labels).sum().item()
         self.sums = [have + new for have, new in zip(self.sums, (value * len(labels), right, len(labels)))]
-        self.step += 1
 
     def validate(self, epoch: int) -> None:
         """End an epoch: figures on the validation part, a line of the log, the checkpoint if it is the best.
@@ -185,30 +164,14 @@ class Trainer:
                     shown.update(note=self.note())
                     if interrupt.signal and self.step % self.steps_per_epoch:
                         states.save(self.step, self.state(), regular=False)
-                        interrupt.exit_if_set(self.job.title)
+                        return
                 self.seconds += time.perf_counter() - clock
                 self.validate(done + 1)
                 regular = (done + 1) % self.settings.save_every == 0
                 if regular or self.step == self.steps or interrupt.signal:
                     states.save(self.step, self.state(), regular=regular)
-                if self.step < self.steps:
-                    interrupt.exit_if_set(self.job.title)
-
-    def run(self, states: StateFolder) -> None:
-        """Train until the last step, or a signal; roll back where the loss goes astray and `on_nan` says so."""
-        with Interrupt() as interrupt:
-            while self.step < self.steps:
-                try:
-                    self.advance(states, interrupt)
-                except DivergedError as fault:
-                    rate, on_nan = self.rate(self.step), self.settings.on_nan
-                    self.restore(go_back(states, self.fresh, self.rollbacks, fault, on_nan, rate))
-                    states.roll_back(self.step, self.state())
-                    print(f"{fault.fact}; rolled back to step {self.step}", file=sys.stderr)
-
-    def fresh(self) -> dict[str, Any]:
-        """The state before the first step."""
-        return Trainer(self.job, self.device).state()
+                if interrupt.signal:
+                    return
 
     def note(self) -> str:
         """What the progress line shows: the running epoch and the best validation accuracy."""
@@ -235,8 +198,7 @@ def fit(job: Job, device: str, key: str, state_dir: Path) -> Trainer:
         print(f"{job.title}: no ImageNet weights given, the network starts random", file=sys.stderr)
     with StateFolder(state_dir / key, key) as states:
         trainer = Trainer(job, resolve_device(device))
-        if (state := states.latest()) is not None:
-            trainer.restore(state)
+        trainer.resume(states)
         trainer.run(states)
         states.finish(keep=True)
     assert trainer.best is not None

@@ -14,8 +14,8 @@ from attribution import models
 from attribution.clips import Clips, normalise
 from attribution.models.blocks import fused
 from attribution.settings import AttributionConfig
+from dfdm.base.compute import autocast
 from dfdm.base.errors import DfdmError
-from dfdm.base.training import autocast
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,6 @@ def load(path: Path, device: torch.device) -> Trained:
     except FileNotFoundError:
         raise DfdmError(f"{path} does not exist; train the classifier first") from None
     except (safetensors.SafetensorError, DfdmError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        told = " ".join(str(error).split())[:200]
+        told = " ".join(str(error).split())[:300]
         raise DfdmError(f"{path} is no classifier of this pipeline ({told}); train it again") from None
     return Trained(models.place(model, device, settings.channels_last).eval(), classes, settings, about)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from dfdm.base.section import BelowOne, Count, Section, Share, Switch
+from dfdm.base.section import BelowOne, Count, Crf, Half, OnNan, Section, Seed, Share, Switch, Threads
 
 Classifier = Annotated[str, Field(pattern="^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
 
@@ -12,35 +12,39 @@ Classifier = Annotated[str, Field(pattern="^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
 class AttributionConfig(Section):
     """The classifier (docs/attribution.md)."""
 
-    model: str = "dma_sta"
-    depth: Literal[18, 34, 50, 101] = 50  # of the models that are ResNets; others do not look at it
-    options: dict[str, Any] = {}  # what only this model has (attribution/models/<model>.py, build)
-    split: Literal["scene", "identity"] = "scene"
-    resize: Count = 256  # shorter side before the centre crop
-    size: Count = 224
-    clip: Annotated[int, Field(ge=2)] = 10  # consecutive frames
-    test_clips: Count = 5  # fixed clips a video when scoring; their logits are averaged
-    pixels: Literal["resized", "native"] = "resized"  # native: the crop's own pixels around the face, never resized
-    region: Literal["all", "background"] = "all"  # background: what no model changed; a control (docs/attribution.md)
-    real: Switch = False  # unswapped scenes are a class of their own, `real`
-    batch: Count = 20
-    epochs: Count = 299
-    clips_per_epoch: Count = 1  # a video
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    schedule: Literal["steps", "cosine"] = "steps"  # cosine: from lr to 0 over all steps
-    lr: Annotated[float, Field(gt=0)] = 1e-3  # effective
-    milestones: list[Count] = [40]  # of `steps`: epochs from which the rate is times gamma
-    gamma: Share = 0.1
-    momentum: Share = 0.9  # of sgd
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    label_smoothing: BelowOne = 0.0
-    mixup: Annotated[float, Field(ge=0, le=10)] = 0.0  # alpha of the Beta that mixes two clips; 0: off
-    on_nan: Literal["stop", "rollback"] = "stop"  # at a loss that is no number or explodes; docs/training.md
-    weights: str | None = None  # pretrained weights (torchvision's file for this model)
-    threads: Count = 2
-    amp: Switch = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
-    channels_last: Switch = True
-    save_every: Count = 1  # epochs
+    model: str = Field("dma_sta", description="Name of the classifier (docs/attribution.md, The models)")
+    depth: Literal[18, 34, 50, 101] = Field(50, description="Layers of the classifiers that are ResNets")
+    options: dict[str, Any] = Field({}, description="Settings that only this model has (docs/attribution.md)")
+    split: Literal["scene", "identity"] = Field("scene", description="Which of `splits` divides the videos")
+    resize: Count = Field(256, description="Shorter side in px to which a crop is resized before its centre is cut out")
+    size: Count = Field(224, description="Side in px of the pictures that the network takes")
+    clip: int = Field(10, ge=2, description="Consecutive frames of a clip")
+    test_clips: Count = Field(5, description="Fixed clips of a video for the scores; their logits are averaged")
+    pixels: Literal["resized", "native"] = Field("resized", description="native: the crop's own pixels, never resized")
+    region: Literal["all", "background"] = Field("all", description="background: what no model changed, as a control")
+    real: Switch = Field(False, description="Whether unswapped scenes are a class of their own, named real")
+    batch: Count = Field(20, description="Clips in a step")
+    epochs: Count = Field(299, description="Passes over the training videos")
+    clips_per_epoch: Count = Field(1, description="Clips of a video in an epoch")
+    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="sgd as published, or adamw")
+    schedule: Literal["steps", "cosine"] = Field("steps", description="lr falls at milestones, or to 0 over all steps")
+    lr: float = Field(1e-3, gt=0, description="Effective learning rate at the start")
+    milestones: list[Count] = Field([40], description="Epochs at which lr is multiplied by gamma, with schedule steps")
+    gamma: Share = Field(0.1, description="Factor on lr at a milestone")
+    momentum: Share = Field(0.9, description="Momentum of sgd")
+    weight_decay: float = Field(5e-4, ge=0, description="Weight decay")
+    label_smoothing: BelowOne = Field(0.0, description="Share of the target spread over all classes; 0: off")
+    mixup: float = Field(0.0, ge=0, le=10, description="Alpha of the beta distribution that mixes two clips; 0: off")
+    on_nan: OnNan = "stop"
+    weights: str | None = Field(None, description="torchvision's pretrained weights file for the model; null: random")
+    threads: Threads = 2
+    amp: Half = False
+    channels_last: Switch = Field(True, description="Tensors in channels-last order, faster on most machines")
+    save_every: Count = Field(1, description="Epochs between saved states")
+
+    def hashed(self) -> dict[str, Any]:
+        """The settings that determine a training's bytes; the split is in the videos (TrainConfig.hashed)."""
+        return self.model_dump(exclude={"save_every", "on_nan", "split"})
 
     @model_validator(mode="after")
     def _fits(self) -> "AttributionConfig":
@@ -52,23 +56,24 @@ class AttributionConfig(Section):
 
 
 class ComparisonConfig(Section):
-    """Classifiers against each other, with the same budget (docs/attribution.md, Comparison).
+    """Classifiers against each other, with the same budget (docs/attribution.md, Comparison)."""
 
-    A classifier is `attribution` with its own keys over it; `model` is its name unless it says another.
-    """
-
-    classifiers: dict[Classifier, dict[str, Any] | None] = Field(min_length=1)
-    crf: Annotated[int, Field(ge=0, le=51, strict=True)] = 10  # the quality at which all are compared
-    seeds: list[Annotated[int, Field(ge=0, strict=True)]] = Field(default=[0, 1, 2], min_length=1)
-    rates: list[Annotated[float, Field(gt=0)]] = []  # each classifier takes the best by validation; []: attribution.lr
-    tune_epochs: Count = 4  # of the trainings that choose the rate
-    matrix: list[Classifier] = []  # also trained on every quality and on all together, scored on every quality
-    splits: list[Literal["scene", "identity"]] = ["scene"]  # of the matrix
+    classifiers: dict[Classifier, dict[str, Any] | None] = Field(
+        min_length=1, description="By name: keys over those of `attribution`; `model` is the name unless given"
+    )
+    crf: Crf = Field(10, description="Quality at which all are compared")
+    seeds: list[Seed] = Field([0, 1, 2], min_length=1, description="A training for each seed")
+    rates: list[Annotated[float, Field(gt=0)]] = Field(
+        [], description="Learning rates of which validation chooses each classifier's; none: attribution.lr"
+    )
+    tune_epochs: Count = Field(4, description="Epochs of the trainings that choose the rate")
+    matrix: list[Classifier] = Field([], description="Classifiers trained on each quality and all, scored on each")
+    splits: list[Literal["scene", "identity"]] = Field(["scene"], description="Splits of the matrix")
 
 
 class ControlsConfig(Section):
-    """What a score is worth nothing without (docs/attribution.md, Controls)."""
+    """What a score is compared with (docs/attribution.md, Controls)."""
 
-    classifiers: list[Classifier] = Field(min_length=1)  # whose scores are checked: of comparison, or attribution.model
-    permutations: Annotated[int, Field(ge=20)] = 20
-    background: Classifier | None = None  # one of comparison.classifiers with region: background; null: no such control
+    classifiers: list[Classifier] = Field(min_length=1, description="Classifiers whose scores are checked")
+    permutations: int = Field(20, ge=20, description="How often the labels are permuted")
+    background: Classifier | None = Field(None, description="Classifier with region background; null: no such control")

@@ -1,21 +1,14 @@
-"""The attribution models' sizes and speeds; and DMA-STA against the same network run one frame at a time in a loop.
+"""The classifiers' sizes and speeds, DMA-STA against the same network run one frame at a time, and the clips' loader.
 
-    python -m benchmarks.classifiers models     # parameters, multiply-adds, clips a second of every model
-    python -m benchmarks.classifiers loop       # DMA-STA's ratio to the loop, in one run
-
-`python -m benchmarks loop` is the second in both setups of LOOPS, in turn, as a table (`--quick`: the first).
-
-Speeds are this machine's, in this run; ratios within a run are what can be compared. Random weights and pictures;
-reading clips is not timed. `--budget` bounds the seconds of every figure: where the warm-up shows that three repeats
-would take longer, the figure is "skipped". On a machine that others use too, `--clock cpu --threads 1` counts this
-process' own seconds, which hardly depend on the others.
+Speeds are this machine's, in this run; ratios within a run are what can be compared. Random weights and pictures,
+but for the loader, which reads the crops of the config's results.
 """
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,17 +16,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attribution import models
+from attribution.clips import Clips, find_videos, normalise
+from attribution.experiment import read_manifest
 from attribution.models import blocks, dma_sta
-from benchmarks.timing import in_turn, ratio
-from dfdm.base.training import amp_dtype, autocast, resolve_device
+from benchmarks.timing import in_turn, ratio, seconds
+from dfdm.base.compute import amp_dtype, autocast, resolve_device
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout
 
 SETUPS = {"96 px, 5 frames": (96, 5, 8), "224 px, 10 frames": (224, 10, 2)}  # size, clip, clips a batch
 LOOPS = ((18, 96, 5, 8), (50, 224, 10, 2))  # depth, size, clip, clips a batch: against the loop in `make bench`
 CHUNKS = [4, 8, 16]
 CLASSES = 5
 HALF = "half precision"
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-Clock = Callable[[], float]
 
 
 def pictures(size: int, clip: int, batch: int, device: torch.device) -> Tensor:
@@ -53,20 +48,6 @@ def inference(model: Callable[[Tensor], Tensor], clips: Tensor) -> None:
         model(clips)
 
 
-def seconds(action: Callable[[], None], device: torch.device, clock: Clock, repeats: int = 3) -> float:
-    """The shortest of some runs after one to warm up."""
-
-    def once() -> float:
-        start = clock()
-        action()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return clock() - start
-
-    once()
-    return min(once() for _ in range(repeats))
-
-
 def looped(model: nn.Module, clips: Tensor) -> Tensor:
     """DMA-STA as published runs it: a frame position after the other through the backbone."""
     assert isinstance(model, dma_sta.DmaSta)
@@ -74,27 +55,40 @@ def looped(model: nn.Module, clips: Tensor) -> Tensor:
     return model.fc(model.ta(torch.stack(features, 1)))
 
 
-def show_models(device: torch.device, clock: Clock, budget: float, only: list[str], depth: int) -> None:
-    """One line a model and setting: parameters, multiply-adds of a clip, clips a second in training and inference."""
-    print(f"| model (ResNets: depth {depth}) | setting | parameters | multiply-adds a clip | training | inference |")
-    print("| --- | --- | ---: | ---: | ---: | ---: |")
-    for name in only or models.names():
+def timed(runs: Mapping[str, Callable[[], None]], budget: float, device: torch.device) -> dict[str, list[float]]:
+    """Seconds of each, in turn; the first round warms up and is not counted."""
+
+    def whole(run: Callable[[], None]) -> None:
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    found = in_turn({name: partial(whole, run) for name, run in runs.items()}, budget, least=2)
+    return {name: times[1:] for name, times in found.items()}
+
+
+def model_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row a classifier and setting: parameters, multiply-adds of a clip, clips a second in training and inference.
+
+    ResNets have depth 50. A speed that would take ten times `args.seconds` or longer is left out.
+    """
+    torch.set_num_threads(args.threads)
+    device = resolve_device(cfg.device)
+    for name in models.names():
         for title, (size, clip, batch) in SETUPS.items():
-            model = models.place(models.build(name, CLASSES, depth, clip), device, channels_last=True)
+            model = models.place(models.build(name, CLASSES, 50, clip), device, channels_last=True)
             cost = blocks.cost(model, clip, size)
             clips = pictures(size, clip, batch, device)
-            with torch.inference_mode():  # one clip tells how long the rest will take: training is about 3 forwards
-                start = clock()
-                model.eval()(clips[:1])
-                guess = (clock() - start) * batch * 4
-            speeds = ["skipped", "skipped"]
-            if guess * 4 <= budget:
+            row: dict[str, Any] = {"model": name, "setting": title, "parameters": f"{cost.parameters:,}"}
+            row["multiply_adds_g"] = cost.multiply_adds / 1e9
+            # one clip tells how long the rest will take: training is about 3 forwards
+            if 16 * batch * seconds(partial(inference, model.eval(), clips[:1])) <= 10 * args.seconds:
                 fused = blocks.fused(model)
                 model.train()
-                actions = (partial(train_step, model, model, clips), partial(inference, fused, clips))
-                speeds = [f"{batch / seconds(action, device, clock):.2f}" for action in actions]
-            work = f"{cost.multiply_adds / 1e9:.2f} G"
-            print(f"| {name} | {title} | {cost.parameters:,} | {work} | {' | '.join(speeds)} |", flush=True)
+                training, testing = partial(train_step, model, model, clips), partial(inference, fused, clips)
+                times = timed({"training": training, "inference": testing}, args.seconds, device)
+                row |= {f"{what}_clips_per_second": batch / min(found) for what, found in times.items()}
+            yield row
 
 
 def ways(depth: int, clips: Tensor, chunks: list[int]) -> dict[str, dict[str, Callable[[], None]]]:
@@ -134,54 +128,6 @@ class Halved(nn.Module):
             return self.model(clips).float()
 
 
-def loop_rows(
-    depth: int, size: int, clip: int, batch: int, chunks: list[int], budget: float, device: torch.device
-) -> list[dict[str, Any]]:
-    """DMA-STA against its loop, in turn: seconds of a pass of each and the ratio; a line a way.
-
-    `own` marks the chunk that `blocks.frames_at_once` chooses on this device. `budget`: seconds for the rounds of
-    training and of inference each; there are at least two rounds, of which the first warms up and is not counted.
-    """
-    rows: list[dict[str, Any]] = []
-    own = f"chunks of {blocks.frames_at_once(device)}"
-    for what, runs in ways(depth, pictures(size, clip, batch, device), chunks).items():
-        times = {name: found[1:] for name, found in in_turn(_synced(runs, device), budget, least=2).items()}
-        for name in list(runs)[1:]:
-            rows.append(
-                {
-                    "DMA-STA": f"depth {depth}, {size} px, {clip} frames, {batch} clips",
-                    "pass": what,
-                    "ours": name + (" (own)" if name in (own, "all frames") else ""),
-                    "loop_s": statistics.median(times["loop"]),
-                    "ours_s": statistics.median(times[name]),
-                    "times_loop": ratio(times["loop"], times[name]),
-                }
-            )
-    return rows
-
-
-def _synced(runs: dict[str, Callable[[], None]], device: torch.device) -> dict[str, Callable[[], None]]:
-    def whole(run: Callable[[], None]) -> None:
-        run()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    return {name: partial(whole, run) for name, run in runs.items()}
-
-
-def show_loop(
-    device: torch.device, clock: Clock, depth: int, size: int, clip: int, batch: int, chunks: list[int]
-) -> None:
-    """Clips a second of the loop and of this project's ways, and each one's ratio to the loop."""
-    print(f"DMA-STA depth {depth}, {size} px, {clip} frames, {batch} clips a batch, {torch.get_num_threads()} threads")
-    for what, runs in ways(depth, pictures(size, clip, batch, device), chunks).items():
-        base = 0.0
-        for name, run in runs.items():
-            speed = batch / seconds(run, device, clock, 2)
-            base = base or speed
-            print(f"  {what + ', ' + name:32s} {speed:7.2f} clips/s   {speed / base:.2f} x the loop", flush=True)
-
-
 def chunked(model: nn.Module, clips: Tensor, chunk: int) -> None:
     """Inference with another chunk size than the device's own."""
     own = blocks.frames_at_once
@@ -192,30 +138,48 @@ def chunked(model: nn.Module, clips: Tensor, chunk: int) -> None:
         blocks.frames_at_once = own
 
 
-def main() -> None:
-    """Print what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["models", "loop"])
-    parser.add_argument("--only", nargs="*", default=[], help="models (all of them unless given)")
-    parser.add_argument("--depth", type=int, default=50)
-    parser.add_argument("--size", type=int, default=96)
-    parser.add_argument("--clip", type=int, default=5)
-    parser.add_argument("--batch", type=int, nargs="*", default=[1, 8])
-    parser.add_argument("--chunks", type=int, nargs="*", default=CHUNKS)
-    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--budget", type=float, default=60, help="seconds a figure may take")
-    args = parser.parse_args()
+def loops(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """DMA-STA in training and inference against the same network run one frame at a time."""
     torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    device = resolve_device(args.device)
-    if args.what == "models":
-        show_models(device, CLOCKS[args.clock], args.budget, args.only, args.depth)
-    else:
-        for batch in args.batch:
-            show_loop(device, CLOCKS[args.clock], args.depth, args.size, args.clip, batch, args.chunks)
+    for setup in LOOPS[: 1 if args.quick else None]:
+        yield from loop_rows(*setup, CHUNKS, args.seconds, resolve_device(cfg.device))
 
 
-if __name__ == "__main__":
-    main()
+def loop_rows(
+    depth: int, size: int, clip: int, batch: int, chunks: list[int], budget: float, device: torch.device
+) -> Iterator[dict[str, Any]]:
+    """DMA-STA against its loop, in turn: seconds of a pass of each and the ratio; a line a way.
+
+    `own` marks the chunk that `blocks.frames_at_once` chooses on this device. `budget`: seconds for the rounds of
+    training and of inference each; there are at least two rounds.
+    """
+    own = f"chunks of {blocks.frames_at_once(device)}"
+    for what, runs in ways(depth, pictures(size, clip, batch, device), chunks).items():
+        times = timed(runs, budget, device)
+        for name in list(runs)[1:]:
+            yield {
+                "DMA-STA": f"depth {depth}, {size} px, {clip} frames, {batch} clips",
+                "pass": what,
+                "ours": name + (" (own)" if name in (own, "all frames") else ""),
+                "loop_s": statistics.median(times["loop"]),
+                "ours_s": statistics.median(times[name]),
+                "times_loop": ratio(times["loop"], times[name]),
+            }
+
+
+def loader_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Clips a second that the loader gives of the config's first quality, and that the classifier's training takes."""
+    settings, classes, device, layout = cfg.attribution, cfg.classes, resolve_device(cfg.device), Layout(cfg.results)
+    rows = read_manifest(Path(layout.manifest(f"crf{cfg.qualities[0]}")), classes, settings.split)
+    videos, _ = find_videos(rows[rows["part"] == "train"], Path(layout.crops_root), classes, settings.clip)
+    clips = Clips(videos, settings)
+    draws = clips.training(0, 1)
+    torch.set_num_threads(settings.threads)
+    for what in ("loader, first round", "loader, from then on"):  # the first round fills the memory
+        yield {"what": what, "clips_per_second": len(draws) / seconds(lambda: list(clips.batches(draws)))}
+    model = models.build(settings.model, len(classes), settings.depth, settings.clip, None, settings.options)
+    model = models.place(model, device, settings.channels_last).train()
+    frames, labels, _ = next(clips.batches(draws))
+    step = partial(train_step, model, model, normalise(frames, device, settings.channels_last))
+    taken = statistics.median(timed({"step": step}, args.seconds, device)["step"])
+    yield {"what": f"{settings.model}, forward and backward", "clips_per_second": len(labels) / taken}

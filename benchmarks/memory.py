@@ -1,27 +1,34 @@
 """Memory of a training: measured on the CPU in a process of its own, computed for a GPU."""
 
+import argparse
 import json
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
-from benchmarks.steps import our_steps
-from dfdm.base import training
+from benchmarks.steps import full_size, our_steps
 from dfdm.base.machine import keep_freed_memory
+from dfdm.catalogue.config import Config
 from generators.losses import face_loss
 from generators.models import build
 from generators.models.blocks import Autoencoder, Conv
 from generators.settings import TrainConfig
 
 
-def memory_row(name: str, settings: TrainConfig) -> dict[str, Any]:
-    """Peak resident memory of two steps, in a new process, and the GPU's need in float32 and under amp."""
-    command = [sys.executable, "-m", "benchmarks.memory", name, settings.model_dump_json()]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def memory_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Each model at full size: peak resident memory of two steps, and the GPU's need in float32 and under amp."""
+    settings = full_size(args)
+    for name in args.models:
+        command = [sys.executable, "-m", "benchmarks.memory", name, settings.model_dump_json()]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        row = {"model": name, "width": settings.width, "batch": settings.batch, "cpu_peak_gb": json.loads(done.stdout)}
+        for kind, amp in (("float32", False), ("amp", True)):
+            row[f"gpu_{kind}_gb"] = gpu_bytes(name, settings.width, settings.batch, amp) / 1e9
+        yield row
 
 
 def saved_bytes(model: Autoencoder, faces: int, amp: bool) -> int:
@@ -63,16 +70,10 @@ def gpu_bytes(name: str, width: float, batch: int, amp: bool) -> int:
 
 
 def main(name: str, values: str) -> None:
-    """Measure in this process and print a row as JSON."""
-    settings = TrainConfig.model_validate_json(values)
-    training.set_deterministic(0, settings.threads)
+    """Print the GB that two steps of a training take at their peak in this process."""
     keep_freed_memory()
-    our_steps(name, settings)(2)
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    row = {"model": name, "width": settings.width, "batch": settings.batch, "cpu_peak_gb": resident / 1e9}
-    for kind, amp in (("float32", False), ("amp", True)):
-        row[f"gpu_{kind}_gb"] = gpu_bytes(name, settings.width, settings.batch, amp) / 1e9
-    print(json.dumps(row))
+    our_steps(name, TrainConfig.model_validate_json(values))(2)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9)
 
 
 if __name__ == "__main__":

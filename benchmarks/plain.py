@@ -5,7 +5,6 @@ torch's own functions, torch's Adam of one weight at a time, faces augmented one
 The mathematics is ours exactly: tests/benchmarks holds loss, gradients and batches against each other.
 """
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import cv2
@@ -14,11 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dfdm.base import training
+from dfdm.base import compute
 from generators.augment import FLIP, GRID, LIGHT, ROTATION, SHIFT, TINT, ZOOM, Batch, rotation_matrix, shift_table
-from generators.batches import Batches
-from generators.models import build
-from generators.models.blocks import Autoencoder, C, D, O, U
 from generators.settings import TrainConfig
 
 # encoder's C, dense, code's size and channels, encoder's U; decoder's U; residual blocks; input and output size
@@ -106,46 +102,6 @@ class PlainAutoencoder(nn.Module):
         return self.decoders[side](x)
 
 
-@torch.no_grad()
-def take_weights(plain: PlainAutoencoder, ours: Autoencoder) -> None:
-    """Give the plain model the weights of one of ours: channels come first there, and last here."""
-    kinds = (nn.Conv2d, nn.Linear)
-    targets = [module for module in plain.modules() if isinstance(module, kinds)]
-    sources: list[tuple[nn.Conv2d | nn.Linear, str]] = []
-    for module in ours.modules():
-        if isinstance(module, C | U):
-            sources.append((module.conv, type(module).__name__))
-        elif isinstance(module, D):
-            inner = any(kind == "D" for _, kind in sources[-1:])
-            sources.append((module, "D2" if inner else "D"))
-        elif isinstance(module, nn.Conv2d) and (isinstance(module, O) or all(module is not m for m, _ in sources)):
-            sources.append((module, "as it is"))
-    if len(targets) != len(sources):
-        raise ValueError(f"{len(sources)} layers do not fit {len(targets)}")
-    for target, (source, kind) in zip(targets, sources):
-        target.weight.copy_(channels_first(source.weight, kind, plain).reshape(target.weight.shape))
-        assert target.bias is not None
-        assert source.bias is not None
-        target.bias.copy_(channels_first(source.bias, kind, plain).reshape(target.bias.shape))
-
-
-def channels_first(value: Tensor, kind: str, plain: PlainAutoencoder) -> Tensor:
-    """A weight or bias with the order of channels that PixelShuffle, Flatten and Unflatten have."""
-    if kind == "U":  # (block, channel, ...) -> (channel, block, ...)
-        return value.unflatten(0, (4, -1)).transpose(0, 1)
-    size = next(m for m in plain.modules() if isinstance(m, nn.Unflatten)).unflattened_size[1]
-    if kind == "D2":  # (row, column, channel, ...) -> (channel, row, column, ...)
-        return value.unflatten(0, (size, size, -1)).movedim(2, 0)
-    if kind == "D" and value.dim() == 2:
-        before = [
-            m for m in plain.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (5, 5) and m.stride == (2, 2)
-        ]
-        channels = before[-1].out_channels
-        edge = round((value.shape[1] / channels) ** 0.5)
-        return value.unflatten(1, (edge, edge, channels)).movedim(3, 1)
-    return value
-
-
 def region_loss(predicted: Tensor, target: Tensor, mask: Tensor, weight: float) -> Tensor:
     """DSSIM times its weight plus squared error, under one mask [N, 1, H, W]."""
     x, y = target * mask, predicted * mask
@@ -174,7 +130,7 @@ class PlainTrainer:
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), settings.lr, betas, settings.epsilon, foreach=False, fused=False
         )
-        self.autocast = training.autocast(torch.device("cpu"), settings.amp)
+        self.autocast = compute.autocast(torch.device("cpu"), settings.amp)
 
     def loss(self, batch: Batch) -> Tensor:
         """The sum of both sides' losses; the batch holds side a, then side b."""
@@ -252,21 +208,3 @@ class PlainAugmenter:
     def tensor(images: list[np.ndarray]) -> Tensor:
         """uint8 pictures [S, S, 3] -> float32 [N, 3, S, S] in 0..1."""
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().div(255).contiguous()
-
-
-def plain_steps(name: str, settings: TrainConfig, batches: Batches) -> Callable[[int], None]:
-    """A plain training on the faces of `batches`: a function that runs so many steps, data included."""
-    model, iteration = PlainTrainer(name, settings), 0
-    ours = build(name, 1 / 64)
-    augment = PlainAugmenter(settings, ours.input_size, ours.output_size)
-
-    def run(steps: int) -> None:
-        nonlocal iteration
-        for _ in range(steps):
-            rows = [batches.rows(side, iteration) for side in (0, 1)]
-            faces = np.concatenate([side.faces[chosen] for side, chosen in zip(batches.sides, rows)])
-            masks = np.concatenate([side.masks[chosen] for side, chosen in zip(batches.sides, rows)])
-            model.train_step(augment(faces, masks, np.random.default_rng([batches.seed, 0, iteration])))
-            iteration += 1
-
-    return run

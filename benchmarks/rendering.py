@@ -1,10 +1,11 @@
 """Rendering: a real clip through the whole stage, against the sum of its parts, measured in turn."""
 
+import argparse
 import statistics
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -59,6 +60,14 @@ class Nothing(nn.Module):
     def swap(self, faces: Tensor, to: str) -> Tensor:
         """Faces [B, 3, in, in] to [B, 3, out, out]."""
         return torch.full((len(faces), 3, self.output_size, self.output_size), 0.5)
+
+
+def render_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A real clip through each model, at full size and at the config's width."""
+    clip = real_clip(cfg, args.frames)
+    for name in args.models:
+        for width in dict.fromkeys((args.width, cfg.settings(name).width)):
+            yield render_row(name, width, cfg, clip, args.seconds / 2)
 
 
 def render_row(name: str, width: float, cfg: Config, clip: tuple[Path, FaceTrack], budget: float) -> dict[str, Any]:

@@ -1,22 +1,26 @@
 """Training: sgemm peak, steps with their data, ours against the plain way, the augmentation alone, a profile."""
 
+import argparse
 import multiprocessing
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from functools import partial
-from multiprocessing.connection import Connection
+from itertools import count, islice
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
-from benchmarks import plain
+from benchmarks.plain import LAYOUTS, PlainAugmenter, PlainTrainer
 from benchmarks.timing import in_turn, ratio, seconds
-from dfdm.base import training
+from dfdm.base.compute import amp_dtype
 from dfdm.base.machine import keep_freed_memory
+from dfdm.catalogue.config import Config
 from generators.augment import Augmenter
-from generators.batches import Batches, prefetched
+from generators.batches import Augment, Batches, prefetched
 from generators.faces import FaceSet
 from generators.models import build
 from generators.settings import TrainConfig
@@ -24,6 +28,13 @@ from generators.trainer import Job, Trainer
 
 CPU = torch.device("cpu")
 FACES = 96  # a person
+ROUND = 8  # augmented batches between two looks at the clock
+_built: dict[str, Callable[[int], None]] = {}  # in a contender's process: what runs its steps
+
+
+def full_size(args: argparse.Namespace) -> TrainConfig:
+    """Full size: the defaults, in as many threads as the machine has cores."""
+    return TrainConfig(width=args.width, batch=args.batch, threads=args.threads)
 
 
 def peak(threads: int, dtype: torch.dtype, size: int = 2048) -> Callable[[], None]:
@@ -43,6 +54,15 @@ def peak_rate(times: list[float], size: int = 2048) -> float:
     return 2 * size**3 / min(times) / 1e9
 
 
+def peak_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The fastest of some matrix products, by precision and threads."""
+    for dtype in filter(None, (torch.float32, amp_dtype(CPU))):
+        for threads in sorted({1, args.threads}):
+            run = peak(threads, dtype)
+            rate = peak_rate([seconds(run) for _ in range(12)])
+            yield {"precision": str(dtype).removeprefix("torch."), "threads": threads, "gflops": rate}
+
+
 def made_up_faces(person: str, size: int) -> FaceSet:
     """Smooth random pictures in the place of faces: the time does not depend on what they show."""
     rng = np.random.default_rng(len(person))
@@ -51,18 +71,23 @@ def made_up_faces(person: str, size: int) -> FaceSet:
     return FaceSet(person, images[:FACES], images[FACES:], images[:2])
 
 
-def batches_of(name: str, settings: TrainConfig) -> Batches:
-    """The batches of a training on made-up faces."""
+def augmenters(name: str, settings: TrainConfig) -> tuple[Augmenter, PlainAugmenter]:
+    """A model's augmentation, ours and face by face."""
     net = build(name, 1 / 64)
-    size = max(net.input_size, net.output_size)
-    augmenter = Augmenter(settings, net.input_size, net.output_size, CPU)
-    return Batches((made_up_faces("a", size), made_up_faces("bb", size)), augmenter, settings, 0)
+    sizes = (net.input_size, net.output_size)
+    return Augmenter(settings, *sizes, CPU), PlainAugmenter(settings, *sizes)
+
+
+def batches_of(name: str, settings: TrainConfig, plain: bool = False) -> Batches:
+    """The batches of a training on made-up faces."""
+    augmenter = augmenters(name, settings)[plain]
+    sides = (made_up_faces("a", augmenter.size), made_up_faces("bb", augmenter.size))
+    return Batches(sides, augmenter, settings, 0)
 
 
 def our_steps(name: str, settings: TrainConfig) -> Callable[[int], None]:
     """Our training: a function that runs so many steps, batches prepared ahead from a cold start each time."""
-    training.set_deterministic(0, settings.threads)
-    trainer = Trainer(Job(name, ("a", "bb"), settings, "benchmark"), CPU)
+    trainer = Trainer(Job(name, ("a", "bb"), settings, 0), CPU)
     batches = batches_of(name, settings)
 
     def run(steps: int) -> None:
@@ -72,122 +97,112 @@ def our_steps(name: str, settings: TrainConfig) -> Callable[[int], None]:
     return run
 
 
-def _serve(pipe: Connection, kind: str) -> None:
-    """A contender's process: builds trainings and runs steps as it is told."""
+def plain_steps(name: str, settings: TrainConfig) -> Callable[[int], None]:
+    """The plain training, on the same faces: a function that runs so many steps, data included."""
+    trainer, batches, iterations = PlainTrainer(name, settings), batches_of(name, settings, plain=True), count()
+
+    def run(steps: int) -> None:
+        for iteration in islice(iterations, steps):
+            trainer.train_step(batches[iteration])
+
+    return run
+
+
+def _build(kind: str, name: str, settings: TrainConfig) -> None:
+    """In a contender's process: make a training."""
+    torch.set_num_threads(settings.threads)
+    cv2.setNumThreads(settings.threads)
     if kind == "ours":
         keep_freed_memory()  # as dfdm train does
-    run: Callable[[int], None] = lambda steps: None  # noqa: E731
-    while (order := pipe.recv()) is not None:
-        what, *values = order
-        if what == "build":
-            name, settings = values
-            torch.set_num_threads(settings.threads)
-            cv2.setNumThreads(settings.threads)
-            run = (
-                our_steps(name, settings)
-                if kind == "ours"
-                else plain.plain_steps(name, settings, batches_of(name, settings))
-            )
-            pipe.send(None)
-        else:
-            pipe.send(seconds(partial(run, values[0])))
+    _built["run"] = (our_steps if kind == "ours" else plain_steps)(name, settings)
 
 
-class Contender:
-    """A training in a process of its own, so that neither's memory or threads touch the other's."""
+def _run(steps: int) -> float:
+    """In a contender's process: the seconds of so many steps."""
+    return seconds(partial(_built["run"], steps))
 
-    def __init__(self, kind: str) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, kind), daemon=True)
-        self.process.start()
 
-    def ask(self, *order: Any) -> Any:
-        """Send an order and wait for its answer."""
-        self.pipe.send(order)
-        return self.pipe.recv()
+def step_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Training steps with data, at full size and as the config has them, against the plain way.
 
-    def close(self) -> None:
-        """End the process."""
-        self.pipe.send(None)
-        self.process.join()
+    Each way has a process of its own, so that neither's memory or threads touch the other's.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        contenders = {kind: stack.enter_context(ProcessPoolExecutor(1, spawn)) for kind in ("ours", "plain")}
+        for name in args.models:  # of a model from elsewhere there is no plain way
+            given = {kind: it for kind, it in contenders.items() if kind == "ours" or name in LAYOUTS}
+            for settings, steps in ((full_size(args), 1), (cfg.settings(name), 10)):
+                yield step_row(name, settings, given, args.seconds, steps)
 
 
 def step_row(
-    name: str, settings: TrainConfig, contenders: dict[str, Contender], budget: float, steps: int
+    name: str, settings: TrainConfig, contenders: dict[str, ProcessPoolExecutor], budget: float, steps: int
 ) -> dict[str, Any]:
     """One model's step with data, ours and plain in turn with the peak: seconds, GFLOP/s, share of the peak, ratio."""
     settings = settings.model_copy(update={"iterations": 1_000_000})
-    half = training.amp_dtype(CPU) if settings.amp else None
-    multiply = peak(settings.threads, half or torch.float32)
-    for contender in contenders.values():
-        contender.ask("build", name, settings)
-        contender.ask("run", 1 if steps == 1 else steps // 2)  # warm: buffers, the optimizer's state
+    dtype = (settings.amp and amp_dtype(CPU)) or torch.float32
+    multiply = peak(settings.threads, dtype)
+    for kind, contender in contenders.items():
+        contender.submit(_build, kind, name, settings).result()
+        contender.submit(_run, max(1, steps // 2)).result()  # warm: buffers, the optimizer's state
     products: list[float] = []
     taken: dict[str, list[float]] = {kind: [] for kind in contenders}
 
-    def turn(kind: str) -> Callable[[], None]:
-        def run() -> None:
-            products.extend(seconds(multiply) for _ in range(3))
-            taken[kind].append(contenders[kind].ask("run", steps) / steps)
+    def turn(kind: str) -> None:
+        products.extend(seconds(multiply) for _ in range(3))
+        taken[kind].append(contenders[kind].submit(_run, steps).result() / steps)
 
-        return run
-
-    in_turn({kind: turn(kind) for kind in contenders}, budget)
+    in_turn({kind: partial(turn, kind) for kind in contenders}, budget)
     work = 6 * build(name, settings.width).multiply_adds() * 2 * settings.batch
     step, best = statistics.median(taken["ours"]), peak_rate(products)
-    row = {
+    return {
         "model": name,
         "width": settings.width,
         "batch": settings.batch,
         "threads": settings.threads,
-        "precision": str(half or torch.float32).removeprefix("torch."),
+        "precision": str(dtype).removeprefix("torch."),
         "step_ms": 1e3 * step,
         "gflops": work / step / 1e9,
         "peak_gflops": best,
         "share_of_peak": work / step / 1e9 / best,
         "rounds": len(taken["ours"]),
+        "plain_ms": 1e3 * statistics.median(taken["plain"]) if "plain" in taken else None,
+        "times_plain": ratio(taken["plain"], taken["ours"]) if "plain" in taken else None,
     }
-    if "plain" in taken:
-        row |= {
-            "plain_ms": 1e3 * statistics.median(taken["plain"]),
-            "times_plain": ratio(taken["plain"], taken["ours"]),
-        }
-    return row
+
+
+def augment_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Augmented faces a second, at the two sizes and at the full and the config's batch."""
+    for name in ("faceswap", "dfl_h128"):
+        for settings in (full_size(args), cfg.settings(name)):
+            yield augment_row(name, settings, args.seconds / 4)
 
 
 def augment_row(name: str, settings: TrainConfig, budget: float) -> dict[str, Any]:
     """Augmented faces a second, ours and one by one with OpenCV, in turn, in one thread each."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    batches = batches_of(name, settings)
-    net, iteration = batches.augmenter, 0
-    one_by_one = plain.PlainAugmenter(settings, net.input_size, net.output_size)
-    faces, masks = (np.concatenate([getattr(side, part) for side in batches.sides]) for part in ("faces", "masks"))
-    count = 2 * settings.batch
+    ours, opencv = augmenters(name, settings)
+    people, faces = made_up_faces(name, ours.size), 2 * settings.batch
+    chosen = np.arange(faces) % FACES
 
-    def ours() -> None:
-        nonlocal iteration
-        for _ in range(8):
-            iteration += 1
-            net(faces[:count], masks[:count], np.random.default_rng(iteration))
+    def run(augment: Augment) -> None:
+        for seed in range(ROUND):
+            augment(people.faces[chosen], people.masks[chosen], np.random.default_rng(seed))
 
-    def theirs() -> None:
-        for offset in range(8):
-            one_by_one(faces[:count], masks[:count], np.random.default_rng(iteration + offset))
-
-    ours()
-    theirs()
-    taken = in_turn({"ours": ours, "opencv": theirs}, budget, least=3)
-    per = {kind: statistics.median(values) / 8 for kind, values in taken.items()}
+    runs = {"ours": partial(run, ours), "opencv": partial(run, opencv)}
+    in_turn(runs, 0)  # warm
+    taken = in_turn(runs, budget, least=3)
+    rates = {kind: ROUND * faces / statistics.median(values) for kind, values in taken.items()}
     return {
         "model": name,
-        "size": net.size,
+        "size": ours.size,
         "batch": settings.batch,
-        "faces_per_second": count / per["ours"],
-        "opencv_faces_per_second": count / per["opencv"],
+        "faces_per_second": rates["ours"],
+        "opencv_faces_per_second": rates["opencv"],
         "times_opencv": ratio(taken["opencv"], taken["ours"]),
-        "batch_ms": 1e3 * per["ours"],
+        "batch_ms": 1e3 * faces / rates["ours"],
     }
 
 

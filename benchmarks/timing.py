@@ -1,5 +1,6 @@
 """Clocks: medians of several runs, and contenders in turn, so that a slow moment of the machine hits them alike."""
 
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -56,10 +57,5 @@ def _busy() -> float:
 
 def cpu_seconds() -> float:
     """CPU time of this process and of those it has waited for."""
-    import resource
-
-    total = 0.0
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-        used = resource.getrusage(who)
-        total += used.ru_utime + used.ru_stime
-    return total
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)

@@ -1,23 +1,24 @@
 """Which faces each iteration sees, augmented and made ahead of time."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
-from generators.augment import Augmenter, Batch
+from generators.augment import Batch
 from generators.faces import FaceSet
 from generators.settings import TrainConfig
 
+Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], Batch]  # faces and masks, both uint8 [N, S, S, 3]
 AHEAD = 2  # batches that each worker makes before they are needed
 
 
 class Batches:
     """The batches of a training: iteration i's is the same whenever and wherever it is made."""
 
-    def __init__(self, sides: tuple[FaceSet, FaceSet], augmenter: Augmenter, settings: TrainConfig, seed: int) -> None:
+    def __init__(self, sides: tuple[FaceSet, FaceSet], augmenter: Augment, settings: TrainConfig, seed: int) -> None:
         self.sides, self.augmenter = sides, augmenter
         self.batch, self.threads, self.seed = settings.batch, settings.threads, seed
         self.workers = settings.workers

@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dfdm.base.errors import DfdmError
+from dfdm.base.states import load_state
 from dfdm.base.tensorfile import write_tensors
-from dfdm.base.training import load_state
 from generators.models import build
 from generators.models.blocks import Autoencoder
 from generators.settings import Centering, TrainConfig

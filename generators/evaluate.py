@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.names import VideoName
+from dfdm.base.names import VideoName, person_of
 from dfdm.base.progress import Progress
 from dfdm.media import alignment, colour, masks, metrics
 from dfdm.media.detectors import Detector
@@ -45,7 +45,7 @@ class Scene:
     @property
     def person(self) -> str:
         """Whose scene it is."""
-        return self.track.record.scene_key.partition("_")[0]
+        return person_of(self.track.record.scene_key)
 
 
 @dataclass(frozen=True)

@@ -1,47 +1,60 @@
 """The settings of the autoencoders: training, rendering, evaluation. Defaults are the full-size ones."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.section import BelowOne, Count, FileRef, Section, Share, Switch, sentence
+from dfdm.base.section import BelowOne, Count, FileRef, Half, OnNan, Section, Share, Switch, Threads, sentence
 
+Mask = Literal["components", "extended"]
 Centering = Literal["legacy", "face", "head"]
 
 
 class TrainConfig(Section):
     """One autoencoder's training (docs/architectures.md, Training and Augmentation)."""
 
-    width: Annotated[float, Field(gt=0, le=1)] = 1.0
-    batch: Count = 16  # faces a side
-    iterations: Count = 100_000
-    lr: Annotated[float, Field(gt=0)] = 5e-5
-    decay: Share = 0.0  # share of the iterations, at the end, over which the rate falls linearly to 0
-    beta1: BelowOne = 0.5
-    beta2: BelowOne = 0.99
-    epsilon: Annotated[float, Field(gt=0)] = 1e-7
-    centering: Centering = "face"
-    coverage: Annotated[float, Field(gt=0.5, le=1)] = 0.875
-    mask: Literal["components", "extended"] = "extended"
-    augment_size: Literal["model", "384"] = "model"
-    color_augment: Switch = True
-    clahe_chance: Share = 0.5
-    warp_sigma: Share | None = None  # spread of the warp grid, a share of the face; None: 5/256, at 384 5/384
-    held_out: BelowOne = 0.1  # last share of a scene's frames with a face, never trained on
-    max_faces: Count = 10_000  # a person; of more, evenly spread ones; what they need in memory: docs/training.md
-    threads: Count = 1  # changes the bytes, so it is a config value
-    workers: Count = 1  # threads that prepare batches ahead; changes no bytes. More where a GPU waits for them
-    channels_last: Switch = True
-    amp: Switch = False  # half precision on CUDA, bfloat16 on a CPU that has it; its bytes depend on the kind of CPU
-    compile: Switch = False
-    save_every: Count = 250
-    preview_every: Count = 1000
-    keep: Count = 2  # states kept
-    keep_finished: Switch = True  # the newest state after the model is written; raising iterations goes on from it
-    on_nan: Literal["stop", "rollback"] = "stop"  # at a loss that is no number or explodes; docs/training.md
-    start_from: str | None = None  # model.safetensors or state_*.pt to begin with; {pair} and {model} are filled in
+    width: float = Field(1.0, gt=0, le=1, description="Factor on every hidden channel count and dense unit")
+    batch: Count = Field(16, description="Faces of each person in an iteration")
+    iterations: Count = Field(100_000, description="Optimizer steps")
+    lr: float = Field(5e-5, gt=0, description="Learning rate of Adam")
+    decay: Share = Field(0.0, description="Share of the iterations, at the end, in which lr falls linearly to 0")
+    beta1: BelowOne = Field(0.5, description="Decay rate of Adam's mean gradient")
+    beta2: BelowOne = Field(0.99, description="Decay rate of Adam's mean squared gradient")
+    epsilon: float = Field(1e-7, gt=0, description="Adam's guard against a division by zero")
+    centering: Centering = Field("face", description="Centre of the face crop (docs/architectures.md, Faces)")
+    coverage: float = Field(0.875, gt=0.5, le=1, description="Share of the crop's side that the network sees")
+    mask: Mask = Field("extended", description="Face mask of the loss; extended reaches above the brows")
+    augment_size: Literal["model", "384"] = Field("model", description="Side in px at which faces are augmented")
+    color_augment: Switch = Field(True, description="Vary the colours of the training faces")
+    clahe_chance: Share = Field(0.5, description="Chance of local contrast equalisation, where colours are varied")
+    warp_sigma: Share | None = Field(
+        None, description="Spread of the warp as a share of the face; null: 5/256, or 5/384 with augment_size 384"
+    )
+    held_out: BelowOne = Field(0.1, description="Share of a scene's faces, at its end, that is never trained on")
+    max_faces: Count = Field(10_000, description="Most faces of a person in memory; of more, evenly spread ones")
+    threads: Threads = 1
+    workers: Count = Field(1, description="Threads that prepare batches ahead; more where a GPU waits for them")
+    channels_last: Switch = Field(True, description="Tensors in channels-last order, faster on most machines")
+    amp: Half = False
+    compile: Switch = Field(False, description="Compile the network with torch.compile")
+    save_every: Count = Field(250, description="Iterations between saved states")
+    preview_every: Count = Field(1000, description="Iterations between previews")
+    keep: Count = Field(2, description="Saved states that are kept while it trains")
+    keep_finished: Switch = Field(True, description="Keep the last state, so that more iterations can go on from it")
+    on_nan: OnNan = "stop"
+    start_from: str | None = Field(
+        None, description="Weights to start from; {pair} and {model} are filled in; null: random weights"
+    )
+
+    def hashed(self) -> dict[str, Any]:
+        """The settings that determine a training's bytes.
+
+        on_nan and save_every decide where a training that went wrong goes on, so they change the bytes of such a one
+        alone; they stay out, so that setting on_nan after a failure goes on from the state at hand.
+        """
+        return self.model_dump(exclude={"save_every", "preview_every", "keep", "keep_finished", "on_nan", "workers"})
 
     def start_file(self, model: str, pair: tuple[str, str]) -> Path | None:
         """The file whose weights this training begins with, None where it begins from the seed."""
@@ -53,25 +66,25 @@ class TrainConfig(Section):
 class RenderConfig(Section):
     """Conversion of a scene's frames (docs/architectures.md, Conversion)."""
 
-    convert_crop: Literal["exact", "2021"] = "exact"
-    mask: Literal["components", "extended"] = "extended"
-    mask_blur: Annotated[float, Field(ge=0, le=50)] = 3.0  # kernel in px at 128 px; 0: none
-    mask_threshold: Annotated[float, Field(ge=0, lt=50)] = 4.0  # per cent
-    erosion: Annotated[float, Field(ge=-50, le=50)] = 0.0  # per cent of the mask's size
-    edge: Annotated[float, Field(ge=0, lt=0.25)] = 0.0  # share of the crop over which the mask fades out at its edges
-    color: Literal["avg", "reinhard", "histogram", "none"] = "avg"  # what of the old face's colours the new one takes
-    blend: Literal["alpha", "seamless"] = "alpha"  # seamless: Poisson, then alpha
-    smooth: Annotated[float, Field(ge=0, le=10)] = 0.0  # Gaussian over time on the landmarks, sigma in frames
-    batch: Count = 16
-    threads: Count = 1
+    convert_crop: Literal["exact", "2021"] = Field("exact", description="2021: as the original then, 9 % too large")
+    mask: Mask = Field("extended", description="Mask of the new face; extended reaches above the brows")
+    mask_blur: float = Field(3.0, ge=0, le=50, description="Kernel in px that blurs the mask of 128 px; 0: none")
+    mask_threshold: float = Field(4.0, ge=0, lt=50, description="Mask values within this % of 0 or 1 are set to 0 or 1")
+    erosion: float = Field(0.0, ge=-50, le=50, description="Shrinks the mask, in % of its size; below 0: grows it")
+    edge: float = Field(0.0, ge=0, lt=0.25, description="Share of the crop over which the mask fades out at its edges")
+    color: Literal["avg", "reinhard", "histogram", "none"] = Field("avg", description="Colour match to the old face")
+    blend: Literal["alpha", "seamless"] = Field("alpha", description="seamless: Poisson blending before the alpha one")
+    smooth: float = Field(0.0, ge=0, le=10, description="Sigma in frames of a Gaussian over the landmarks; 0: none")
+    batch: Count = Field(16, description="Frames that pass the network at once")
+    threads: Threads = 1
 
 
 class EvaluateConfig(Section):
     """How good the swaps are, on frames that no training saw (docs/architectures.md, Evaluation)."""
 
-    identity: FileRef | None = None  # dlib's face recognition network; None: identity is not measured
-    frames: Count = 32  # a clip at most: the first of its held-out ones
-    references: Count = 16  # a person's trained faces whose mean embedding stands for the person
+    identity: FileRef | None = Field(None, description="dlib's recognition network; null: identity is not measured")
+    frames: Count = Field(32, description="Most frames of a clip: the first held-out ones")
+    references: Count = Field(16, description="Trained faces of a person whose mean embedding stands for that person")
 
 
 def train_settings(values: dict[str, Any]) -> TrainConfig:

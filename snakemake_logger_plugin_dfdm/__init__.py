@@ -1,4 +1,4 @@
-"""Snakemake finds its logger plugins by this package's name; `--logger dfdm` is snakemake_logger_plugin_dfdm."""
+"""The logger plugin behind `snakemake --logger dfdm`; Snakemake finds it by this package's name."""
 
 from snakemake_logger_plugin_dfdm.handler import LogHandler, LogHandlerSettings
 

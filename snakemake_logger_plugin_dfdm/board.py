@@ -1,4 +1,4 @@
-"""The count of a running workflow: jobs by stage, how long they take, which failed. Times are seconds since 1970."""
+"""A running workflow in numbers: jobs by stage, how long they take, which failed. Times are seconds since 1970."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ class Left:
 
 @dataclass
 class Board:
-    """Fed with events, asked for rows. `stages` gives each rule's stage; None leaves a rule out (named targets)."""
+    """Takes events, gives rows. `stages`: each rule's stage; None leaves a rule out (named targets)."""
 
     stages: dict[str, str | None] = field(default_factory=dict)
     planned: Counter[str] = field(default_factory=Counter)  # by rule

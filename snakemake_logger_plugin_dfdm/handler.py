@@ -1,8 +1,8 @@
-"""Snakemake's logger plugin `dfdm`: its usual messages, a summary of the run beside them, and plain words on failures.
+"""What Snakemake runs for `--logger dfdm`: its usual messages, a summary of the run, plain words on failures.
 
-On a terminal the summary is a block below the messages that is drawn anew twice a second; elsewhere it is one line
-every half minute. Snakemake hands the events over on a thread of its own. The Snakefile tells the plugin its rules'
-stages, its targets and where its config lies by a log record with the attribute `dfdm` (see workflow/Snakefile).
+On a terminal the summary is a block below the messages, drawn again twice a second; elsewhere it is one line every half
+minute. Snakemake calls the handler on a thread of its own. workflow/Snakefile gives it each rule's stage, the targets
+and the path of the config in a log record with the attribute `dfdm`.
 """
 
 import logging
@@ -93,7 +93,7 @@ class LogHandler(LogHandlerBase):
             if shown:
                 self._print(plain, logging.ERROR)
             return
-        if shown and not _told_otherwise(record, live=self.live is not None):
+        if shown and not _shown_otherwise(record, live=self.live is not None):
             self.messages.emit(record)
         if self.common_settings.dryrun:
             return
@@ -171,8 +171,8 @@ class LogHandler(LogHandlerBase):
         super().close()
 
 
-def _told_otherwise(record: logging.LogRecord, live: bool) -> bool:
-    """What the block shows anyway, and a command's exit status, which its job's failure tells better."""
+def _shown_otherwise(record: logging.LogRecord, live: bool) -> bool:
+    """Whether the block shows it anyway, or it is a command's exit status, which its job's failure explains better."""
     event = getattr(record, "event", None)
     if event == LogEvent.ERROR:
         return (

@@ -30,8 +30,8 @@ class Above(io.TextIOBase):
         """Keep the words until their line ends."""
         *lines, self._begun = (self._begun + words).split("\n")
         if lines:
-            told = Text("\n").join(self._ansi.decode_line(said) for said in lines)
-            self._console.print(told, soft_wrap=True)
+            shown = Text("\n").join(self._ansi.decode_line(said) for said in lines)
+            self._console.print(shown, soft_wrap=True)
         return len(words)
 
 

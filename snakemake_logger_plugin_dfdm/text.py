@@ -1,4 +1,4 @@
-"""The words of the summary: one line for a log, a table for a terminal, a paragraph for each failure."""
+"""What the plugin says: the summary as a line, a paragraph for each failure, a sentence for a wrong command line."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ from dfdm.base.progress import duration
 from snakemake_logger_plugin_dfdm.board import Board, Failure, Job
 
 TAIL = 12  # lines of a failed job's log
-MOST_FAILURES = 20  # told in full at the end
+MOST_FAILURES = 20  # shown in full at the end
 ROOM = 1_000_000  # bytes free, below which a disk is called full
 GO_ON = "Run the same command again to go on: finished jobs stay, trainings resume from their last saved state."
 
@@ -74,19 +74,19 @@ def failure(failed: Failure, config: str | None, lines: int = TAIL) -> str:
     """A failed job: which, the end of its log, the log's path, and the command that repeats it alone."""
     job = failed.job
     attempt = f", attempt {failed.attempt}" if failed.attempt > 1 else ""
-    told = [f"FAILED {job.name} (rule {job.rule}, job {job.id}{attempt}, after {duration(failed.seconds)})"]
+    parts = [f"FAILED {job.name} (rule {job.rule}, job {job.id}{attempt}, after {duration(failed.seconds)})"]
     said = tail(job.log, lines)
-    told += [f"    | {part}" for part in said]
+    parts += [f"    | {part}" for part in said]
     if not said and failed.hint:
-        told.append(f"    {failed.hint}")
+        parts.append(f"    {failed.hint}")
     if job.log:
-        told.append(f"    log: {', '.join(map(str, job.log))}" + ("" if said else " (empty)"))
-    told += [f"    {note}" for note in _full(job)]
+        parts.append(f"    log: {', '.join(map(str, job.log))}" + ("" if said else " (empty)"))
+    parts += [f"    {note}" for note in _full(job)]
     if failed.environment:
-        told.append(f"    in the conda environment {failed.environment}")
+        parts.append(f"    in the conda environment {failed.environment}")
     if job.command:
-        told += ["    to run it alone:", f"      {alone(job, config)}"]
-    return "\n".join(told)
+        parts += ["    to run it alone:", f"      {alone(job, config)}"]
+    return "\n".join(parts)
 
 
 def _full(job: Job) -> list[str]:
@@ -111,33 +111,33 @@ def alone(job: Job, config: str | None) -> str:
 
 
 def ending(board: Board, config: str | None, now: float) -> str:
-    """The last word: the failures once more, what is left and how to go on."""
+    """What stands last: the failures once more, what is left and how to go on."""
     failures = list(board.failures.values())
-    told = []
+    parts = []
     if failures:
-        told += ["", f"{len(failures)} {'job' if len(failures) == 1 else 'jobs'} failed:"]
-        told += [failure(failed, config, lines=3) for failed in failures[:MOST_FAILURES]]
+        parts += ["", f"{len(failures)} {'job' if len(failures) == 1 else 'jobs'} failed:"]
+        parts += [failure(failed, config, lines=3) for failed in failures[:MOST_FAILURES]]
         if len(failures) > MOST_FAILURES:
             logs = [str(path) for failed in failures[MOST_FAILURES:] for path in failed.job.log]
-            told.append(f"and {len(failures) - MOST_FAILURES} more; their logs: {', '.join(logs)}")
-        told.append("")
-    told.append(line(board, now, ended=True))
+            parts.append(f"and {len(failures) - MOST_FAILURES} more; their logs: {', '.join(logs)}")
+        parts.append("")
+    parts.append(line(board, now, ended=True))
     left = sum(row.total - row.done for row in board.rows())
     if failures:
         waiting = left - sum(row.failed for row in board.rows())
         after = f" Jobs that did not run because of it: {waiting}." if waiting > 0 else ""
-        told.append(f"Mend what failed.{after} {GO_ON}")
+        parts.append(f"Correct what failed.{after} {GO_ON}")
     elif left:
-        told.append(f"{'Stopped before the end' if board.stopped else 'Some jobs did not run'}. {GO_ON}")
-    return "\n".join(told)
+        parts.append(f"{'Stopped before the end' if board.stopped else 'Some jobs did not run'}. {GO_ON}")
+    return "\n".join(parts)
 
 
 def meant(said: str, targets: list[str]) -> str | None:
-    """What to add where a target is none: those that come near it; where a source is gone: which. Else None."""
-    absent = re.search(r"MissingInputException in rule source .*affected files:\s*(.+?)\s*$", said, re.S)
+    """What to add to an error: similar targets where one is unknown, which video where one is missing; else None."""
+    absent = re.search(r"MissingInputException in rule sources_probe .*affected files:\s*(.+?)\s*$", said, re.S)
     if absent:
         lost = ", ".join(part.strip() for part in absent[1].splitlines())
-        return f"{lost} does not exist; put the video back, or mend the scene's path or sources.root in the config"
+        return f"{lost} does not exist; put the video back, or correct the scene's path or sources.root in the config"
     found = re.search(r"No rule to produce (\S+)", said)
     if not targets or (found is None and "Target rules may not contain wildcards" not in said):
         return None
@@ -149,7 +149,7 @@ def meant(said: str, targets: list[str]) -> str | None:
 
 
 def plainly(kind: str, said: str) -> str | None:
-    """Our own sentence without the place in the rules, or one for a --configfile that is missing; None for all else."""
+    """Our own sentence without its place in the rules, or one for a missing --configfile; None for any other error."""
     ours = re.fullmatch(r'WorkflowError in file "[^"]*common\.smk", line \d+:\n(.*?)(\n +File "[^\n]*)*\s*', said, re.S)
     if kind == "WorkflowError" and ours:
         return ours[1]
@@ -157,6 +157,6 @@ def plainly(kind: str, said: str) -> str | None:
     if kind != "FileNotFoundError" or missing is None:
         return None
     return (
-        f"config '{missing[1]}' does not exist; mend the path after --configfile "
+        f"config '{missing[1]}' does not exist; correct the path after --configfile "
         "(it takes every word that follows it, so name targets before it)"
     )

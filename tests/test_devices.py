@@ -119,8 +119,7 @@ import sys
 from pathlib import Path
 from dfdm.base import devices
 from dfdm.catalogue import config
-from dfdm.commands import classifier_stages, stages
-from attribution.run import Run
+from dfdm.commands import attribution, autoencoders, dataset
 
 def take(device):
     assert "torch" not in sys.modules
@@ -135,11 +134,11 @@ CALL
 @pytest.mark.parametrize(
     "call",
     [
-        "stages.train(cfg, 'iae', ('id0', 'id1'), [path], path)",
-        "stages.render(cfg, path, path, Path('DFDM_crf0/iae/id0_id1_0000_iae.mp4'))",
-        "classifier_stages.train_classifier(cfg, Run('dma_sta', 'scene', '0', 0), [path], path)",
-        "classifier_stages.score_classifier(cfg, path, 0, path, path)",
-        "stages.predict(cfg, [path], path)",
+        "autoencoders.train(cfg, 'iae', ('id0', 'id1'), [path], path)",
+        "dataset.render(cfg, path, path, Path('DFDM_crf0/iae/id0_id1_0000_iae.mp4'))",
+        "attribution.train(cfg, '0', [path], path)",
+        "attribution.score(cfg, path, 0, path, path)",
+        "attribution.predict([path], cfg, path)",
     ],
 )
 def test_a_stage_that_computes_with_torch_takes_a_device_before_it_imports_it(call: str) -> None:

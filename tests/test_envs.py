@@ -44,7 +44,7 @@ def test_every_rule_that_runs_a_command_names_an_environment_that_is_there() -> 
 @pytest.mark.parametrize(
     ("environment", "modules"),
     [
-        ("media", "dfdm.commands.stages dfdm.report.build dfdm.media.detectors.dlib"),
+        ("media", "dfdm.commands.cli dfdm.commands.inputs dfdm.report.build dfdm.media.detectors.dlib"),
         ("torch", "generators.trainer attribution.experiment"),
     ],
 )

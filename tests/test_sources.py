@@ -8,7 +8,8 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
 from dfdm.base.section import FileRef
 from dfdm.catalogue import sources
-from dfdm.catalogue.config import Config, SourcesConfig, load
+from dfdm.catalogue.config import Config, load
+from dfdm.catalogue.people import SourcesConfig
 
 
 def packaged(cache: Path, digest: str | None = None) -> SourcesConfig:

@@ -8,7 +8,7 @@ from attribution.run import Run
 from attribution.settings import AttributionConfig
 from dfdm.base.errors import DfdmError
 from dfdm.catalogue.config import Config
-from dfdm.commands import classifier_stages, stages
+from dfdm.commands import attribution, autoencoders, dataset
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import probe
 
@@ -25,18 +25,17 @@ def test_a_classifier_of_other_crops_is_another_training(
         return {"epoch": 1, "epochs": 1, "validation_accuracy": 0.2, "training_accuracy": 0.2, "learned": False}
 
     monkeypatch.setattr("attribution.experiment.train", fake)
-    run = Run("dma_sta", "scene", "23", 0)
     other = demo.model_copy(update={"crops": demo.crops.model_copy(update={"margin": 0.7})})
     for cfg in (demo, demo, other):
-        classifier_stages.train_classifier(cfg, run, [Path("m.parquet")], Path("out"))
+        attribution.train(cfg, "23", [Path("m.parquet")], Path("out"))
     assert keys[0] == keys[1] != keys[2]
     rate = tmp_path / "rate.json"
     rate.write_text('{"classifier": "dma_sta", "lr": 0.5}')
-    classifier_stages.train_classifier(demo, run, [Path("m.parquet")], Path("out"), rate=rate)
+    attribution.train(demo, "23", [Path("m.parquet")], Path("out"), tune=rate)
     assert rates == [demo.attribution.lr] * 3 + [0.5]
     rate.write_text('{"classifier": "xception", "lr": 0.5}')
     with pytest.raises(DfdmError, match="holds no rate of dma_sta"):
-        classifier_stages.train_classifier(demo, run, [Path("m.parquet")], Path("out"), rate=rate)
+        attribution.train(demo, "23", [Path("m.parquet")], Path("out"), tune=rate)
 
 
 def test_the_content_of_the_file_to_start_from_is_part_of_the_training(
@@ -47,7 +46,7 @@ def test_the_content_of_the_file_to_start_from_is_part_of_the_training(
 
     def run(start: Path | None) -> None:
         named = demo.train.model_copy(update={"start_from": start and str(start)})
-        stages.train(demo.model_copy(update={"train": named}), "iae", ("id0", "id1"), [], tmp_path / "out")
+        autoencoders.train(demo.model_copy(update={"train": named}), "iae", ("id0", "id1"), [], tmp_path / "out")
 
     first, copy = tmp_path / "first.safetensors", tmp_path / "copy.safetensors"
     for path in (first, copy):
@@ -75,17 +74,17 @@ def test_an_original_never_gets_the_name_of_a_swap_nor_a_swap_that_of_an_origina
     demo: Config, track: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(DfdmError, match="is the name of a swap"):
-        stages.original(demo, track, tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4")
+        dataset.original(demo, track, tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4")
     with pytest.raises(DfdmError, match="is the name of an original"):
-        stages.render(demo, track, tmp_path / "w", tmp_path / "DFDM_crf0/real/id0_0000_real.mp4")
+        dataset.render(demo, track, tmp_path / "w", tmp_path / "DFDM_crf0/real/id0_0000_real.mp4")
     with pytest.raises(DfdmError, match="lies in a folder"):
-        stages.original(demo, track, tmp_path / "DFDM_crf0/iae/id0_0000_real.mp4")
+        dataset.original(demo, track, tmp_path / "DFDM_crf0/iae/id0_0000_real.mp4")
     with pytest.raises(DfdmError, match="only the crf 0 master is rendered"):
-        stages.original(demo, track, tmp_path / "DFDM_crf10/real/id0_0000_real.mp4")
+        dataset.original(demo, track, tmp_path / "DFDM_crf10/real/id0_0000_real.mp4")
 
 
 def test_a_quality_is_encoded_from_its_own_master_only(demo: Config, track: Path, tmp_path: Path) -> None:
     master = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
     for out in ("DFDM_crf0/iae/id0_id1_0000_iae.mp4", "DFDM_crf23/iae/id0_id1_0001_iae.mp4"):
         with pytest.raises(DfdmError, match="cannot give"):
-            stages.encode(demo, master, track, tmp_path / out)
+            dataset.encode(demo, master, track, tmp_path / out)

@@ -8,21 +8,21 @@ import signal
 import pytest
 import torch
 
-from dfdm.base import training
+from dfdm.base import compute, states, trainer
 from dfdm.base.errors import DfdmError
-from dfdm.base.progress import progress
+from dfdm.base.progress import Progress, progress
 
 
-def states(folder):
+def names(folder):
     return [path.name for path in folder.paths()]
 
 
 def test_the_last_states_are_kept_and_the_newest_comes_back(tmp_path):
-    with training.StateFolder(tmp_path / "s", "key", keep=2) as folder:
+    with states.StateFolder(tmp_path / "s", "key", keep=2) as folder:
         assert folder.latest() is None
         for step in (5, 10, 15):
             folder.save(step, {"x": torch.full((3,), float(step)), "nested": {"a": [1, 2]}})
-        assert states(folder) == ["state_000000010.pt", "state_000000015.pt"]
+        assert names(folder) == ["state_000000010.pt", "state_000000015.pt"]
         state = folder.latest()
     assert state is not None
     assert (state["step"], state["nested"], state["x"].tolist()) == (15, {"a": [1, 2]}, [15.0] * 3)
@@ -30,7 +30,7 @@ def test_the_last_states_are_kept_and_the_newest_comes_back(tmp_path):
 
 def test_equal_states_have_equal_bytes(tmp_path):
     for name in ("one", "another"):
-        training.save_state(tmp_path / f"{name}.pt", {"x": torch.arange(4)})
+        states.save_state(tmp_path / f"{name}.pt", {"x": torch.arange(4)})
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "another.pt").read_bytes()
 
 
@@ -39,7 +39,7 @@ FOREIGN = {"zip": {"x": [1]}, "tensor": torch.zeros(3)}  # torch files that are 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "bit", "text", *FOREIGN])
 def test_a_damaged_state_is_refused_and_left_alone_and_the_way_on_is_named(tmp_path, damage):
-    with training.StateFolder(tmp_path, "key") as folder:
+    with states.StateFolder(tmp_path, "key") as folder:
         folder.save(1, {"x": torch.randn(2000)})
         folder.save(2, {"x": torch.randn(2000)})
         older, path = folder.paths()
@@ -66,67 +66,67 @@ def test_a_damaged_state_is_refused_and_left_alone_and_the_way_on_is_named(tmp_p
 def test_no_flipped_bit_goes_unseen(tmp_path):
     path = tmp_path / "state.pt"
     state = {"x": torch.arange(500), "step": 1, "key": "k", "of": {"model": "iae"}, "rates": [0.5, 1e-9]}
-    training.save_state(path, state)
+    states.save_state(path, state)
     content = path.read_bytes()
     for place in random.Random(0).sample(range(8 * len(content)), 400):
         flipped = bytearray(content)
         flipped[place // 8] ^= 1 << place % 8
         path.write_bytes(flipped)
         with contextlib.suppress(DfdmError):  # refused, or a bit that means nothing
-            loaded = training.load_state(path)
+            loaded = states.load_state(path)
             assert torch.equal(loaded.pop("x"), state["x"])
             assert loaded == {key: value for key, value in state.items() if key != "x"}
 
 
 def test_a_stopped_state_is_the_newest_until_the_next_and_pushes_no_regular_one_out(tmp_path):
-    with training.StateFolder(tmp_path, "key", keep=1) as folder:
+    with states.StateFolder(tmp_path, "key", keep=1) as folder:
         folder.save(10, {})
         folder.save(13, {}, regular=False)
         folder.save(17, {}, regular=False)
-        assert states(folder) == ["state_000000010.pt", "state_000000017_stopped.pt"]
+        assert names(folder) == ["state_000000010.pt", "state_000000017_stopped.pt"]
         assert [state and state["step"] for state in (folder.latest(), folder.latest(regular=True))] == [17, 10]
         folder.save(20, {})
-        assert states(folder) == ["state_000000020.pt"]
+        assert names(folder) == ["state_000000020.pt"]
 
 
 def test_a_rollback_leaves_no_newer_state(tmp_path):
-    with training.StateFolder(tmp_path, "key", keep=3) as folder:
+    with states.StateFolder(tmp_path, "key", keep=3) as folder:
         for step, regular in ((10, True), (20, True), (23, False)):
             folder.save(step, {}, regular)
         folder.roll_back(20, {"again": 1})
-        assert states(folder) == ["state_000000010.pt", "state_000000020.pt"]
+        assert names(folder) == ["state_000000010.pt", "state_000000020.pt"]
         assert (folder.latest() or {})["again"] == 1
 
 
 def test_an_exploded_weight_is_seen():
     model = torch.nn.Linear(3, 3)
-    training.check_weights(model, "x")
+    trainer.check_weights(model, "x")
     with torch.no_grad():
         model.weight[1, 1] = float("nan")
-    with pytest.raises(training.DivergedError, match="iteration 7"):
-        training.check_weights(model, "iteration 7")
+    with pytest.raises(trainer.DivergedError, match="iteration 7"):
+        trainer.check_weights(model, "iteration 7")
 
 
 def test_a_state_of_another_training_is_refused(tmp_path):
-    with training.StateFolder(tmp_path, "key") as folder:
+    with states.StateFolder(tmp_path, "key") as folder:
         folder.save(1, {})
-    with training.StateFolder(tmp_path, "other") as folder, pytest.raises(DfdmError, match="another training"):
+    with states.StateFolder(tmp_path, "other") as folder, pytest.raises(DfdmError, match="another training"):
         folder.latest()
 
 
 def test_a_folder_belongs_to_one_process_and_leftovers_go(tmp_path):
     (tmp_path / ".state_000000001.77.tmp.pt").write_bytes(b"half")
-    with training.StateFolder(tmp_path, "key"):
+    with states.StateFolder(tmp_path, "key"):
         assert [path.name for path in tmp_path.iterdir()] == ["lock"]
-        with pytest.raises(DfdmError, match="another process"), training.StateFolder(tmp_path, "key"):
+        with pytest.raises(DfdmError, match="another process"), states.StateFolder(tmp_path, "key"):
             pass
-    with training.StateFolder(tmp_path, "key"):
+    with states.StateFolder(tmp_path, "key"):
         pass
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_is_noted_and_gives_the_exit_status(number):
-    with training.Interrupt() as interrupt:
+    with trainer.Interrupt() as interrupt:
         interrupt.exit_if_set("work")
         os.kill(os.getpid(), number)
         assert interrupt.signal == number
@@ -138,33 +138,33 @@ def test_a_signal_is_noted_and_gives_the_exit_status(number):
 
 def test_cuda_without_a_device_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert training.resolve_device("auto") == torch.device("cpu")
+    assert compute.resolve_device("auto") == torch.device("cpu")
     with pytest.raises(DfdmError, match="CUDA"):
-        training.resolve_device("cuda")
+        compute.resolve_device("cuda")
 
 
 def test_half_precision_is_bfloat16_where_the_cpu_has_it_and_nothing_else(monkeypatch):
     cpu = torch.device("cpu")
     for flags, expected in (("fpu avx512_bf16", torch.bfloat16), ("fpu avx512f", None)):
-        monkeypatch.setattr(training.Path, "read_text", lambda self, flags=flags: flags)
-        assert training.amp_dtype(cpu) == expected
-        with training.autocast(cpu, amp=True):
+        monkeypatch.setattr(compute.Path, "read_text", lambda self, flags=flags: flags)
+        assert compute.amp_dtype(cpu) == expected
+        with compute.autocast(cpu, amp=True):
             assert torch.is_autocast_enabled("cpu") == (expected is not None)
-        with training.autocast(cpu, amp=False):
+        with compute.autocast(cpu, amp=False):
             assert not torch.is_autocast_enabled("cpu")
-        assert not training.grad_scaler(cpu, amp=True).is_enabled()
+        assert not compute.grad_scaler(cpu, amp=True).is_enabled()
 
 
 def test_a_loss_that_is_no_number_stops():
-    training.check_finite([1.0, 2.0], "x")
+    trainer.check_finite([1.0, 2.0], "x")
     with pytest.raises(DfdmError, match="iteration 7"):
-        training.check_finite([1.0, float("nan")], "iteration 7")
+        trainer.check_finite([1.0, float("nan")], "iteration 7")
 
 
 def test_a_log_shows_a_line_within_seconds(capsys, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("dfdm.base.progress.time.monotonic", lambda: now[0])
-    with training.Progress(100, "work", "iterations") as shown:
+    with Progress(100, "work", "iterations") as shown:
         for _ in range(20):
             now[0] += 1
             shown.update(note="loss 0.5")

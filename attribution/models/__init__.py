@@ -1,29 +1,25 @@
-"""The attribution models, each one file, found by its name.
+"""The attribution models, each one file, found by its name (docs/extending.md).
 
-A model's file has `build(classes, clip, weights, *, ...)`; its module takes `[B, T, 3, H, W]`, RGB normalised
-by `attribution.clips.MEAN` and `STD`, and gives logits `[B, classes]`. What only one model has is a keyword-only
-argument of its own `build`, its default the full-size value: that is what `attribution.options` may set. `depth`
-is the one such argument with a config key of its own; models that have none do not look at it.
+They are this package's modules, and those that installed packages name as entry points `dfdm.classifiers`. A
+model's file has `build(classes, clip, weights, *, ...)`; its module takes `[B, T, 3, H, W]`, RGB normalised by
+`attribution.clips.MEAN` and `STD`, and gives logits `[B, classes]`. What only one model has is a keyword-only argument
+of its own `build`, its default the full-size value: that is what `attribution.options` may set. `depth` is the one
+such argument with a config key of its own; models that have none do not look at it.
 """
 
 import inspect
-import pkgutil
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfdm.base.errors import DfdmError
+from dfdm.base.registry import Registry
 
 if TYPE_CHECKING:  # the config checks names without importing torch
     import torch
     from torch import nn
 
-SHARED = "blocks"
-
-
-def names() -> list[str]:
-    """Every model's name: the modules of this package but the shared blocks."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != SHARED)
+_REGISTRY = Registry("classifier", "build", "dfdm.classifiers", __name__, __path__)
+names, package = _REGISTRY.names, _REGISTRY.package
 
 
 def build(
@@ -38,9 +34,7 @@ def build(
 
     DfdmError, one sentence, for an option that the model does not have or a value that it does not take.
     """
-    if name not in names():
-        raise DfdmError(f"there is no classifier '{name}'; known are {', '.join(names())}")
-    builder = import_module(f"{__name__}.{name}").build
+    builder = _REGISTRY.load(name)
     known = {p.name: p.default for p in inspect.signature(builder).parameters.values() if p.kind is p.KEYWORD_ONLY}
     given = {"depth": depth} if "depth" in known else {}
     known.pop("depth", None)

@@ -5,7 +5,6 @@ the job by CUDA_VISIBLE_DEVICES is respected: a job chooses among those devices 
 Slurm has parted the devices already, it takes the first of them without a lock.
 """
 
-import fcntl
 import os
 import stat
 import subprocess
@@ -14,6 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
+
+from filelock import lock_descriptor
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 LOCKS = "DFDM_DEVICE_LOCKS"  # another folder for the locks; every job of a machine must use the same
@@ -82,13 +83,10 @@ def _lock_one(names: Sequence[str]) -> str:
         for name in names:
             uuid = there[int(name)] if name.isdigit() else name
             file = _open(folder, uuid)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-                continue
-            _held.append(file)
-            return name
+            if lock_descriptor(file.fileno(), blocking=False):
+                _held.append(file)
+                return name
+            file.close()
         if not told:
             print(f"waiting for a GPU: other jobs hold all {len(names)} of them", file=sys.stderr, flush=True)
             told = True
@@ -96,13 +94,15 @@ def _lock_one(names: Sequence[str]) -> str:
 
 
 def _open(folder: Path, name: str) -> IO[bytes]:
-    """A lock file that every user of the machine can lock."""
+    """A lock file that every user of the machine can lock.
+
+    Opened here and for reading, since in a folder for all Linux lets nobody create-or-open another user's file, and
+    filelock's FileLock refuses to lock one.
+    """
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(stat.S_ISVTX | 0o777)
     path = folder / f"{name}.lock"
-    try:
-        return open(path, "rb")  # for reading: Linux refuses to create-or-open another user's file in such a folder
-    except FileNotFoundError:
+    if not path.exists():
         path.touch()
-        return open(path, "rb")
+    return open(path, "rb")

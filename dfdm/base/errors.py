@@ -3,3 +3,8 @@
 
 class DfdmError(Exception):
     """Bad input or a missing need: says what, where and how to mend it; the command line exits with status 2."""
+
+
+def reason(error: Exception) -> str:
+    """What another library's error says, on one line of at most 200 characters; its kind where it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -13,7 +13,8 @@ ID = r"id\d+"
 SCENE = r"\d{4}"
 MODEL = r"[a-z][a-z0-9]*(?:_[a-z][a-z0-9]*)*"
 REAL = "real"
-_NAME = re.compile(rf"(?P<video>{ID})(?:_(?P<face>{ID}))?_(?P<scene>{SCENE})_(?P<model>{MODEL})")
+_CLIP = re.compile(rf"(?P<video>{ID})(?:_(?P<face>{ID}))?_(?P<scene>{SCENE})")
+_NAME = re.compile(rf"{_CLIP.pattern}_(?P<model>{MODEL})")
 
 
 @dataclass(frozen=True, order=True)
@@ -52,6 +53,25 @@ def number(person: str) -> int:
 def pair_of(first: str, second: str) -> tuple[str, str]:
     """Two people as an unordered pair, sorted by number."""
     return (first, second) if number(first) <= number(second) else (second, first)
+
+
+def people_of(pair: str) -> tuple[str, str]:
+    """The two people of a pair's name, `id0_id1`."""
+    first, second = pair.split("_")
+    return pair_of(first, second)
+
+
+def parse_clip(text: str) -> VideoName:
+    """Parse a clip or a scene's key, `id0_id1_0003` or `id0_0003`; the model is ''."""
+    match = _CLIP.fullmatch(text)
+    if not match:
+        raise DfdmError(f"'{text}' is no clip; it should look like id0_id1_0003 or id0_0003")
+    return VideoName(match["video"], match["face"], match["scene"], "")
+
+
+def person_of(scene_key: str) -> str:
+    """The person whom a scene shows: id0 of `id0_0003`."""
+    return parse_clip(scene_key).video_id
 
 
 def parse_name(text: str) -> VideoName:

@@ -8,11 +8,19 @@ from dfdm.base import names
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, strict=True)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
+Crf = Annotated[int, Field(ge=0, le=51, strict=True)]
 Switch = Annotated[bool, Field(strict=True)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Person = Annotated[str, Field(pattern=f"^{names.ID}$")]
 SceneKey = Annotated[str, Field(pattern=f"^{names.ID}_{names.SCENE}$")]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+# Keys of several sections, with their descriptions.
+Threads = Annotated[Count, Field(description="CPU threads of a job; the result depends on their number")]
+Half = Annotated[Switch, Field(description="Half precision on CUDA, bfloat16 on a CPU that has it; changes the result")]
+OnNan = Annotated[
+    Literal["stop", "rollback"],
+    Field(description="If the loss explodes or is no number: stop, or go back with half the lr"),
+]
 
 
 class Section(BaseModel):
@@ -24,19 +32,19 @@ class Section(BaseModel):
 class Package(Section):
     """A file of a package registry, fetched once into the cache and checked by its hash."""
 
-    registry: Literal["pypi", "npm"] = "pypi"
-    name: str
-    version: str
-    file: str
-    sha256: Sha256
+    registry: Literal["pypi", "npm"] = Field("pypi", description="Registry that has the package")
+    name: str = Field(description="Name of the package in the registry")
+    version: str = Field(description="Exact version")
+    file: str = Field(description="Name of the file: the wheel, source package or npm archive")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the file, in hexadecimal")
 
 
 class FileRef(Section):
     """A file: a path (relative to `sources.root`), or a member of a package."""
 
-    path: str | None = None
-    package: str | None = None
-    member: str | None = None
+    path: str | None = Field(None, description="Path of the file, relative to `sources.root`; used as written")
+    package: str | None = Field(None, description="Instead of a path: a key of `sources.packages`")
+    member: str | None = Field(None, description="Path of the file inside that package")
 
     @model_validator(mode="after")
     def _one_place(self) -> "FileRef":
@@ -57,11 +65,11 @@ def sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["type"] == "extra_forbidden":
-        return f"{key}: unknown key; remove it or mend its spelling"
+        return f"{key}: unknown key; remove it or correct its spelling"
     if first["type"] == "missing":
         return f"{key}: this key is required"
     message = first["msg"].removeprefix("Value error, ")
     if not key:
         return message
-    given = f" (got {first['input']!r})" if not isinstance(first["input"], dict) else ""
+    given = f" (got {first['input']!r})" if not isinstance(first["input"], (dict, list)) else ""
     return f"{key}: {message[:1].lower()}{message[1:]}{given}"

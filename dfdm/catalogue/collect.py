@@ -20,10 +20,9 @@ from dfdm.catalogue import keys
 from dfdm.catalogue.config import Config, DataConfig
 from dfdm.catalogue.foreign import Fault, Item, find
 from dfdm.catalogue.layout import Layout
-from dfdm.catalogue.manifest import write_manifest
+from dfdm.catalogue.manifest import add_splits, write_manifest
 from dfdm.dataset.crops import CropReader, write_crops
 from dfdm.dataset.pictures import FrameFolder
-from dfdm.dataset.splits import Part, describe, split_names
 from dfdm.media.detectors import Detector
 from dfdm.media.tracks import track_planes
 from dfdm.media.video import probe, read_planes
@@ -52,7 +51,8 @@ def collect(layout: str, root: Path, out: Path, cfg: Config, detector: Callable[
     _tell(faults, root, len(items), cfg)
     if not rows:
         raise DfdmError(f"{root} holds no video that can be used; what is wrong with each is told above")
-    table = _split(pd.DataFrame(rows), cfg)
+    table = pd.DataFrame(rows)
+    add_splits(table, (cfg.data or DataConfig()).splits, cfg.seed)
     write_manifest(table, out / "manifest.parquet")
     for crf, part in table.groupby("crf"):
         write_manifest(part, Path(Layout(str(out)).manifest(f"crf{crf}")))
@@ -70,20 +70,6 @@ def _tell(faults: list[Fault], root: Path, items: int, cfg: Config) -> None:
     if (cfg.data or DataConfig()).strict == "refuse":
         raise DfdmError(f"{said} (told above); mend them, or leave them out with data.strict: leave_out")
     print(f"collect: {said} and are left out ({items} videos were found by name)", file=sys.stderr)
-
-
-def _split(table: pd.DataFrame, cfg: Config) -> pd.DataFrame:
-    splits = (cfg.data or DataConfig()).splits
-    names = list(dict.fromkeys(table["name"]))
-    swapped = dict(zip(table["name"], table["synthetic"]))
-    for kind in ("scene", "identity"):
-        parts: list[Part | None] = [None] * len(names)
-        if kind == "scene" or splits.identity:
-            parts = split_names(names, [swapped[name] for name in names], kind, splits, cfg.seed)
-            print(f"{kind} split of {len(names)} videos: {describe(parts)}", file=sys.stderr)
-        part_of = dict(zip(names, parts))
-        table[f"split_{kind}"] = pd.array([part_of[name] for name in table["name"]], dtype="string")
-    return table
 
 
 def _row(item: Item, cropper: "Cropper", clip: int) -> tuple[dict[str, Any], list[Fault]]:

@@ -26,6 +26,6 @@ def compare_runs(cfg: Config, results: Path) -> Comparison:
         settings={name: cfg.classifier(name) for name in chosen.classifiers},
         seeds=[scored(run, chosen.crf) for run in seed_runs(cfg)],
         matrix=[scored(run, crf) for run in matrix_runs(cfg) for crf in cfg.qualities],
-        tunes={name: Path(layout.rate(name)) for name in chosen.classifiers},
+        tunes={name: Path(layout.tune(name)) for name in chosen.classifiers},
         seed=cfg.seed,
     )

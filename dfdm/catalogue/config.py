@@ -1,59 +1,26 @@
-"""The config: one frozen, checked object; every key stands here with its type, range and default.
+"""The config: one frozen, checked object; every key has its type, range, default and description at its field.
 
-Defaults are the full-size ones (docs/architectures.md and docs/attribution.md); `config.yaml` sets the demo's.
+`python -m dfdm.catalogue.reference` makes docs/config.md and the editor's schema from them. Defaults are the full-size
+ones (docs/architectures.md and docs/attribution.md); `config.yaml` sets the demo's.
 """
 
-import os
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from attribution.settings import AttributionConfig, ComparisonConfig, ControlsConfig
 from dfdm.base import names
 from dfdm.base.errors import DfdmError
-from dfdm.base.section import Count, FileRef, Package, Person, Section, sentence
+from dfdm.base.section import Crf, Section, Seed, sentence
+from dfdm.catalogue.people import Pairs, Scene, SourcesConfig, each_swap
 from dfdm.dataset.settings import CropsConfig, DataSplits, SplitsConfig
 from dfdm.media.settings import EncodeConfig, FacesConfig
 from generators.settings import EvaluateConfig, RenderConfig, TrainConfig
 
 MODELS = ("faceswap", "lightweight", "iae", "dfaker", "dfl_h128")  # the dataset's five, in its table's order
-
-
-class Scene(FileRef):
-    """A scene: a video, or the frames [start, stop) of one."""
-
-    frames: tuple[Annotated[int, Field(ge=0)], Count] | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Scene":
-        if self.frames and self.frames[0] >= self.frames[1]:
-            raise ValueError("frames must be [start, stop] with start < stop")
-        return self
-
-
-class PersonConfig(Section):
-    """A person: licence and consent basis of the videos, and the scenes by number."""
-
-    licence: Annotated[str, Field(min_length=3)]
-    consent: Annotated[str, Field(min_length=3)]
-    note: str = ""
-    scenes: dict[Annotated[str, Field(pattern=f"^{names.SCENE}$")], Scene] = Field(min_length=1)
-
-
-class SourcesConfig(Section):
-    """Where the videos lie and whose they are."""
-
-    root: str = "."
-    cache: str = "~/.cache/dfdm"
-    packages: dict[str, Package] = {}
-    people: dict[Person, PersonConfig] = Field(min_length=1)
-
-    @property
-    def cache_dir(self) -> Path:
-        """The cache folder; the environment variable DFDM_CACHE goes before the config."""
-        return Path(os.environ.get("DFDM_CACHE") or self.cache).expanduser()
 
 
 DataClass = Annotated[str, Field(pattern=f"^{names.MODEL}$")]
@@ -62,39 +29,45 @@ DataClass = Annotated[str, Field(pattern=f"^{names.MODEL}$")]
 class DataConfig(Section):
     """Data made elsewhere, for `dfdm collect` (docs/data.md, Other data)."""
 
-    classes: dict[str, DataClass] = {}  # of class folders: DF_class1: faceswap
-    spellings: dict[str, DataClass] = {}  # of models in names of videos: h128: dfl_h128
-    faceforensics: dict[str, DataClass] = {}  # manipulated_sequences/Deepfakes/c23/videos: deepfakes
-    crf: Annotated[int, Field(ge=0, le=51, strict=True)] | None = None  # where no folder's name tells it
-    strict: Literal["refuse", "leave_out"] = "refuse"  # what becomes of videos that cannot be used
-    splits: DataSplits = DataSplits()
+    classes: dict[str, DataClass] = Field({}, description="Class of each class folder, as in DF_class1: faceswap")
+    spellings: dict[str, DataClass] = Field({}, description="Class of each spelling in names, as in h128: dfl_h128")
+    faceforensics: dict[str, DataClass] = Field(
+        {}, description="Class of each folder, as in manipulated_sequences/Deepfakes/c23/videos: deepfakes"
+    )
+    crf: Crf | None = Field(None, description="Quality of videos whose folder does not name it")
+    strict: Literal["refuse", "leave_out"] = Field("refuse", description="What happens to videos that cannot be used")
+    splits: DataSplits = Field(DataSplits(), description="How the videos are divided")
 
 
 class Config(Section):
     """The whole config."""
 
-    scale: str | None = None  # a name in scales: the same config at another size, `snakemake --config scale=full`
-    scales: dict[str, dict[str, Any]] = {}  # by name: the keys that differ there, each put over its own
-    seed: Annotated[int, Field(ge=0, strict=True)] = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    gpu: Literal[0, 1] | None = None  # GPUs a job of torch asks for; None: 1 if snakemake's machine runs it and has one
-    results: str = "results"
-    state_dir: str | None = None  # resumable training state; None: <results>/state
-    sources: SourcesConfig
-    swaps: list[str] = Field(min_length=1)
-    crf: list[Annotated[int, Field(ge=0, le=51, strict=True)]] = Field(default=[0, 10, 23], min_length=1)
-    faces: FacesConfig = FacesConfig()
-    models: dict[str, dict[str, Any] | None] = Field(default=dict.fromkeys(MODELS), min_length=1)
-    train: TrainConfig = TrainConfig()
-    render: RenderConfig = RenderConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
-    encode: EncodeConfig = EncodeConfig()
-    crops: CropsConfig = CropsConfig()
-    splits: SplitsConfig = SplitsConfig()
-    attribution: AttributionConfig = AttributionConfig()
-    comparison: ComparisonConfig | None = None
-    controls: ControlsConfig | None = None
-    data: DataConfig | None = None
+    scale: str | None = Field(None, exclude=True, description="Name in scales whose keys replace others; null: none")
+    scales: dict[str, dict[str, Any]] = Field({}, exclude=True, description="Other sizes: keys that differ, by name")
+    seed: Seed = Field(0, description="Seed of everything random")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run; auto: CUDA if usable")
+    gpu: Literal[0, 1] | None = Field(None, description="GPUs of a job that uses torch; null: 1 where there is one")
+    results: str = Field("results", description="Folder of all results")
+    state_dir: str | None = Field(None, description="Folder of states that trainings resume from; null: results/state")
+    sources: SourcesConfig = Field(description="People and their videos")
+    swaps: Annotated[list[str], BeforeValidator(each_swap, json_schema_input_type=list[str | Pairs])] = Field(
+        min_length=1, description="id0's frames with id1's face: id0_id1, id0_id1_0003, id0_id1_0000-0004, or pairs"
+    )
+    crf: list[Crf] = Field([0, 10, 23], min_length=1, description="Qualities of the videos; 0 is lossless")
+    faces: FacesConfig = Field(FacesConfig(), description="Detection and tracking")
+    models: dict[str, dict[str, Any] | None] = Field(
+        dict.fromkeys(MODELS), min_length=1, description="Autoencoders by name, with keys over those of `train`"
+    )
+    train: TrainConfig = Field(TrainConfig(), description="Training of the autoencoders")
+    render: RenderConfig = Field(RenderConfig(), description="Putting the new face into the frames")
+    evaluate: EvaluateConfig = Field(EvaluateConfig(), description="How good the swaps are")
+    encode: EncodeConfig = Field(EncodeConfig(), description="Video encoding")
+    crops: CropsConfig = Field(CropsConfig(), description="Face crops")
+    splits: SplitsConfig = Field(SplitsConfig(), description="Training, validation and test part")
+    attribution: AttributionConfig = Field(AttributionConfig(), description="The classifier")
+    comparison: ComparisonConfig | None = Field(None, description="Several classifiers; null: no comparison")
+    controls: ControlsConfig | None = Field(None, description="Controls of the scores; null: none")
+    data: DataConfig | None = Field(None, description="Data made elsewhere; null: none")
 
     @property
     def classes(self) -> list[str]:
@@ -109,8 +82,7 @@ class Config(Section):
     def classifier(self, name: str) -> AttributionConfig:
         """The settings of one classifier: `attribution`, with its own keys from `comparison` over it."""
         own = (self.comparison.classifiers if self.comparison else {}).get(name)
-        known = name == self.attribution.model or (self.comparison and name in self.comparison.classifiers)
-        if not known:
+        if name not in self.classifier_names:
             raise DfdmError(f"'{name}' is no classifier of this config; known are {', '.join(self.classifier_names)}")
         model = {} if name == self.attribution.model else {"model": name}
         return AttributionConfig.model_validate({**self.attribution.model_dump(), **model, **(own or {})})
@@ -123,7 +95,7 @@ class Config(Section):
 
     def settings(self, model: str) -> TrainConfig:
         """The training settings of one model: `train`, with the model's own values over it."""
-        return TrainConfig.model_validate({**self.train.model_dump(), **(self.models[model] or {})})
+        return TrainConfig.model_validate({**self.train.model_dump(), **(self.models.get(model) or {})})
 
     @property
     def scene_keys(self) -> list[str]:
@@ -173,8 +145,7 @@ class Config(Section):
             if len(parts) == 3 and parts[2] not in people[parts[0]].scenes:
                 raise ValueError(f"swaps: '{swap}' names a scene that {parts[0]} does not have")
         for model in self.models:
-            if model not in known_models():
-                raise ValueError(f"models: '{model}' is unknown; known are {', '.join(known_models())}")
+            _known("models", model, known_models())
             try:
                 self.settings(model)
             except ValidationError as error:
@@ -192,10 +163,7 @@ class Config(Section):
     def _check_detector(self) -> None:
         from dfdm.media.detectors import names as known_detectors
 
-        if self.faces.detector not in known_detectors():
-            raise ValueError(
-                f"faces.detector: '{self.faces.detector}' is unknown; known are {', '.join(known_detectors())}"
-            )
+        _known("faces.detector", self.faces.detector, known_detectors())
         if self.faces.detector == "dlib" and self.faces.predictor is None:
             raise ValueError("faces.predictor: the detector 'dlib' needs the file of its 68-point predictor")
         if self.faces.detector == "face_alignment" and self.faces.weights is None:
@@ -205,32 +173,27 @@ class Config(Section):
         from attribution.models import check_options
         from attribution.models import names as known_classifiers
 
-        if self.attribution.model not in known_classifiers():
-            raise ValueError(
-                f"attribution.model: '{self.attribution.model}' is unknown; known are {', '.join(known_classifiers())}"
-            )
-        if self.attribution.options:
-            chosen = self.attribution
+        chosen = self.attribution
+        _known("attribution.model", chosen.model, known_classifiers())
+        if chosen.options:
             try:
                 check_options(chosen.model, chosen.depth, chosen.clip, chosen.options)
             except DfdmError as error:
                 raise ValueError(str(error)) from None
         self._check_comparison()
-        if getattr(self.splits, self.attribution.split) is None:
-            raise ValueError(
-                f"attribution.split is '{self.attribution.split}', but splits.{self.attribution.split} is null"
-            )
+        if getattr(self.splits, chosen.split) is None:
+            raise ValueError(f"attribution.split is '{chosen.split}', but splits.{chosen.split} is null")
         for kind, known in (("scene", self.scene_keys), ("identity", list(self.sources.people))):
             parts = getattr(self.splits, kind)
             if parts is None:
                 continue
-            listed = [(part, name) for part in ("train", "validation", "test") for name in getattr(parts, part) or []]
-            for part, name in listed:
+            listed: set[str] = set()
+            for part, name in ((part, name) for part, found in parts for name in found or []):
                 if name not in known:
                     raise ValueError(f"splits.{kind}.{part} names '{name}', which sources.people does not have")
-            doubled = {name for _, name in listed if sum(other == name for _, other in listed) > 1}
-            if doubled:
-                raise ValueError(f"splits.{kind} lists {', '.join(sorted(doubled))} more than once")
+                if name in listed:
+                    raise ValueError(f"splits.{kind} lists {name} more than once")
+                listed.add(name)
 
     def _check_comparison(self) -> None:
         from attribution.models import names as known_models
@@ -241,13 +204,9 @@ class Config(Section):
                     model = self.classifier(name).model
                 except ValidationError as error:
                     raise ValueError(f"comparison.classifiers.{name}.{sentence(error)}") from None
-                if model not in known_models():
-                    raise ValueError(
-                        f"comparison.classifiers.{name}: there is no model '{model}'; known are "
-                        f"{', '.join(known_models())}"
-                    )
-            if unknown := [name for name in comparison.matrix if name not in comparison.classifiers]:
-                raise ValueError(f"comparison.matrix names '{unknown[0]}', which comparison.classifiers lacks")
+                _known(f"comparison.classifiers.{name}", model, known_models())
+            for name in comparison.matrix:
+                _known("comparison.matrix", name, list(comparison.classifiers))
             if comparison.crf not in self.crf:
                 raise ValueError(f"comparison.crf is {comparison.crf}, which is not among the qualities in crf")
             for split in comparison.splits:
@@ -258,18 +217,17 @@ class Config(Section):
 
     def _check_controls(self, controls: ControlsConfig) -> None:
         for name in controls.classifiers:
-            if name not in self.classifier_names:
-                raise ValueError(
-                    f"controls.classifiers: '{name}' is no classifier of this config; known are "
-                    f"{', '.join(self.classifier_names)}"
-                )
+            _known("controls.classifiers", name, self.classifier_names)
             if self.classifier(name).region != "all":
-                raise ValueError(
-                    f"controls.classifiers: '{name}' sees the background alone; name it under controls.background"
-                )
+                raise ValueError(f"controls.classifiers: '{name}' sees the background only; see controls.background")
         other = controls.background
         if other and (other not in self.classifier_names or self.classifier(other).region != "background"):
             raise ValueError(f"controls.background: '{other}' is no classifier of this config with region: background")
+
+
+def _known(where: str, name: str, known: list[str]) -> None:
+    if name not in known:
+        raise ValueError(f"{where}: '{name}' is unknown; known are {', '.join(known)}")
 
 
 def load(source: str | Path | dict[str, Any]) -> Config:
@@ -279,12 +237,13 @@ def load(source: str | Path | dict[str, Any]) -> Config:
     else:
         where = str(source)
         try:
-            values = yaml.safe_load(Path(source).read_text())
+            text = Path(source).read_text()
+            values = json.loads(text) if where.endswith(".json") else yaml.safe_load(text)  # a run's own config: faster
         except FileNotFoundError:
             raise DfdmError(f"{where} does not exist; give a config with --config") from None
         except OSError as error:
             raise DfdmError(f"{where} cannot be read ({error.strerror}); give a config file with --config") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise DfdmError(f"{where} is not readable YAML: {' '.join(str(error).split())}") from None
         if not isinstance(values, dict):
             raise DfdmError(f"{where} holds no keys; see config.yaml for the form")

@@ -7,12 +7,10 @@ here (device, where files lie, how often a preview is made) changes no bytes and
 
 from typing import Any
 
+from attribution import models as classifiers
 from dfdm.base.section import FileRef
 from dfdm.catalogue.config import Config
-
-# on_nan and save_every decide where a training that went astray goes on, so they change the bytes of such a one
-# alone; they stay out, so that setting on_nan after a failure goes on from the state at hand.
-_NOT_BYTES_TRAIN = {"save_every", "preview_every", "keep", "keep_finished", "on_nan", "workers"}
+from generators import models
 
 
 def reference(cfg: Config, file: FileRef) -> dict[str, str]:
@@ -39,7 +37,7 @@ def faces_keys(cfg: Config) -> dict[str, Any]:
 
 def train_keys(cfg: Config, model: str) -> dict[str, Any]:
     """One model's training."""
-    return {"model": model, "seed": cfg.seed, **cfg.settings(model).model_dump(exclude=_NOT_BYTES_TRAIN)}
+    return {"model": model, **models.package(model), "seed": cfg.seed, **cfg.settings(model).hashed()}
 
 
 def state_keys(cfg: Config, model: str) -> dict[str, Any]:
@@ -95,8 +93,8 @@ def manifest_keys(cfg: Config) -> dict[str, Any]:
 
 def classifier_keys(cfg: Config, classifier: str) -> dict[str, Any]:
     """A classifier's training; the rate that validation chose for it is an input of its own."""
-    settings = cfg.classifier(classifier).model_dump(exclude={"save_every", "on_nan", "split"})
-    return {"classes": cfg.classes, **settings}
+    settings = cfg.classifier(classifier)
+    return {"classes": cfg.classes, **classifiers.package(settings.model), **settings.hashed()}
 
 
 def tune_keys(cfg: Config, classifier: str) -> dict[str, Any]:

@@ -82,9 +82,9 @@ class Layout:
         """How a trained classifier does on the test videos of one quality: scores.json or predictions.parquet."""
         return f"{self.results}/attribution/{run}/test_crf{crf}/{name}"
 
-    def rate(self, classifier: str) -> str:
+    def tune(self, classifier: str) -> str:
         """The learning rates tried for a classifier and the one that validation chose."""
-        return f"{self.results}/attribution/{classifier}/rate.json"
+        return f"{self.results}/attribution/{classifier}/tune.json"
 
     @property
     def comparison(self) -> str:
@@ -104,9 +104,9 @@ class Layout:
         """The controls of a classifier's scores at one quality."""
         return f"{self.results}/controls/{classifier}/crf{crf}.json"
 
-    def evaluation(self, pair: str, model: str) -> str:
+    def evaluate(self, pair: str, model: str) -> str:
         """How good one training's swaps are."""
-        return f"{self.results}/evaluation/{pair}/{model}.json"
+        return f"{self.results}/evaluate/{pair}/{model}.json"
 
     @property
     def report(self) -> str:
@@ -123,13 +123,13 @@ class Layout:
 
     @property
     def benchmarks(self) -> str:
-        """The folder of the benchmarks, a folder a stage."""
+        """The folder of the benchmarks; each stage has a folder in it."""
         return f"{self.results}/benchmarks"
 
 
-def stage_of(benchmark: str | None) -> str | None:
-    """The stage that a rule belongs to: the folder of its benchmarks; None without one."""
-    return None if benchmark is None else str(benchmark).rpartition("benchmarks/")[2].partition("/")[0]
+def stage_of(rule: str) -> str:
+    """The stage of a rule that runs a command: its name, and `train` of every autoencoder's."""
+    return "train" if rule.startswith("train_") else rule
 
 
 def targets(cfg: Config) -> list[str]:

@@ -10,8 +10,9 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout, videos_of
+from dfdm.dataset.settings import DataSplits, SplitsConfig
 from dfdm.dataset.sidecar import read_sidecar
-from dfdm.dataset.splits import Kind, describe, split_videos
+from dfdm.dataset.splits import Kind, Part, describe, split_names
 
 COLUMNS = [
     "name",
@@ -65,15 +66,22 @@ def build_manifest(cfg: Config, target: str, results: Path) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows)
-    names = list(dict.fromkeys(video.name for video in videos))  # each once, whatever its qualities
+    add_splits(table, cfg.splits, cfg.seed)
+    return table[COLUMNS]
+
+
+def add_splits(table: pd.DataFrame, splits: SplitsConfig | DataSplits, seed: int) -> None:
+    """Add the columns split_scene and split_identity to a manifest's rows, null where that split is not made."""
+    names = list(dict.fromkeys(table["name"]))  # each once, whatever its qualities
+    swapped = dict(zip(table["name"], table["synthetic"]))
     kinds: tuple[Kind, ...] = ("scene", "identity")
     for kind in kinds:
-        parts = split_videos(names, kind, cfg.splits, cfg.seed) if getattr(cfg.splits, kind) else [None] * len(names)
-        if getattr(cfg.splits, kind):
+        part_of: dict[str, Part | None] = {}
+        if getattr(splits, kind):
+            parts = split_names(names, [swapped[name] for name in names], kind, splits, seed)
             print(f"{kind} split of {len(names)} videos: {describe(parts)}", file=sys.stderr)
-        part_of = dict(zip(names, parts))
-        table[f"split_{kind}"] = pd.array([part_of[video.name] for video in videos], dtype="string")
-    return table[list(COLUMNS)]
+            part_of = dict(zip(names, parts))
+        table[f"split_{kind}"] = pd.array([part_of.get(name) for name in table["name"]], dtype="string")
 
 
 def write_manifest(table: pd.DataFrame, path: Path) -> None:

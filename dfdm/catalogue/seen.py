@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dfdm.base.names import known_name
+from dfdm.base.names import known_name, person_of
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
 from dfdm.media.tracks import FaceTrack
@@ -29,7 +29,7 @@ def autoencoder_saw(rows: pd.DataFrame, cfg: Config, results: Path) -> float | N
             continue
         key = (name.video_id, model)
         if key not in seen:
-            scenes = [scene for scene in cfg.scene_keys if scene.partition("_")[0] == name.video_id]
+            scenes = [scene for scene in cfg.scene_keys if person_of(scene) == name.video_id]
             tracks = [FaceTrack.load(Layout(str(results)).track(scene)) for scene in scenes]
             seen[key] = dict(zip(scenes, trained_faces(tracks, cfg.settings(model))))
         faces = seen[key][name.scene_key]

@@ -16,7 +16,8 @@ from filelock import FileLock
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest, sha256
 from dfdm.base.section import FileRef, Package
-from dfdm.catalogue.config import Config, SourcesConfig
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.people import SourcesConfig
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
 _PREDICTOR = Package(  # dlib's 68 landmarks and its recognition network, for scanned configs
@@ -35,7 +36,7 @@ def locate(sources: SourcesConfig, file: FileRef) -> Path:
     if file.path is not None:
         path = Path(sources.root).expanduser() / Path(file.path).expanduser()
         if not path.is_file():
-            raise DfdmError(f"{path} does not exist; mend its path in the config or set sources.root")
+            raise DfdmError(f"{path} does not exist; correct its path or pattern in the config, or sources.root")
         return path
     name, member = file.in_package
     path = _member_path(sources, name, member)
@@ -181,7 +182,7 @@ def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
     if len(ids) % 2:
         pairs.append((ids[-1], ids[0]))
     swaps = [name for first, second in pairs for name in (f"{first}_{second}", f"{second}_{first}")]
-    shown = [f"{swap.split('_')[0]}_{scene}" for swap in swaps for scene in ordered[swap.split("_")[0]]["scenes"]]
+    shown = [f"{person}_{scene}" for pair in pairs for person in pair for scene in ordered[person]["scenes"]]
     return {
         "splits": {"scene": _parts(list(dict.fromkeys(shown)))},
         "sources": {

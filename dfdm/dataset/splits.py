@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.names import VideoName, known_name, scene_of
+from dfdm.base.names import VideoName, known_name, parse_name, scene_of
 from dfdm.dataset.settings import DataSplits, IdentitySplit, KeySplit, SceneSplit, SplitsConfig
 
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ def _listed(key: str, split: SceneSplit | KeySplit | IdentitySplit) -> Part | No
 
 def _by_hash(split: SceneSplit | KeySplit | IdentitySplit) -> bool:
     return all(getattr(split, part) is None for part in PARTS)
-
-
-def split_scene(video: VideoName, split: SceneSplit | KeySplit, seed: int) -> Part | None:
-    """The part of a video by its scene; None: a scene that no list names."""
-    return split_key(video.scene_key, split, seed)
 
 
 def split_key(key: str, split: SceneSplit | KeySplit, seed: int) -> Part | None:
@@ -72,52 +67,42 @@ def split_identity(video: VideoName, splits: SplitsConfig | DataSplits, seed: in
     parts = {hash_part(person, seed) if _by_hash(split) else _listed(person, split) for person in people}
     part = parts.pop() if len(parts) == 1 else None
     if part == "train" and not _by_hash(split) and split.validation is None:
-        scene_part = split_scene(video, splits.scene or SceneSplit(), seed)
+        scene_part = split_key(video.scene_key, splits.scene or SceneSplit(), seed)
         return scene_part and ("train" if scene_part == "train" else "validation")
     return part
 
 
 def split_videos(videos: Sequence[VideoName], kind: Kind, splits: SplitsConfig, seed: int) -> list[Part | None]:
-    """Part of every video, in their order; checked: no leak, and no part without a swapped video.
-
-    None: dropped; count and report them (`describe`).
-    """
-    if kind == "scene":
-        parts = [split_scene(video, splits.scene or SceneSplit(), seed) for video in videos]
-    else:
-        parts = [split_identity(video, splits, seed) for video in videos]
-    check_leaks(videos, parts, kind)
-    check_filled(videos, parts, kind)
-    return parts
+    """`split_names` of this project's own videos."""
+    swapped = [video.face_id is not None for video in videos]
+    return split_names([str(video) for video in videos], swapped, kind, splits, seed)
 
 
 def split_names(
-    names: Sequence[str], swapped: Sequence[bool], kind: Kind, splits: DataSplits, seed: int
+    names: Sequence[str], swapped: Sequence[bool], kind: Kind, splits: SplitsConfig | DataSplits, seed: int
 ) -> list[Part | None]:
-    """As `split_videos`, for videos made elsewhere by their names; without ids a video goes by its own name.
+    """Part of every video, in their order; checked: no leak, and no part without a swapped video.
 
-    `identity` without ids is an error. Originals (not `swapped`) fill no part.
+    None: dropped; count and report them (`describe`). A video without ids goes by its own name; `identity` without ids
+    is an error. Originals (not `swapped`) fill no part.
     """
-    videos = [known_name(name) for name in names]
     if kind == "identity":
         check_ids(names)
-        parts = [split_identity(video, splits, seed) if video else None for video in videos]
+        parts = [split_identity(parse_name(name), splits, seed) for name in names]
     else:
-        parts = [split_key(scene_of(name), splits.scene, seed) for name in names]
+        parts = [split_key(scene_of(name), splits.scene or SceneSplit(), seed) for name in names]
     check_names(names, parts, kind)
-    swaps = [(name, part) for name, part, one in zip(names, parts, swapped, strict=True) if one]
-    if empty := [part for part in PARTS if part not in {found for _, found in swaps}]:
-        keys = sorted({scene_of(name) for name, _ in swaps} if kind == "scene" else _people([n for n, _ in swaps]))
+    swaps = [name for name, one in zip(names, swapped, strict=True) if one]
+    filled = {part for part, one in zip(parts, swapped) if one}
+    if empty := [part for part in PARTS if part not in filled]:
         what = "scenes" if kind == "scene" else "people"
+        keys = {key for name in swaps for key in ([scene_of(name)] if kind == "scene" else people_of(name))}
         raise DfdmError(
             f"the {kind} split leaves {' and '.join(empty)} without a swapped video; list {what} under "
-            f"data.splits.{kind}.train, validation and test (there are: {_some(keys, 20) or 'none'})"
+            f"{'data.' if isinstance(splits, DataSplits) else ''}splits.{kind}.train, validation and test "
+            f"(there are: {_some(list(keys), 20) or 'none'})"
         )
     return parts
-
-
-def _people(names: Sequence[str]) -> set[str]:
-    return {person for name in names for person in people_of(name)}
 
 
 def people_of(name: str) -> tuple[str, ...]:
@@ -130,21 +115,6 @@ def describe(parts: Sequence[Part | None]) -> str:
     """The sizes of a split as text: `train 20, validation 5, test 5, dropped 0`."""
     counts = Counter(parts)
     return ", ".join(f"{part or 'dropped'} {counts[part]}" for part in (*PARTS, None))
-
-
-def check_filled(videos: Sequence[VideoName], parts: Sequence[str | None], kind: Kind) -> None:
-    """Fail where a part holds no swapped video, with the names to write into the config."""
-    swaps = [(video, part) for video, part in zip(videos, parts) if video.face_id]
-    filled = {part for _, part in swaps}
-    empty = [part for part in PARTS if part not in filled]
-    if not empty:
-        return
-    keys = {video.scene_key for video, _ in swaps} if kind == "scene" else {id for v, _ in swaps for id in v.pair or ()}
-    raise DfdmError(
-        f"the {kind} split leaves {' and '.join(empty)} without a swapped video; list "
-        f"{'scenes' if kind == 'scene' else 'people'} under splits.{kind}.train, validation and test "
-        f"(there are: {', '.join(sorted(keys)) or 'none'})"
-    )
 
 
 def check_manifest(rows: "pd.DataFrame", kind: Kind) -> None:
@@ -182,20 +152,11 @@ def check_ids(names: Sequence[str]) -> None:
         )
 
 
-def check_leaks(videos: Sequence[VideoName], parts: Sequence[str | None], kind: Kind) -> None:
-    """Fail, naming what leaks: a video listed twice, a scene in two parts, or a test person seen elsewhere.
-
-    The last is checked for `identity` only; people in training and validation are no leak into the score.
-    Dropped videos (None) do not count.
-    """
-    twice = [str(video) for video, count in Counter(videos).items() if count > 1]
-    if twice:
-        raise DfdmError(f"the manifest lists {_some(twice)} more than once; build it again")
-    check_names([str(video) for video in videos], parts, kind)
-
-
 def check_names(names: Sequence[str], parts: Sequence[str | None], kind: Kind) -> None:
-    """Fail for a scene in two parts, or (of `identity`) a test person seen elsewhere; None is no part."""
+    """Fail, naming what leaks: a scene in two parts, or (of `identity`) a test person seen elsewhere.
+
+    People in training and validation are no leak into the score. Dropped videos (None) do not count.
+    """
     scenes: dict[str, set[str]] = defaultdict(set)
     people: dict[str, set[str]] = defaultdict(set)
     for name, part in zip(names, parts, strict=True):

@@ -1,29 +1,29 @@
 """The settings of detection, tracks and encoding."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from dfdm.base.section import Count, FileRef, Section, Share
+from dfdm.base.section import Count, FileRef, Section, Share, Threads
+
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
 
 class FacesConfig(Section):
     """Detection, landmarks and tracks."""
 
-    detector: str = "dlib"
-    predictor: FileRef | None = None  # dlib's 68-point shape predictor
-    weights: str | None = None  # folder with face_alignment's two weight files
-    upsample: Annotated[int, Field(ge=0, le=3)] = 0
-    confidence: float | None = None  # None: the detector's own threshold
-    keep: Literal["largest", "nearest"] = "nearest"
-    cut_threshold: Share = 0.35  # share of the luma histogram that changes at a cut
-    max_gap: Count = 5  # frames without the face after which a new segment starts
+    detector: str = Field("dlib", description="Face detector: dlib or face_alignment")
+    predictor: FileRef | None = Field(None, description="68-point shape predictor; the detector dlib needs it")
+    weights: str | None = Field(None, description="Folder with the two weight files of the detector face_alignment")
+    upsample: int = Field(0, ge=0, le=3, description="How often a frame is doubled before the search; for small faces")
+    confidence: float | None = Field(None, description="Lowest score of a face; null: the detector's own threshold")
+    keep: Literal["largest", "nearest"] = Field("nearest", description="Which of several faces is followed in a frame")
+    cut_threshold: Share = Field(0.35, description="A cut is where more than this share of the luma histogram changes")
+    max_gap: Count = Field(5, description="Frames without the face after which a new segment of the track starts")
 
 
 class EncodeConfig(Section):
     """H.264 through libx264; the crf 0 master is always made, every other quality is encoded from it."""
 
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
-        "medium"
-    )
-    threads: Count = 1  # changes the bytes, so it is a config value
+    preset: Preset = Field("medium", description="Preset of x264: slower ones make smaller files")
+    threads: Threads = 1

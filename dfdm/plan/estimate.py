@@ -1,42 +1,35 @@
 """What a config will cost before anything runs: jobs, videos, disk, CPU and GPU hours, and what is there already.
 
-A plan needs no source videos: scenes that have been probed count with their frames and size, cut scenes with the
-frames that config names, all others with assumed ones. Costs: dfdm/plan/rates.py. torch is never imported.
+Which jobs there are and which of them are to do is Snakemake's word (dfdm/plan/graph.py). A plan needs no source
+videos: scenes that have been probed count with their frames and size, cut scenes with the frames that config names,
+all others with assumed ones. Costs: dfdm/plan/rates.py and dfdm/plan/networks.py.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from dfdm.base.names import REAL, VideoName
-from dfdm.catalogue.config import Config
+from dfdm.base.names import REAL
+from dfdm.catalogue.config import Config, load
 from dfdm.catalogue.layout import Layout, videos_of
-from dfdm.dataset.settings import SplitsConfig
+from dfdm.catalogue.migrate import check_version
 from dfdm.dataset.splits import split_videos
-from dfdm.plan import rates as costs
-from dfdm.plan.jobs import Job, jobs_of, left_to_do
+from dfdm.plan.graph import TARGET, Job, build
+from dfdm.plan.networks import Networks, count
 from dfdm.plan.rates import Rates
 
-FRAMES, SIZE = 390, (944, 500)  # assumed of a scene: about the mean of Celeb-DF's real videos
-_ON_GPU = ("train", "render", "tune", "classify", "score")
-_ORDER = (
-    *("source", "predictor", "identity", "track", "train", "render", "original", "evaluate", "encode", "crops"),
-    *("manifest", "tune", "classify", "score", "compare"),
-    *("region", "control"),
-    *("page", "target"),
-)
 _SHOWN = 432  # videos that the report decodes at most: 24 clips of 6 models at 3 qualities
 _STATE_BYTES = 12  # a weight's: itself and Adam's two means, float32
 
 
 @dataclass(frozen=True)
 class Assumed:
-    """Frames and size of a scene that nothing is known of."""
+    """Frames and size of a scene that nothing is known of: about the mean of Celeb-DF's real videos."""
 
-    frames: int = FRAMES
-    size: tuple[int, int] = SIZE
+    frames: int = 390
+    size: tuple[int, int] = (944, 500)
 
 
 @dataclass
@@ -50,15 +43,10 @@ class Cost:
     cpu_hours: float = 0  # core hours of the jobs left, without a GPU
     gpu_hours: float = 0  # of the same jobs' part that a GPU can take
 
-    def add(self, left: bool, videos: int, size: float, seconds: float, gpu_seconds: float) -> None:
-        """Count one more job."""
-        self.jobs += 1
-        self.videos += videos
-        self.bytes += size
-        if left:
-            self.left += 1
-            self.cpu_hours += seconds / 3600
-            self.gpu_hours += gpu_seconds / 3600
+    def add(self, other: "Cost") -> None:
+        """Count others too."""
+        for name, amount in vars(other).items():
+            setattr(self, name, getattr(self, name) + amount)
 
 
 @dataclass(frozen=True)
@@ -70,6 +58,9 @@ class Plan:
     scratch_bytes: float  # the largest file being written, under its temporary name beside the last
     scenes: int
     known: int  # scenes whose frames and size are known from their records
+    absent: list[str]  # source files that are not there
+    why: dict[str, Counter[str]]  # the jobs to do by Snakemake's reason and by stage
+    unrated: list[str]  # stages that the rates do not name, so that they cost nothing here
     rates: str
     published: bool  # whether DFDM's own sizes can stand beside
 
@@ -78,8 +69,7 @@ class Plan:
         total = Cost()
         for (a, b, c), cost in self.parts.items():
             if (stage in ("", a)) and (model in ("", b)) and (crf in (None, c)) and not (swaps and b == REAL):
-                for name in vars(total):
-                    setattr(total, name, getattr(total, name) + getattr(cost, name))
+                total.add(cost)
         return total
 
     @property
@@ -97,7 +87,7 @@ class Sizes:
 
     def __init__(self, cfg: Config, assumed: Assumed) -> None:
         self.cfg, self.assumed, self.known = cfg, assumed, 0
-        self._found: dict[str, tuple[int, int]] = {}
+        self._found: dict[str, tuple[int, int]] = {"": (0, 0)}  # a job about no scene
         self._crops: dict[str, float | None] = {}
 
     def __getitem__(self, scene: str) -> tuple[int, int]:
@@ -130,130 +120,134 @@ class Sizes:
         return self._crops[scene]
 
 
-def stage_of(job: Job) -> str:
-    """The stage a job counts under: its rule's name, trainings of all models together."""
-    return "train" if job.rule.startswith("train_") else job.rule
+@dataclass(frozen=True)
+class Work:
+    """The jobs of a config's targets, and how much each of them has to do."""
+
+    cfg: Config
+    jobs: list[Job]
+    absent: list[str]  # source files
+    networks: Networks
+    sizes: Sizes
+
+    def features(self, job: Job) -> dict[str, float]:
+        """A job's work, by what the rates are for."""
+        frames, pixels = self.sizes[job.scene]
+        mpx = frames * pixels / 1e6
+        match job.stage:
+            case "train":
+                settings, network = self.cfg.settings(job.model), self.networks.autoencoders[job.model]
+                faces = 2 * settings.batch * settings.iterations
+                precision = 1 if settings.amp else 2  # float32 takes twice the time of bfloat16 where a CPU has it
+                return {
+                    "job": 1,
+                    "step": settings.iterations,
+                    "gmac": precision * 3 * network.multiply_adds * faces / 1e9,
+                    "kpx": network.output_size**2 * faces / 1e3,
+                    "gparam": network.parameters * settings.iterations / 1e9,
+                }
+            case "render":
+                return {
+                    "job": 1,
+                    "mpx": mpx,
+                    "gmac": self.networks.autoencoders[job.model].multiply_adds * frames / 1e9,
+                }
+            case "evaluate":
+                shown = (self.sizes[clip.scene_key] for clip in self.cfg.clips if "_".join(clip.pair or ()) == job.pair)
+                return {"job": 1, "mpx": sum(frames * pixels for frames, pixels in shown) / 1e6}
+            case "attribution_tune" | "attribution_train" | "attribution_score":
+                return {"job": 1, "gmac": self._classifier_gmac(job)}
+            case "report":
+                return {"job": 1, "files": min(sum(path.endswith(".mp4") for path in job.inputs), _SHOWN)}
+        return {"job": 1, "mpx": mpx} if job.scene else {"job": 1, "files": len(job.inputs)}
+
+    def _classifier_gmac(self, job: Job) -> float:
+        """Multiply-adds of a classifier's job: every epoch the training clips and those that choose it, or the test.
+
+        The identity split counts as the scene split: about as many clips.
+        """
+        name, one = job.wildcards["classifier"], self.cfg.comparison
+        a = self.cfg.classifier(name)
+        epochs = one.tune_epochs * len(one.rates) if one and job.stage == "attribution_tune" else a.epochs
+        clips = epochs * (3 * a.clips_per_epoch * self._parts["train"] + a.test_clips * self._parts["validation"])
+        if job.stage == "attribution_score":
+            clips = a.test_clips * self._parts["test"]
+        return self.networks.classifiers[name].multiply_adds * clips / 1e9
+
+    @cached_property
+    def _parts(self) -> Counter[str | None]:
+        """Swapped videos of one quality by part of the scene split."""
+        videos = videos_of(self.cfg, f"crf{self.cfg.qualities[0]}")
+        swaps = [video.name for video in videos if video.name.model != REAL]
+        return Counter(split_videos(swaps, "scene", self.cfg.splits, self.cfg.seed))
+
+    def disk(self, job: Job, rates: Rates) -> float:
+        """Bytes that a job leaves on disk."""
+        frames, pixels = self.sizes[job.scene]
+        if job.makes_video:
+            return rates.bytes_at(job.crf or 0) * frames * pixels + 2000
+        match job.stage:
+            case "crops":
+                known = self.sizes.crops(job.scene)
+                return rates.crop_bytes_pixel * frames * pixels if known is None else known
+            case "train":
+                return 4 * self.networks.autoencoders[job.model].parameters + 300_000
+            case "attribution_train":
+                return 4 * self.networks.classifiers[job.wildcards["classifier"]].parameters + 100_000
+            case "faces":
+                return 600.0 * frames
+            case "report":
+                return 20e6
+        return 0.0 if job.stage == TARGET else 1000.0
+
+    def core_seconds(self, job: Job, rates: Rates) -> float:
+        """Core seconds of a job on a CPU."""
+        known = rates.seconds.get(job.stage, {})
+        return sum(known.get(name, 0.0) * amount for name, amount in self.features(job).items())
 
 
-def features(cfg: Config, job: Job, sizes: Sizes) -> dict[str, float]:
-    """A job's work, by what the rates are for."""
-    frames, pixels = sizes[job.scene] if job.scene else (0, 0)
-    stage, mpx = stage_of(job), frames * pixels / 1e6
-    if stage == "train":
-        settings = cfg.settings(job.model)
-        faces = 2 * settings.batch * settings.iterations
-        precision = 1 if settings.amp else 2  # float32 takes twice the time of bfloat16 where a CPU has it
-        return {
-            "job": 1,
-            "step": settings.iterations,
-            "gmac": precision * 3 * costs.multiply_adds(job.model, settings.width) * faces / 1e9,
-            "kpx": costs.output_size(job.model) ** 2 * faces / 1e3,
-            "gparam": costs.parameters(job.model, settings.width) * settings.iterations / 1e9,
-        }
-    if stage == "render":
-        gmac = costs.multiply_adds(job.model, cfg.settings(job.model).width) * frames / 1e9
-        return {"job": 1, "mpx": mpx, "gmac": gmac}
-    if stage == "evaluate":
-        shown = (sizes[clip.scene_key] for clip in cfg.clips if "_".join(clip.pair or ()) == job.pair)
-        return {"job": 1, "mpx": sum(frames * pixels for frames, pixels in shown) / 1e6}
-    if stage in ("tune", "classify", "score"):
-        return {"job": 1, "gmac": _classifier_gmac(cfg, job)}
-    files = min(len(job.needs), _SHOWN) if stage == "page" else len(job.needs)
-    return {"job": 1, "mpx": mpx} if job.scene else {"job": 1, "files": files}
+def read(
+    config: Path,
+    targets: Sequence[str] = (),
+    assumed: Assumed = Assumed(),
+    profile: Path | None = None,
+    progress: bool = False,
+) -> Work:
+    """The jobs of a config's targets (none: `all`) as they are now; see dfdm/plan/graph.py, build."""
+    cfg = load(config)
+    check_version(cfg.results)
+    return Work(cfg, *build(config, targets, profile, progress), count(cfg), Sizes(cfg, assumed))
 
 
-def _classifier_gmac(cfg: Config, job: Job) -> float:
-    """Multiply-adds of a classifier's job: every epoch the training clips and those that choose it, or the test clips.
-
-    The identity split counts as the scene split: about as many clips.
-    """
-    a, one = cfg.classifier(job.classifier), cfg.comparison
-    parts = _parts(cfg)
-    epochs = one.tune_epochs * len(one.rates) if one and job.rule == "tune" else a.epochs
-    clips = epochs * (3 * a.clips_per_epoch * parts["train"] + a.test_clips * parts["validation"])
-    if job.rule == "score":
-        clips = a.test_clips * parts["test"]
-    frame = costs.CLASSIFIER_GMAC.get(a.model, costs.RESNET_GMAC[a.depth])
-    return frame * (a.size / 224) ** 2 * a.clip * clips
-
-
-@lru_cache(maxsize=4)  # the same for every job, and slow to count
-def _split_of(names: tuple[VideoName, ...], splits: str, seed: int) -> Counter[str | None]:
-    return Counter(split_videos(list(names), "scene", SplitsConfig.model_validate_json(splits), seed))
-
-
-def _parts(cfg: Config) -> Counter[str | None]:
-    """Swapped videos of one quality by part of the scene split."""
-    names = tuple(v.name for v in videos_of(cfg, f"crf{cfg.qualities[0]}") if v.name.model != REAL)
-    return _split_of(names, cfg.splits.model_dump_json(), cfg.seed)
-
-
-def job_bytes(cfg: Config, job: Job, sizes: Sizes, rates: Rates) -> float:
-    """What a job leaves on disk."""
-    frames, pixels = sizes[job.scene] if job.scene else (0, 0)
-    stage = stage_of(job)
-    if stage in ("render", "original", "encode"):
-        return rates.bytes_at(job.crf or 0) * frames * pixels + 2000
-    if stage == "crops":
-        known = sizes.crops(job.scene)
-        return rates.crop_bytes_pixel * frames * pixels if known is None else known
-    if stage == "train":
-        return 4 * costs.parameters(job.model, cfg.settings(job.model).width) + 300_000
-    if stage == "track":
-        return 600.0 * frames
-    return {"classify": 45e6, "page": 20e6}.get(stage, 1000.0)
-
-
-def core_seconds(stage: str, work: dict[str, float], rates: Rates) -> float:
-    """Core seconds of a job on a CPU."""
-    return sum(rates.seconds.get(stage, {}).get(name, 0.0) * amount for name, amount in work.items())
-
-
-def make(cfg: Config, target: str = "all", rates: Rates | None = None, assumed: Assumed = Assumed()) -> Plan:
-    """Estimate a named target of a config."""
-    rates = rates or costs.load(None)
-    sizes = Sizes(cfg, assumed)
-    jobs = jobs_of(cfg, target)
-    left = {id(job) for job in left_to_do(jobs)}
+def make(work: Work, rates: Rates) -> Plan:
+    """Estimate the targets that were read."""
+    cfg, jobs = work.cfg, work.jobs
     parts: dict[tuple[str, str, int | None], Cost] = defaultdict(Cost)
+    why: dict[str, Counter[str]] = defaultdict(Counter)
     states = largest = 0.0
     for job in jobs:
-        stage = "target" if job is jobs[-1] else stage_of(job)
-        work = features(cfg, job, sizes)
-        size = 0.0 if stage == "target" else job_bytes(cfg, job, sizes, rates)
+        size = work.disk(job, rates)
         largest = max(largest, size)
-        gpu = work.get("gmac", 0.0) / rates.gpu_gmac_second if stage in _ON_GPU else 0.0
-        if stage == "train":
-            settings = cfg.settings(job.model)
-            states += settings.keep * _STATE_BYTES * costs.parameters(job.model, settings.width)
-        videos = stage in ("render", "original", "encode")
-        parts[stage, job.model, job.crf].add(id(job) in left, videos, size, core_seconds(stage, work, rates), gpu)
-    ranked = {stage: place for place, stage in enumerate(_ORDER)}
-    ordered = dict(sorted(parts.items(), key=lambda item: ranked[item[0][0]]))
+        cost = Cost(1, videos=int(job.makes_video), bytes=size)
+        if job.stage == "train":
+            states += cfg.settings(job.model).keep * _STATE_BYTES * work.networks.autoencoders[job.model].parameters
+        if job.reason:
+            why[job.reason][job.stage] += 1
+            cost.left = 1
+            cost.cpu_hours = work.core_seconds(job, rates) / 3600
+            cost.gpu_hours = work.features(job).get("gmac", 0.0) / rates.gpu_gmac_second / 3600
+        parts[job.stage, job.model, job.crf].add(cost)
     swaps = sum(cost.videos for (_, model, _), cost in parts.items() if model != REAL)
+    unrated = {job.stage for job in jobs if job.reason} - {TARGET, *rates.seconds}
     return Plan(
-        parts=ordered,
+        parts=dict(parts),
         state_bytes=states,
         scratch_bytes=largest,
         scenes=len(cfg.scene_keys),
-        known=sizes.known,
+        known=work.sizes.known,
+        absent=work.absent,
+        why=dict(why),
+        unrated=sorted(unrated),
         rates=rates.source,
         published=swaps == 6450 and cfg.qualities == [0, 10, 23],
     )
-
-
-def to_json(plan: Plan) -> dict[str, Any]:
-    """The plan as plain values."""
-    parts = [
-        {"stage": stage, "model": model or None, "crf": crf, **vars(cost)}
-        for (stage, model, crf), cost in plan.parts.items()
-    ]
-    return {
-        "parts": parts,
-        "total": vars(plan.total()),
-        "state_bytes": plan.state_bytes,
-        "peak_bytes": plan.peak_bytes,
-        "scenes": plan.scenes,
-        "scenes_known": plan.known,
-        "rates": plan.rates,
-    }

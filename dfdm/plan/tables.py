@@ -1,4 +1,7 @@
-"""A plan as aligned tables."""
+"""A plan as aligned tables, and as plain values."""
+
+from collections import Counter
+from typing import Any
 
 from dfdm.base.text import table
 from dfdm.plan.estimate import Cost, Plan
@@ -19,18 +22,16 @@ def _row(name: str, cost: Cost) -> tuple[str, ...]:
 
 
 def to_text(plan: Plan) -> str:
-    """The plan as tables: by stage, by model, by quality."""
+    """The plan as tables: by stage, by model, by quality, and why there is something to do."""
     head = ("jobs", "to do", "videos", "disk", "CPU h", "or GPU h")
     models = list(dict.fromkeys(model for _, model, _ in plan.parts if model))
-    qualities = sorted({crf for stage, _, crf in plan.parts if crf is not None and stage != "classify"})
     stages = table(("stage", *head), [*(_row(s, plan.total(s)) for s in plan.stages()), _row("total", plan.total())])
     by_model = table(("model", *head), [_row(model, plan.total(model=model)) for model in models])
     rows = []
-    for crf in qualities:
+    for crf in sorted({crf for (_, _, crf), cost in plan.parts.items() if cost.videos and crf is not None}):
         films = Cost()
         for stage in ("render", "encode"):
-            part = plan.total(stage, crf=crf, swaps=True)
-            films.videos, films.bytes = films.videos + part.videos, films.bytes + part.bytes
+            films.add(plan.total(stage, crf=crf, swaps=True))
         published = (f"{PUBLISHED_GB[crf]} GB",) if plan.published else ()
         rows.append((f"crf {crf}", f"{films.videos:,}", amount(films.bytes), *published))
     if plan.published:
@@ -39,6 +40,8 @@ def to_text(plan: Plan) -> str:
             ("together", f"{plan.total(swaps=True).videos:,}", amount(size), f"{sum(PUBLISHED_GB.values()):.1f} GB")
         )
     by_crf = table(("swapped videos", "videos", "disk", *(("DFDM's",) if plan.published else ())), rows)
+    why = [(reason, _shortly(stages), f"{stages.total():,}") for reason, stages in plan.why.items()]
+    reasons = table(("why to do", "stages", "jobs"), why, left=2) if why else "nothing to do"
     made = plan.total().bytes
     notes = [
         f"disk at peak: {amount(plan.peak_bytes)} = made {amount(made)} + training states "
@@ -48,4 +51,37 @@ def to_text(plan: Plan) -> str:
         "the rate that the table of rates assumes",
         f"rates: {plan.rates}",
     ]
-    return "\n\n".join([stages, by_model, by_crf, "\n".join(notes)])
+    if plan.unrated:
+        notes.append(
+            f"without a rate, so without hours: {', '.join(plan.unrated)}; 'dfdm plan --measure' measures them"
+        )
+    if plan.absent:
+        some = ", ".join(plan.absent[:3]) + (", ..." if len(plan.absent) > 3 else "")
+        notes.append(f"source files absent: {len(plan.absent):,} ({some}); a run needs them")
+    return "\n\n".join([stages, by_model, by_crf, reasons, "\n".join(notes)])
+
+
+def _shortly(stages: Counter[str]) -> str:
+    """Stages with their counts, the largest first, at most four of them."""
+    words = [f"{stage} {jobs:,}" for stage, jobs in stages.most_common(4)]
+    return ", ".join([*words, *(["..."] if len(stages) > 4 else [])])
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as plain values."""
+    parts = [
+        {"stage": stage, "model": model or None, "crf": crf, **vars(cost)}
+        for (stage, model, crf), cost in plan.parts.items()
+    ]
+    return {
+        "parts": parts,
+        "total": vars(plan.total()),
+        "why": plan.why,
+        "state_bytes": plan.state_bytes,
+        "peak_bytes": plan.peak_bytes,
+        "scenes": plan.scenes,
+        "scenes_known": plan.known,
+        "absent": plan.absent,
+        "unrated": plan.unrated,
+        "rates": plan.rates,
+    }

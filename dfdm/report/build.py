@@ -12,11 +12,12 @@ import pandas as pd
 from dfdm.base import palette
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
-from dfdm.base.names import REAL
+from dfdm.base.names import REAL, people_of
 from dfdm.base.progress import duration
 from dfdm.base.text import decimal, listed, multiples, percent, size_text
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import videos_of
+from dfdm.catalogue.migrate import check_version
 from dfdm.dataset.splits import PARTS
 from dfdm.report import figures, pictures
 from dfdm.report.attribution import NAMED, bounds_text, read_attribution
@@ -52,6 +53,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
 
     What the config asks for and the folder lacks is listed on the page. Raises DfdmError for a damaged file.
     """
+    check_version(results)
     found = read_results(cfg, results)
     missing = list(found.missing)
     evaluations = read_evaluations(cfg, results, missing)
@@ -77,7 +79,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
         tracks=found.tracks,
         parts=_parts(found),
         times=found.times,
-        versions=versions(),
+        versions=versions(cfg),
         missing=missing,
         people={clip.video_id for clip in cfg.clips} | {clip.face_id for clip in cfg.clips},
     )
@@ -107,7 +109,7 @@ def _training(cfg: Config, found: Results, pair: str) -> Training:
     sheets = {model: Path(found.layout.training_file(pair, model, "preview.png")) for model in cfg.models}
     return Training(
         pair,
-        figures.loss_chart(logs, pair.split("_")) if logs else None,
+        figures.loss_chart(logs, people_of(pair)) if logs else None,
         {model: log.iloc[-1] for model, log in logs.items()},
         {model: _sheet(path) for model, path in sheets.items() if path.exists()},
     )

@@ -67,7 +67,7 @@ def read_evaluations(cfg: Config, results: Path, missing: list[str]) -> dict[str
     found: dict[str, list[Row]] = {}
     for model in cfg.models:
         for pair in cfg.pairs:
-            file = Layout(str(results)).evaluation(pair, model)
+            file = Layout(str(results)).evaluate(pair, model)
             what = f"evaluation of {model} for {pair} (stage {Evaluation.stage})"
             if measured := read_or_note(Evaluation.read, file, what, missing):
                 rows = [_row(model, swap, measured.reconstruction[swap.face_id]) for swap in measured.swaps]

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import pandas as pd
 
+from attribution import models as classifiers
 from dfdm.base.machine import cpu_model
 from dfdm.base.names import VideoName
 from dfdm.catalogue.config import Config
@@ -20,6 +21,7 @@ from dfdm.dataset.sidecar import Sidecar
 from dfdm.media.encoding import ffmpeg_version
 from dfdm.media.tracks import FaceTrack
 from dfdm.report.times import RuleTime, read_times
+from generators import models
 
 Content = TypeVar("Content")
 PACKAGES = ("dfdm-pipeline", "torch", "torchvision", "numpy", "opencv-python-headless", "av", "snakemake")
@@ -94,7 +96,7 @@ def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, 
     return found
 
 
-def versions() -> dict[str, str]:
+def versions(cfg: Config) -> dict[str, str]:
     """Python, the packages that matter, ffmpeg and the CPU of the machine that builds the report."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
@@ -102,6 +104,9 @@ def versions() -> dict[str, str]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
+    brought = [models.package(name) for name in cfg.models]
+    brought += [classifiers.package(cfg.classifier(name).model) for name in cfg.classifier_names]
+    found |= dict(package["package"].split() for package in brought if package)
     found["ffmpeg"] = ffmpeg_version().removeprefix("ffmpeg version ")
     found["cpu"] = f"{cpu_model()}, {os.cpu_count()} cores seen"
     return found

@@ -24,7 +24,7 @@ class RuleTime:
 
 
 def read_times(layout: Layout) -> list[RuleTime]:
-    """Every stage that has benchmarks, the dearest first; each stage's lie in a folder of its own."""
+    """Every stage that has benchmarks, the slowest first; a stage's lie in the folder of its name."""
     tables = defaultdict(list)
     folder = Path(layout.benchmarks)
     for path in sorted(folder.rglob("*.tsv")):
@@ -40,7 +40,7 @@ def read_times(layout: Layout) -> list[RuleTime]:
 
 
 def bytes_written(layout: Layout) -> dict[str, int]:
-    """Bytes of each stage's outputs that lie in the results folder, by the stage's name in the benchmarks."""
+    """Bytes of each stage's outputs that lie in the results folder, by the stage's name."""
     found: dict[str, int] = defaultdict(int)
     root = Path(layout.results)
     for folder, _, names in os.walk(root, followlinks=True):  # a stage's folder may lie on another disk
@@ -56,21 +56,19 @@ def _stage(parts: tuple[str, ...]) -> str | None:
     """The stage that writes a file of the results folder, by its path's parts; None for logs and the like."""
     match parts:
         case ("sources", "predictor.json" | "identity.json"):
-            return parts[1].removesuffix(".json")
+            return "sources_" + parts[1].removesuffix(".json")
         case ("dataset", quality, model, _):
             if quality != "DFDM_crf0":
                 return "encode"
             return "original" if model == REAL else "render"
         case ("report.html",):
             return "report"
-        case ("attribution", "comparison.json"):
-            return "comparison"
-        case ("attribution", _, "rate.json"):
-            return "attribution_rate"
-        case ("attribution", *_, folder, _) if folder.startswith("test_crf"):
-            return "score"
+        case ("attribution", "comparison.json") | ("attribution", _, "tune.json"):
+            return "attribution_" + parts[-1].removesuffix(".json")
+        case ("attribution", *_, folder, _):
+            return "attribution_score" if folder.startswith("test_crf") else "attribution_train"
         case (folder, _, *_):
-            own = ("faces", "train", "crops", "attribution", "controls")
-            other = {"sources": "source", "manifests": "manifest", "evaluation": "evaluate", "regions": "region"}
+            own = ("faces", "train", "crops", "controls", "evaluate")
+            other = {"sources": "sources_probe", "manifests": "manifest", "regions": "region"}
             return other.get(folder, folder if folder in own else None)
     return None

@@ -1,22 +1,19 @@
-"""The autoencoders, each one file, found by its name."""
+"""The autoencoders, each one file with a class `Model`, found by its name (docs/extending.md).
 
-import pkgutil
-from importlib import import_module
+They are this package's modules, and those that installed packages name as entry points `dfdm.generators`.
+"""
+
 from typing import TYPE_CHECKING
 
-from dfdm.base.errors import DfdmError
+from dfdm.base.registry import Registry
 
 if TYPE_CHECKING:
     from generators.models.blocks import Autoencoder
 
-
-def names() -> list[str]:
-    """Every model's name: the modules of this package but the shared blocks."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "blocks")
+_REGISTRY = Registry("autoencoder", "Model", "dfdm.generators", __name__, __path__)
+names, package = _REGISTRY.names, _REGISTRY.package
 
 
 def build(name: str, width: float = 1.0) -> "Autoencoder":
     """Build a model with fresh weights; `width` scales every hidden channel count and dense unit."""
-    if name not in names():
-        raise DfdmError(f"there is no autoencoder '{name}'; known are {', '.join(names())}")
-    return import_module(f"generators.models.{name}").Model(width)
+    return _REGISTRY.load(name)(width)

@@ -11,16 +11,14 @@ from safetensors.torch import load_file, save_file
 
 from attribution import experiment as run
 from attribution import fitting as train
-from attribution import inference as predict
-from attribution import models
+from attribution import inference, models
 from attribution.clips import Clips, find_videos
 from attribution.models import blocks
 from attribution.results import Scores, Speed, Training, Tune
 from attribution.run import Run
 from attribution.settings import AttributionConfig
-from dfdm.base import training
 from dfdm.base.errors import DfdmError
-from dfdm.base.training import check_finite
+from dfdm.base.trainer import ROLLBACKS, check_finite
 from tests.result_files import delete_each_key
 
 FILES = ("model.safetensors", "log.csv", "training.json", "speed.json")
@@ -128,7 +126,7 @@ def test_the_model_file_says_what_it_is_and_classifies_as_it_did(whole, crops, c
     folder, settings, about, _ = whole
     with safetensors.safe_open(folder / "out" / "model.safetensors", "np") as file:
         assert list(file.metadata()) == ["dfdm"]
-    trained = predict.load(folder / "out" / "model.safetensors", torch.device("cpu"))
+    trained = inference.load(folder / "out" / "model.safetensors", torch.device("cpu"))
     assert (trained.classes, trained.settings) == (classes, settings)
     content = about.plain()
     assert {name: trained.about[name] for name in content} == content
@@ -141,7 +139,7 @@ def test_the_model_file_says_what_it_is_and_classifies_as_it_did(whole, crops, c
 def test_a_missing_or_foreign_model_file_is_one_sentence_that_names_it(whole, tmp_path, classes):
     path = tmp_path / "foreign.safetensors"
     with pytest.raises(DfdmError, match=r"foreign\.safetensors does not exist"):
-        predict.load(path, torch.device("cpu"))
+        inference.load(path, torch.device("cpu"))
     path.write_bytes(b"12345678")
     settings = whole[1].model_dump()
     tensors = load_file(whole[0] / "out" / "model.safetensors")
@@ -159,7 +157,7 @@ def test_a_missing_or_foreign_model_file_is_one_sentence_that_names_it(whole, tm
         if case is not None:
             save_file(case[0], str(path), metadata=case[1])
         with pytest.raises(DfdmError, match=r"foreign\.safetensors is no classifier of this pipeline") as told:
-            predict.load(path, torch.device("cpu"))
+            inference.load(path, torch.device("cpu"))
         assert "\n" not in str(told.value)
 
 
@@ -224,9 +222,9 @@ def test_a_loss_that_is_no_number_stops_the_training_or_rolls_it_back(crops, tmp
         start(crops, tmp_path, classes, wild)
     with pytest.raises(DfdmError, match="here"):
         check_finite([float("nan")], "here")
-    with pytest.raises(DfdmError, match=f"after {training.ROLLBACKS} rollbacks at a rate of"):
+    with pytest.raises(DfdmError, match=f"after {ROLLBACKS} rollbacks at a rate of"):
         start(crops, tmp_path / "back", classes, wild.model_copy(update={"on_nan": "rollback"}))
-    assert capsys.readouterr().err.count("rolled back to step 0") == training.ROLLBACKS
+    assert capsys.readouterr().err.count("rolled back to step 0") == ROLLBACKS
 
 
 def test_a_training_on_every_quality_takes_as_many_steps_as_on_one(crops, tmp_path, classes, settings):

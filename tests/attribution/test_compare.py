@@ -95,7 +95,7 @@ def write_run(cfg: Config, layout: Layout, run: Run, crf: int, right: int, learn
 
 def write_rate(layout: Layout, name: str) -> None:
     tried = [Tried(lr=lr, validation_accuracy=0.5, validation_loss=1.5) for lr in (0.001, 0.01)]
-    Tune(classifier=name, lr=0.01, epochs=4, crf="10", tried=tried).write(layout.rate(name))
+    Tune(classifier=name, lr=0.01, epochs=4, crf="10", tried=tried).write(layout.tune(name))
 
 
 def test_a_results_folder_becomes_a_table_who_beats_whom_and_a_matrix(compared: Config, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from attribution.settings import AttributionConfig
 from dfdm.base.errors import DfdmError
 from dfdm.base.tensorfile import write_tensors
 from dfdm.base.text import percent
-from dfdm.commands import cli, stages
+from dfdm.commands import attribution, cli
 from dfdm.dataset.crops import CropReader, write_crops
 from dfdm.dataset.settings import CropsConfig
 from dfdm.media.colour import yuv_to_rgb
@@ -310,4 +310,4 @@ def test_the_command_ends_with_the_status(demo, classifier, video, tmp_path, mon
 def test_a_file_that_is_no_classifier_is_one_sentence(demo, tmp_path) -> None:
     (tmp_path / "m.safetensors").write_text("no weights\n")
     with pytest.raises(DfdmError, match="is no classifier of this pipeline"):
-        stages.predict(demo, [tmp_path / "v.mp4"], tmp_path / "m.safetensors")
+        attribution.predict([tmp_path / "v.mp4"], demo, tmp_path / "m.safetensors")

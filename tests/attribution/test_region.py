@@ -14,7 +14,7 @@ from attribution.settings import AttributionConfig
 from dfdm.base.errors import DfdmError
 from dfdm.base.names import VideoName
 from dfdm.catalogue.config import Config
-from dfdm.commands import control_stages
+from dfdm.commands import attribution
 from dfdm.dataset.crops import CropReader, write_crops
 from dfdm.media import colour, detectors, masks
 from dfdm.media.encoding import EncodeSettings, write_master
@@ -203,7 +203,7 @@ def test_the_stage_wants_every_model_once_of_this_clip_at_crf_0(scene, demo: Con
     masters = [videos[model] for model in MODELS]
 
     def make(masters, original=videos["real"], clip=CLIP):
-        control_stages.region(demo, clip, masters, original, tmp_path / "t.npz", out)
+        attribution.region(demo, clip, masters, original, tmp_path / "t.npz", out)
 
     with pytest.raises(DfdmError, match="--masters lacks dfl_h128"):
         make(masters[:4])

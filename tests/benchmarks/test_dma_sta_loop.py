@@ -6,7 +6,7 @@ import torch
 from attribution import models
 from attribution.models import blocks
 from benchmarks import classifiers
-from dfdm.base.training import amp_dtype
+from dfdm.base.compute import amp_dtype
 
 CPU = torch.device("cpu")
 
@@ -23,7 +23,7 @@ def test_the_loop_is_the_same_network_as_the_folded_and_fused_one():
 
 
 def test_the_loops_table_has_a_line_for_every_chunk_and_for_training():
-    rows = classifiers.loop_rows(18, 32, 2, 2, [1, 8], 0.0, CPU)
+    rows = list(classifiers.loop_rows(18, 32, 2, 2, [1, 8], 0.0, CPU))
     halves = [row for row in rows if classifiers.HALF in row["ours"]]
     assert len(halves) == (2 if amp_dtype(CPU) else 0)
     rows = [row for row in rows if row not in halves]

@@ -5,19 +5,60 @@ import json
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from benchmarks import __main__ as command
-from benchmarks import memory, plain
-from benchmarks import steps as training
+from benchmarks import memory, plain, steps
+from benchmarks.plain import PlainAutoencoder
 from dfdm.catalogue import config
 from generators.augment import Augmenter
 from generators.losses import face_loss
 from generators.models import build
-from generators.models.blocks import Conv
+from generators.models.blocks import Autoencoder, C, Conv, D, O, U
 from generators.optimizer import Adam
 from generators.settings import TrainConfig
 
 WIDTH = 1 / 32
+
+
+@torch.no_grad()
+def take_weights(plain: PlainAutoencoder, ours: Autoencoder) -> None:
+    """Give the plain model the weights of one of ours: channels come first there, and last here."""
+    kinds = (nn.Conv2d, nn.Linear)
+    targets = [module for module in plain.modules() if isinstance(module, kinds)]
+    sources: list[tuple[nn.Conv2d | nn.Linear, str]] = []
+    for module in ours.modules():
+        if isinstance(module, C | U):
+            sources.append((module.conv, type(module).__name__))
+        elif isinstance(module, D):
+            inner = any(kind == "D" for _, kind in sources[-1:])
+            sources.append((module, "D2" if inner else "D"))
+        elif isinstance(module, nn.Conv2d) and (isinstance(module, O) or all(module is not m for m, _ in sources)):
+            sources.append((module, "as it is"))
+    if len(targets) != len(sources):
+        raise ValueError(f"{len(sources)} layers do not fit {len(targets)}")
+    for target, (source, kind) in zip(targets, sources):
+        target.weight.copy_(channels_first(source.weight, kind, plain).reshape(target.weight.shape))
+        assert target.bias is not None
+        assert source.bias is not None
+        target.bias.copy_(channels_first(source.bias, kind, plain).reshape(target.bias.shape))
+
+
+def channels_first(value: Tensor, kind: str, plain: PlainAutoencoder) -> Tensor:
+    """A weight or bias with the order of channels that PixelShuffle, Flatten and Unflatten have."""
+    if kind == "U":  # (block, channel, ...) -> (channel, block, ...)
+        return value.unflatten(0, (4, -1)).transpose(0, 1)
+    size = next(m for m in plain.modules() if isinstance(m, nn.Unflatten)).unflattened_size[1]
+    if kind == "D2":  # (row, column, channel, ...) -> (channel, row, column, ...)
+        return value.unflatten(0, (size, size, -1)).movedim(2, 0)
+    if kind == "D" and value.dim() == 2:
+        before = [
+            m for m in plain.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (5, 5) and m.stride == (2, 2)
+        ]
+        channels = before[-1].out_channels
+        edge = round((value.shape[1] / channels) ** 0.5)
+        return value.unflatten(1, (edge, edge, channels)).movedim(3, 1)
+    return value
 
 
 def pair(name):
@@ -28,7 +69,7 @@ def pair(name):
         if key.endswith("bias"):
             torch.nn.init.uniform_(value, -0.2, 0.2)
     trainer = plain.PlainTrainer(name, TrainConfig(width=WIDTH))
-    plain.take_weights(trainer.model, ours)
+    take_weights(trainer.model, ours)
     return ours, trainer
 
 
@@ -36,7 +77,7 @@ def pair(name):
 def test_the_plain_step_has_our_loss_and_gradients(name):
     ours, trainer = pair(name)
     settings = TrainConfig(width=WIDTH, batch=2, color_augment=False)
-    batch = training.batches_of(name, settings)[0]
+    batch = steps.batches_of(name, settings)[0]
     predicted = torch.cat(ours(batch.inputs[:2], batch.inputs[2:]))
     loss = face_loss(predicted, batch.targets, batch.masks).view(2, 2).mean(1).sum()
     loss.backward()
@@ -52,8 +93,8 @@ def test_the_plain_step_has_our_loss_and_gradients(name):
 @pytest.mark.parametrize(("inside", "out"), [(64, 64), (64, 128)])
 def test_the_plain_augmentation_makes_the_same_batch(inside, out):
     settings = TrainConfig()
-    ours, other = Augmenter(settings, inside, out, training.CPU), plain.PlainAugmenter(settings, inside, out)
-    people = training.made_up_faces("a", out)
+    ours, other = Augmenter(settings, inside, out, steps.CPU), plain.PlainAugmenter(settings, inside, out)
+    people = steps.made_up_faces("a", out)
     got = ours(people.faces[:6], people.masks[:6], np.random.default_rng(3))
     expected = other(people.faces[:6], people.masks[:6], np.random.default_rng(3))
     for part in ("inputs", "targets", "masks"):

@@ -10,7 +10,7 @@ from attribution.clips import find_videos
 from dfdm.base.files import read_json
 from dfdm.catalogue import config
 from dfdm.catalogue.layout import Layout
-from dfdm.commands import stages
+from dfdm.commands import dataset, sources
 from dfdm.dataset.crops import CropReader
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import of_encoded, read_planes
@@ -48,11 +48,11 @@ def test_a_scene_without_a_face_goes_through_and_is_left_out_by_name(cfg: config
             layout.crops("id0_0000", "real", 23),
         ),
     )
-    stages.source(cfg, "id0_0000", record)
-    stages.faces(cfg, record, track_file)
-    stages.original(cfg, track_file, master)
-    stages.encode(cfg, master, track_file, video)
-    stages.crops(cfg, video, track_file, crops)
+    sources.probe(cfg, "id0_0000", record)
+    sources.faces(cfg, record, track_file)
+    dataset.original(cfg, track_file, master)
+    dataset.encode(cfg, master, track_file, video)
+    dataset.crops(cfg, video, track_file, crops)
 
     track = FaceTrack.load(track_file)
     assert (len(track), track.counts.frames) == (0, FRAMES)

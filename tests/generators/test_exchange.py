@@ -11,7 +11,7 @@ from torch import nn
 
 from dfdm.base.errors import DfdmError
 from dfdm.catalogue import config
-from dfdm.commands import cli, stages
+from dfdm.commands import cli, dataset
 from dfdm.media import colour, detectors
 from dfdm.media.tracks import track_faces
 from dfdm.media.video import of_encoded, probe, read_planes
@@ -249,7 +249,7 @@ def test_an_imported_model_renders_as_a_trained_one_does(tmp_path, demo, clips, 
     settings = config.train_settings({"width": WIDTH})
     exchange.import_file(tmp_path / "iae.npz", "iae", ("id0", "id1"), settings, 0, tmp_path / "model.safetensors")
     out = tmp_path / "DFDM_crf0/iae/id1_id0_0000_iae.mp4"
-    stages.render(demo, tmp_path / "track.npz", tmp_path / "model.safetensors", out)
+    dataset.render(demo, tmp_path / "track.npz", tmp_path / "model.safetensors", out)
     rendered = list(read_planes(out, of_encoded(record)))
     assert len(rendered) == 3
     for before, after, landmarks in zip(planes, rendered, track.landmarks):

@@ -18,13 +18,13 @@ import yaml
 
 from dfdm.base.files import sha256
 from dfdm.catalogue import config
-from dfdm.commands import stages
+from dfdm.commands import sources
 
 OUTPUTS = ("model.safetensors", "loss.csv", "preview.png")
 DFDM = Path(sys.executable).with_name("dfdm")
 # Forked from a process that has imported torch already: a training starts in no time and is killed while it trains.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["dfdm.commands.cli", "dfdm.commands.stages", "generators.trainer"])
+FORKS.set_forkserver_preload(["dfdm.commands.cli", "dfdm.commands.inputs", "generators.trainer"])
 
 
 def dfdm(arguments: list[str], errors: Path, largest: int = -1) -> None:
@@ -59,8 +59,8 @@ class Project:
         cfg = config.load(self.values)
         for name in scenes:
             record, track = folder / f"{name}.json", folder / f"{name}.npz"
-            stages.source(cfg, f"{name}_0000", record)
-            stages.faces(cfg, record, track)
+            sources.probe(cfg, f"{name}_0000", record)
+            sources.faces(cfg, record, track)
             self.tracks.append(str(track))
 
     def command(self, run: Path) -> list[str]:

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 from test_train import OUTPUTS, SETTINGS, faces_of, train
 
-from dfdm.base import training
 from dfdm.base.errors import DfdmError
+from dfdm.base.states import load_state
 from generators import checkpoint
 from generators import trainer as module
 from generators.augment import Augmenter
@@ -82,7 +82,7 @@ def test_a_rollback_goes_on_from_the_last_good_state_at_half_the_rate(tmp_path, 
     rates = [line.split(",")[-1] for line in (tmp_path / "out/loss.csv").read_text().splitlines()[1:]]
     assert rates == ["0.001"] * 10 + ["0.0005"] * 20
     assert "nan" not in (tmp_path / "out/loss.csv").read_text()
-    assert training.load_state(next(tmp_path.glob(STATES)))["rollbacks"] == [10]
+    assert load_state(next(tmp_path.glob(STATES)))["rollbacks"] == [10]
     told = capsys.readouterr().err
     assert "iteration 20: the loss or a weight is no longer a number; rolled back" in told
     assert "goes on from iteration 10 of 30 at lr 0.0005, rollback 1 of at most 5" in told
@@ -91,7 +91,7 @@ def test_a_rollback_goes_on_from_the_last_good_state_at_half_the_rate(tmp_path, 
 def test_before_the_first_state_a_rollback_begins_anew_from_the_seed(tmp_path, plant):
     plant(spoiled(spoil_loss, 5, times=2))
     outputs = train(tmp_path / "a", on_nan="rollback", decay=0)
-    assert training.load_state(next((tmp_path / "a").glob(STATES)))["rollbacks"] == [0, 0]
+    assert load_state(next((tmp_path / "a").glob(STATES)))["rollbacks"] == [0, 0]
     plant(lambda trainer: None)
     assert outputs["model.safetensors"] == train(tmp_path / "b", lr=0.25e-3, decay=0)["model.safetensors"]
 
@@ -104,7 +104,7 @@ def test_an_exploding_loss_is_rolled_back_too(tmp_path, plant, capsys):
     plant(grow)
     train(tmp_path, on_nan="rollback", iterations=200, batch=1, width=1 / 128, save_every=50)
     assert "the loss grew from" in capsys.readouterr().err
-    assert training.load_state(next(tmp_path.glob(STATES)))["rollbacks"] == [100]
+    assert load_state(next(tmp_path.glob(STATES)))["rollbacks"] == [100]
 
 
 def test_after_the_last_rollback_it_gives_up(tmp_path, plant):
@@ -208,8 +208,8 @@ def started(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", [0, 1])
 def test_a_training_starts_from_the_weights_of_a_model_or_a_state(started, tmp_path, kind):
-    job = module.Job("faceswap", ("id0", "id1"), TrainConfig(**SETTINGS, start_from=str(started[kind])), "k")
-    begun = module.fresh(job, 3, torch.device("cpu"))
+    job = module.Job("faceswap", ("id0", "id1"), TrainConfig(**SETTINGS, start_from=str(started[kind])), 3)
+    begun = module.Trainer(job, torch.device("cpu"))
     model, _ = checkpoint.load(started[0])
     assert all(torch.equal(a, b) for a, b in zip(begun.model.state_dict().values(), model.state_dict().values()))
     assert begun.step == 0

@@ -36,7 +36,7 @@ def test_a_step_is_kerass_adam_on_the_sum_of_both_sides_losses(monkeypatch, scal
     torch.manual_seed(0)
     monkeypatch.setattr("generators.trainer.face_loss", lambda *given: scale * face_loss(*given))
     settings = TrainConfig(width=1 / 64, batch=3, iterations=4, lr=LR, channels_last=False)
-    trainer = Trainer(Job("iae", ("id0", "id1"), settings, "k"), torch.device("cpu"))
+    trainer = Trainer(Job("iae", ("id0", "id1"), settings, 0), torch.device("cpu"))
     twin = build("iae", 1 / 64)
     weights = [value.detach().numpy().astype(np.float64) for value in trainer.model.parameters()]
     start = [value.copy() for value in weights]

@@ -29,7 +29,7 @@ def swap(video_id: str, face_id: str, to_face: float, to_video: float, share: fl
 
 
 def write(results: Path, model: str, ssim: float, *swaps: Direction) -> Path:
-    path = Path(Layout(str(results)).evaluation("id0_id1", model))
+    path = Path(Layout(str(results)).evaluate("id0_id1", model))
     Evaluation(
         model=model,
         pair=("id0", "id1"),
@@ -78,7 +78,7 @@ def test_identity_that_was_not_measured_is_said_so(demo: Config, tmp_path: Path)
 
 
 def test_a_file_without_a_figure_is_one_sentence(demo: Config, tmp_path: Path) -> None:
-    write_json(Layout(str(tmp_path)).evaluation("id0_id1", "iae"), {"swaps": [{}]})
+    write_json(Layout(str(tmp_path)).evaluate("id0_id1", "iae"), {"swaps": [{}]})
     with pytest.raises(
         DfdmError, match=r"iae\.json: model is missing; delete the file and run the stage evaluate again"
     ):

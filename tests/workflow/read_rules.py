@@ -33,7 +33,7 @@ def main() -> None:
                 "benchmark": rule.benchmark and str(rule.benchmark),
                 "message": rule.message,
                 "shell": rule.shellcmd,
-                "target": not rule.has_wildcards() and not rule.shellcmd,
+                "target": not rule.has_wildcards(),
             }
             for rule in made.rules
         ]

@@ -120,7 +120,7 @@ def test_scores_name_their_interval_and_the_report_exists(line: Path) -> None:
 
 def test_each_training_is_measured_on_frames_it_never_saw(line: Path, project: Path, small: Small) -> None:
     for model in ("faceswap", "dfaker"):
-        found = read_json(line / f"evaluation/id0_id1/{model}.json")
+        found = read_json(line / f"evaluate/id0_id1/{model}.json")
         assert (found["reconstruction"]["id0"]["frames"], found["reconstruction"]["id1"]["frames"]) == (9, 4)
         (swap,) = found["swaps"]  # one direction is rendered
         assert (swap["video_id"], swap["face_id"], len(swap["clips"]), swap["frames"]) == ("id0", "id1", 3, 9)
@@ -128,7 +128,7 @@ def test_each_training_is_measured_on_frames_it_never_saw(line: Path, project: P
         assert swap["flicker"] > 0
         assert set(found["computed_on"]["masters"]) == {f"{clip}_{model}.mp4" for clip in swap["clips"]}
     table = subprocess.run(
-        ["dfdm", "evaluate", "--config", small()], cwd=project, capture_output=True, text=True, check=True
+        ["dfdm", "scores", "--evaluate", "--config", small()], cwd=project, capture_output=True, text=True, check=True
     )
     assert re.search(r"^dfaker +mean +9 ", table.stdout, re.MULTILINE)
     assert "faceswap" in table.stdout
@@ -143,7 +143,9 @@ def test_deleting_an_output_reruns_it_and_what_depends_on_it(line: Path, snakema
     crops = line / "crops/crf23/dfaker/id0_id1_0001_dfaker.safetensors"
     aside = crops.rename(crops.with_suffix(".aside"))  # keeps its time of change
     try:
-        assert dry_run(snakemake, small()) == Counter(crops=1, classify=1, score=1, page=1, all=1)
+        assert dry_run(snakemake, small()) == Counter(
+            crops=1, attribution_train=1, attribution_score=1, report=1, all=1
+        )
         assert dry_run(snakemake, small(), "faceswap_crf23") == Counter()
         assert dry_run(snakemake, small(), "attribution_crf0") == Counter()
     finally:
@@ -158,11 +160,21 @@ def test_deleting_an_output_reruns_it_and_what_depends_on_it(line: Path, snakema
         ({"train__threads": 1, "encode__threads": 1}, Counter()),  # as before, now given
         (
             {"render__mask_blur": 5.0},
-            Counter(render=6, evaluate=2, encode=6, crops=12, manifest=3, classify=2, score=2, page=1, all=1),
+            Counter(
+                render=6,
+                evaluate=2,
+                encode=6,
+                crops=12,
+                manifest=3,
+                attribution_train=2,
+                attribution_score=2,
+                report=1,
+                all=1,
+            ),
         ),
-        ({"evaluate__frames": 2}, Counter(evaluate=2, page=1, all=1)),
-        ({"attribution__lr": 0.002}, Counter(classify=2, score=2, page=1, all=1)),
-        ({"crops__margin": 0.5}, Counter(crops=18, classify=2, score=2, page=1, all=1)),
+        ({"evaluate__frames": 2}, Counter(evaluate=2, report=1, all=1)),
+        ({"attribution__lr": 0.002}, Counter(attribution_train=2, attribution_score=2, report=1, all=1)),
+        ({"crops__margin": 0.5}, Counter(crops=18, attribution_train=2, attribution_score=2, report=1, all=1)),
     ],
 )
 def test_a_changed_key_reruns_what_it_determines(
@@ -190,7 +202,7 @@ def test_without_configfile_the_shipped_config_counts_and_with_one_that_file_alo
     alone = jobs(
         snakemake("--cores", 1, "--dry-run", "--quiet", "rules", "--configfile", small(), "--config", "results=other")
     )
-    assert (alone["render"], alone["source"]) == (6, 4)
+    assert (alone["render"], alone["sources_probe"]) == (6, 4)
 
 
 def test_a_fault_in_the_config_is_one_sentence_before_any_job(snakemake: Snakemake, small: Small) -> None:
@@ -203,7 +215,7 @@ def test_a_fault_in_the_config_is_one_sentence_before_any_job(snakemake: Snakema
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--configfile", "none.yaml"], "config 'none.yaml' does not exist; mend the path after --configfile"),
+        (["--configfile", "none.yaml"], "config 'none.yaml' does not exist; correct the path after --configfile"),
         (["--config", "results=config.yaml/x"], "results 'config.yaml/x': Not a directory; free or name another place"),
         (["iae_crf24"], "'iae_crf24' is no target of this config. Did you mean iae_crf23 or "),
         (["render"], "This is a rule of many jobs, no target. Named targets are "),
@@ -223,10 +235,10 @@ def test_a_source_that_is_gone_is_named(snakemake: Snakemake, small: Small, proj
     values["sources"]["root"] = str(project)
     values["sources"]["people"]["id0"]["scenes"]["0002"] = {"path": "gone.mp4"}
     path.write_text(yaml.safe_dump(values, sort_keys=False))
-    done = snakemake("faces", "--cores", 2, "--configfile", path)
+    done = snakemake("all_faces", "--cores", 2, "--configfile", path)
     assert done.returncode == 1
     assert (
-        f"{project}/gone.mp4 does not exist; put the video back, or mend the scene's path or sources.root"
+        f"{project}/gone.mp4 does not exist; put the video back, or correct the scene's path or sources.root"
         in done.stderr
     )
 
@@ -258,7 +270,7 @@ def test_both_reports_are_made_without_a_network(line: Path, project: Path, smal
 
 
 def test_a_run_ends_with_its_summary_by_stage(line: Path, snakemake: Snakemake, small: Small) -> None:
-    done = snakemake("report", "--cores", 1, "--forcerun", "page", "--configfile", small())
+    done = snakemake("report", "--cores", 1, "--forcerun", "report", "--configfile", small())
     assert done.returncode == 0, done.stderr[-3000:]
     assert re.search(r"^summary: 1 of 1 jobs done, .* \| report 1/1$", done.stderr, re.MULTILINE)
 
@@ -297,10 +309,31 @@ def test_the_full_size_plan_can_be_dry_run_with_placeholders(snakemake: Snakemak
     assert (found["render"], found["encode"], found["crops"], found["train_iae"]) == (430, 430, 430, 43)
 
 
+def test_scenes_of_a_table_are_planned_like_those_of_the_config(
+    snakemake: Snakemake, small: Small, project: Path, tmp_path: Path
+) -> None:
+    listed = load(small("listed", results="listed"))
+    sources = listed.sources.model_dump()
+    rows = ["person\tscene\tpackage\tmember\tframes\tlicence\tconsent"]
+    for person, entry in sources.pop("people").items():
+        for number, scene in entry["scenes"].items():
+            frames = str(list(scene["frames"]))
+            cells = (person, number, scene["package"], scene["member"], frames, entry["licence"], entry["consent"])
+            rows.append("\t".join(cells))
+    table = tmp_path / "scenes.tsv"
+    table.write_text("\n".join(rows) + "\n")
+    tabled = small("tabled", results="listed", sources={**sources, "table": str(table)})
+    assert load(tabled).model_dump() == listed.model_dump()
+    planned = dry_run(snakemake, tabled)
+    assert planned == dry_run(snakemake, project / "listed.yaml")
+    table.write_text("\n".join([*rows, rows[1].replace("0000", "0003")]) + "\n")
+    assert dry_run(snakemake, tabled)["render"] == planned["render"] + 2  # a further scene, with two models
+
+
 def test_a_new_classifier_costs_nothing_upstream(line: Path, snakemake: Snakemake, small: Small) -> None:
     values = {"depth": 34, "resize": 40, "size": 32, "clip": 4, "test_clips": 2, "batch": 4, "epochs": 2}
     found = dry_run(snakemake, small("another", attribution=values), "attribution")
-    assert found == Counter(classify=2, score=2, attribution=1)
+    assert found == Counter(attribution_train=2, attribution_score=2, attribution=1)
 
 
 def test_a_finished_training_survives_harmless_edits(
@@ -318,7 +351,7 @@ def test_a_finished_training_survives_harmless_edits(
     edited = {"train__save_every": 1, "train__keep": 9, "state_dir": "elsewhere", "encode__preset": "fast"}
     found = dry_run(snakemake, small("edited", **edited))
     assert found["render"] == 6
-    assert not any(rule.startswith(("train", "track", "source")) for rule in found)
+    assert not any(rule.startswith(("train", "faces", "sources")) for rule in found)
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def test_what_may_fail_by_chance_is_retried_on_a_cluster_and_reading_the_sources
         "slurm": 2,
     }
     sources = (ROOT / "workflow/rules/sources.smk").read_text()
-    for rule in ("source", "predictor"):
+    for rule in ("sources_probe", "sources_predictor", "sources_identity"):
         assert "retries: 0" in sources.partition(f"\nrule {rule}:")[2].partition("\nrule ")[0]
 
 
@@ -91,7 +91,7 @@ def asked(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Asked:
 def test_rules_of_torch_ask_for_a_gpu_as_the_config_says_and_no_other_rule_does(asked: Asked, small: Small) -> None:
     on_a_cluster = asked(small("gpus", device="auto", gpu=1), "--resources", "gpu=4", "mem_mb=64000")
     asking = {rule for rule, resources in on_a_cluster.items() if resources.get("gpu")}
-    assert asking == {"train_faceswap", "train_dfaker", "render", "evaluate", "classify", "score"}
+    assert asking == {"train_faceswap", "train_dfaker", "render", "evaluate", "attribution_train", "attribution_score"}
     assert {on_a_cluster[rule]["gpu"] for rule in asking} == {1}
     on_the_cpu = asked(small("gpus", device="cpu", gpu=1), "--resources", "gpu=4")
     assert on_the_cpu["render"]["gpu"] == 0
@@ -99,7 +99,7 @@ def test_rules_of_torch_ask_for_a_gpu_as_the_config_says_and_no_other_rule_does(
 
 def test_a_job_asks_for_no_more_memory_than_the_machine_has(asked: Asked, small: Small) -> None:
     resources = asked(small(), "--resources", "mem_mb=1800")
-    assert (resources["train_faceswap"]["mem_mb"], resources["track"]["mem_mb"]) == (1800, 1500)  # of 2000, of 1500
+    assert (resources["train_faceswap"]["mem_mb"], resources["faces"]["mem_mb"]) == (1800, 1500)  # of 2000, of 1500
 
 
 def test_memory_and_time_grow_with_the_attempt(asked: Asked, small: Small) -> None:

@@ -1,6 +1,7 @@
 """The rules themselves, read once: what each carries, each target's exact jobs, and what its jobs take in."""
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -19,11 +20,11 @@ ROOT = Path(__file__).parent.parent.parent
 CONFIG = load(ROOT / "config.yaml")
 LAYOUT = Layout(CONFIG.results)
 STAGES = [
-    "faces",
-    "controls",
+    "all_faces",
+    "all_controls",
     "attribution",
     *(f"attribution_crf{crf}" for crf in CONFIG.qualities),
-    "evaluation",
+    "all_evaluate",
     "report",
     "all",
 ]
@@ -43,20 +44,36 @@ def read(project: Path) -> dict[str, Any]:
 
 def test_every_rule_that_runs_a_command_has_log_benchmark_and_message(read: dict[str, Any]) -> None:
     working = [rule for rule in read["rules"] if rule["shell"]]
-    assert {rule["name"] for rule in working} >= {f"train_{model}" for model in CONFIG.models} | {"source", "page"}
+    trainings = {f"train_{model}" for model in CONFIG.models}
+    assert {rule["name"] for rule in working} >= trainings | {"sources_probe", "report"}
     for rule in working:
         assert len(rule["log"]) == 1, rule
         assert rule["benchmark"], rule
         assert "{log:q}" in rule["shell"], rule
     for rule in read["rules"]:
         assert rule["message"], rule
-    assert len({stage_of(rule["benchmark"]) for rule in working}) > 10
     places = Counter((rule["log"][0], rule["benchmark"]) for rule in working)
     assert max(places.values()) == 1  # no two rules write the same log
 
 
+def test_a_rule_its_command_its_folders_and_its_message_have_one_name(read: dict[str, Any]) -> None:
+    working = [rule for rule in read["rules"] if rule["shell"]]
+    for rule in working:
+        words = re.match(r"dfdm ([a-z]+(?: [a-z]+)*) --", rule["shell"])
+        assert words is not None, rule["shell"]
+        stage = "_".join(words[1].split())
+        assert rule["name"] in (stage, f"{stage}_{rule['name'].removeprefix('train_')}")
+        assert rule["log"][0].startswith(f"{CONFIG.results}/logs/{stage}/"), rule
+        assert rule["benchmark"].startswith(f"{CONFIG.results}/benchmarks/{stage}/"), rule
+        assert stage_of(rule["name"]) == stage
+    for rule in read["rules"]:
+        assert rule["message"].partition(":")[0] == rule["name"]
+    assert len(working) > 15
+
+
 def test_every_named_target_of_the_config_is_a_rule_and_nothing_else_is(read: dict[str, Any]) -> None:
-    assert {rule["name"] for rule in read["rules"] if rule["target"]} == set(TARGETS)
+    one_file = {"sources_predictor", "sources_identity"}  # no wildcard stands in them
+    assert {rule["name"] for rule in read["rules"] if rule["target"]} == {*TARGETS, *one_file}
 
 
 def models_of(target: str) -> list[str]:
@@ -71,21 +88,24 @@ def qualities_of(target: str) -> list[int]:
 def expected_jobs(cfg: Config, target: str) -> Jobs:
     """Every job of a target, from the config's lists alone."""
     stage = target.partition("_crf")[0]
-    faces: Jobs = {("predictor",), *((rule, key) for rule in ("source", "track") for key in cfg.scene_keys)}
-    if target == "faces":
-        return {("faces",), *faces}
+    faces: Jobs = {
+        ("sources_predictor",),
+        *((rule, key) for rule in ("sources_probe", "faces") for key in cfg.scene_keys),
+    }
+    if target == "all_faces":
+        return {("all_faces",), *faces}
     if target == "all":
-        return {("all",)} | (expected_jobs(cfg, "report") | expected_jobs(cfg, "dataset")) - {("report",), ("dataset",)}
-    if target == "evaluation":
-        jobs = {("evaluation",), ("identity",), *faces}
+        return {("all",)} | expected_jobs(cfg, "report") | expected_jobs(cfg, "dataset") - {("dataset",)}
+    if target == "all_evaluate":
+        jobs = {("all_evaluate",), ("sources_identity",), *faces}
         for pair in cfg.pairs:
             jobs |= {(rule, pair) for rule in (f"train_{model}" for model in cfg.models)}
             jobs |= {("evaluate", pair, model) for model in cfg.models}
         return jobs | {("render", clip.clip, model) for clip in cfg.clips for model in cfg.models}
-    if target == "controls":
+    if target == "all_controls":
         jobs = expected_jobs(cfg, "attribution") - {("attribution",)}
         jobs |= {("crops", clip, REAL, str(crf)) for clip in {c.scene_key for c in cfg.clips} for crf in cfg.qualities}
-        return jobs | {("controls",), *(("control", "dma_sta", str(crf)) for crf in cfg.qualities)}
+        return jobs | {("all_controls",), *(("controls", "dma_sta", str(crf)) for crf in cfg.qualities)}
     everything = stage in ("dataset", "attribution", "report")
     models = list(cfg.models) if everything or stage.startswith("crf") else models_of(target)
     qualities = qualities_of(target)
@@ -102,11 +122,14 @@ def expected_jobs(cfg: Config, target: str) -> Jobs:
     if stage in ("attribution", "report"):
         jobs |= {("manifest", f"crf{crf}") for crf in qualities}
         jobs |= {
-            (rule, str(run)) for rule in ("classify", "score") for run in main_runs(cfg) if int(run.crf) in qualities
+            (rule, str(run))
+            for rule in ("attribution_train", "attribution_score")
+            for run in main_runs(cfg)
+            if int(run.crf) in qualities
         }
     if stage == "report":
-        jobs |= {("page",)} | expected_jobs(cfg, "evaluation") - {("evaluation",)}
-        jobs |= expected_jobs(cfg, "controls") - {("controls",)}
+        jobs |= expected_jobs(cfg, "all_evaluate") - {("all_evaluate",)}
+        jobs |= expected_jobs(cfg, "all_controls") - {("all_controls",)}
     return jobs
 
 
@@ -121,7 +144,7 @@ def test_a_named_target_is_exactly_its_own_jobs(read: dict[str, Any], target: st
     order = ("scene", "pair", "clip", "model", "classifier", "crf", "target")
     found = [
         (job["rule"], run_of(job["wildcards"]))
-        if job["rule"] in ("classify", "score")
+        if job["rule"] in ("attribution_train", "attribution_score")
         else (job["rule"], *(job["wildcards"][name] for name in order if name in job["wildcards"]))
         for job in read["jobs"][target]
     ]
@@ -169,11 +192,11 @@ def test_crops_are_cut_from_the_encoded_video_of_their_own_quality(read: dict[st
 
 
 def test_a_classifier_takes_the_swaps_crops_of_its_quality_and_no_originals(read: dict[str, Any]) -> None:
-    for job in (*jobs_of(read, "classify"), *jobs_of(read, "score")):
+    for job in (*jobs_of(read, "attribution_train"), *jobs_of(read, "attribution_score")):
         crf, run = job["wildcards"]["train"], run_of(job["wildcards"])
         crops = {LAYOUT.crops(clip.clip, model, crf) for clip in CONFIG.clips for model in CONFIG.models}
         tracks = map(LAYOUT.track, CONFIG.scene_keys)
-        more = {LAYOUT.run(run), *tracks} if job["rule"] == "score" else set()
+        more = {LAYOUT.run(run), *tracks} if job["rule"] == "attribution_score" else set()
         assert set(job["input"]) == {*crops, *more, LAYOUT.manifest(f"crf{crf}")}
 
 

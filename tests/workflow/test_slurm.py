@@ -85,7 +85,7 @@ def test_slurm_makes_the_same_bytes_and_repeats_a_killed_job(
     printed = log.read_text()
     assert process.returncode == 0, printed[-6000:]
     assert re.findall(r"(\d+) of (\d+) steps", printed)[-1] == ("23", "23")
-    failed = re.search(r"FAILED train: dfaker.*?Trying to restart job", printed, re.DOTALL)
+    failed = re.search(r"FAILED train_dfaker:.*?Trying to restart job", printed, re.DOTALL)
     assert failed is not None, printed[-6000:]
     assert f"JOB {cancelled} ON" in failed[0]
     submitted = re.findall(r"submitted with SLURM jobid (\d+) \(log: \S*rule_train_dfaker/", printed)

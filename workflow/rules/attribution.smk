@@ -1,4 +1,4 @@
-# A training of a classifier is a run (dfdm/catalogue/schedule.py): classifier, split, quality or `all`, seed. Its folder says them.
+# A training of a classifier is a run (dfdm/catalogue/schedule.py): classifier, split, quality or `all`, seed. They name its folder.
 RUN = "{classifier}/{split}/crf{train}/seed{seed}"
 RUN_NAME = "{classifier}_{split}_crf{train}_seed{seed}"
 # Classifiers whose learning rate validation chooses.
@@ -9,7 +9,7 @@ TUNED = (
 
 if TUNED:
 
-    rule tune:
+    rule attribution_tune:
         input:
             manifest=layout.manifest(f"crf{cfg.comparison.crf}"),
             crops=lambda wildcards: crops_of(
@@ -17,11 +17,11 @@ if TUNED:
             ),
             regions=lambda wildcards: regions_of(cfg.classifier(wildcards.classifier)),
         output:
-            layout.rate("{classifier}"),
+            layout.tune("{classifier}"),
         log:
-            layout.log("attribution", "rate_{classifier}"),
+            layout.log("attribution_tune", "{classifier}"),
         benchmark:
-            layout.benchmark("attribution_rate", "{classifier}")
+            layout.benchmark("attribution_tune", "{classifier}")
         conda:
             "../../envs/torch.yaml"
         threads: cfg.attribution.threads
@@ -32,13 +32,13 @@ if TUNED:
         params:
             settings=lambda wildcards: keys.tune_keys(cfg, wildcards.classifier),
         message:
-            "attribution: learning rate of {wildcards.classifier}"
+            "attribution_tune: learning rate of {wildcards.classifier}"
         shell:
             "dfdm attribution tune --classifier {wildcards.classifier} --manifest {input.manifest:q} "
             '--results "$(dirname "$(dirname {input.manifest:q})")" --out {output:q} >{log:q} 2>&1'
 
 
-rule classify:
+rule attribution_train:
     input:
         manifests=lambda wildcards: [
             layout.manifest(f"crf{crf}")
@@ -49,8 +49,8 @@ rule classify:
             run_of(wildcards).qualities(cfg.qualities),
         ),
         regions=lambda wildcards: regions_of(cfg.classifier(wildcards.classifier)),
-        rate=lambda wildcards: (
-            [layout.rate(wildcards.classifier)]
+        tune=lambda wildcards: (
+            [layout.tune(wildcards.classifier)]
             if wildcards.classifier in TUNED
             else []
         ),
@@ -60,9 +60,9 @@ rule classify:
         training=layout.run(RUN, "training.json"),
         speed=layout.run(RUN, "speed.json"),
     log:
-        layout.log("attribution", RUN_NAME),
+        layout.log("attribution_train", RUN_NAME),
     benchmark:
-        layout.benchmark("attribution", RUN_NAME)
+        layout.benchmark("attribution_train", RUN_NAME)
     conda:
         "../../envs/torch.yaml"
     threads: cfg.attribution.threads
@@ -72,19 +72,19 @@ rule classify:
         gpu=GPUS,
     params:
         settings=lambda wildcards: keys.classifier_keys(cfg, wildcards.classifier),
-        rate=lambda wildcards, input: (
-            f"--rate {quote(input.rate[0])}" if input.rate else ""
+        tune=lambda wildcards, input: (
+            f"--tune {quote(input.tune[0])}" if input.tune else ""
         ),
     message:
-        "attribution: train {wildcards.classifier} on crf {wildcards.train}, {wildcards.split} split, seed {wildcards.seed}"
+        "attribution_train: {wildcards.classifier} on crf {wildcards.train}, {wildcards.split} split, seed {wildcards.seed}"
     shell:
         "dfdm attribution train --classifier {wildcards.classifier} --split {wildcards.split} "
-        "--crf {wildcards.train} --seed {wildcards.seed} {params.rate} --manifest {input.manifests:q} "
+        "--crf {wildcards.train} --seed {wildcards.seed} {params.tune} --manifest {input.manifests:q} "
         '--results "$(dirname "$(dirname {input.manifests[0]:q})")" '
         '--out "$(dirname {output.weights:q})" >{log:q} 2>&1'
 
 
-rule score:
+rule attribution_score:
     input:
         model=layout.run(RUN),
         manifest=layout.manifest("crf{crf}"),
@@ -108,9 +108,9 @@ rule score:
         ),
         predictions=layout.scores(RUN, "{crf}", "predictions.parquet"),
     log:
-        layout.log("score", f"{RUN_NAME}_test_crf{{crf}}"),
+        layout.log("attribution_score", f"{RUN_NAME}_test_crf{{crf}}"),
     benchmark:
-        layout.benchmark("score", f"{RUN_NAME}_test_crf{{crf}}")
+        layout.benchmark("attribution_score", f"{RUN_NAME}_test_crf{{crf}}")
     conda:
         "../../envs/torch.yaml"
     threads: cfg.attribution.threads
@@ -121,7 +121,7 @@ rule score:
     params:
         settings=lambda wildcards: keys.score_keys(cfg),
     message:
-        "attribution: score {wildcards.classifier} of crf {wildcards.train}, {wildcards.split} split, seed {wildcards.seed}, on crf {wildcards.crf}"
+        "attribution_score: {wildcards.classifier} of crf {wildcards.train}, {wildcards.split} split, seed {wildcards.seed}, on crf {wildcards.crf}"
     shell:
         "dfdm attribution score --model {input.model:q} --crf {wildcards.crf} --manifest {input.manifest:q} "
         '--results "$(dirname "$(dirname {input.manifest:q})")" '
@@ -149,7 +149,7 @@ rule attribution:
 
 if cfg.comparison:
 
-    rule compare:
+    rule attribution_comparison:
         input:
             scores=[
                 layout.scores(str(run), crf, name)
@@ -161,13 +161,13 @@ if cfg.comparison:
                 for run in comparison_runs(cfg)
                 for name in ("training.json", "speed.json")
             ],
-            rates=[layout.rate(name) for name in TUNED],
+            tunes=[layout.tune(name) for name in TUNED],
         output:
             layout.comparison,
         log:
-            layout.log("comparison"),
+            layout.log("attribution_comparison", "comparison"),
         benchmark:
-            layout.benchmark("comparison", "comparison")
+            layout.benchmark("attribution_comparison", "comparison")
         conda:
             "../../envs/media.yaml"
         threads: 1
@@ -177,14 +177,7 @@ if cfg.comparison:
         params:
             settings=keys.comparison_keys(cfg),
         message:
-            "attribution: classifiers side by side"
+            "attribution_comparison: classifiers side by side"
         shell:
-            'dfdm attribution compare --results "$(dirname "$(dirname {output:q})")" '
+            'dfdm attribution comparison --results "$(dirname "$(dirname {output:q})")" '
             "--out {output:q} >{log:q} 2>&1"
-
-    rule comparison:
-        input:
-            layout.comparison,
-        localrule: True
-        message:
-            "comparison: done"

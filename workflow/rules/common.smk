@@ -1,5 +1,4 @@
 import inspect
-import json
 import sys
 from pathlib import Path
 from shlex import quote
@@ -12,10 +11,11 @@ from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest
 from dfdm.base.machine import memory_mb
-from dfdm.base.names import ID, REAL, SCENE, pair_of
+from dfdm.base.names import ID, REAL, SCENE, parse_clip, people_of, person_of
 from dfdm.catalogue import config as dfdm_config
 from dfdm.catalogue import keys
 from dfdm.catalogue.layout import Layout, originals_of, stage_of, targets, videos_of
+from dfdm.catalogue.migrate import check_version
 from dfdm.catalogue.schedule import (
     background_run,
     checked_runs,
@@ -27,7 +27,8 @@ from dfdm.dataset.splits import split_videos
 
 try:
     cfg = dfdm_config.load(dict(config))
-    # A part of a split without a video is told now, not after the trainings.
+    check_version(cfg.results)
+    # A part of a split without a video is found now, not after the trainings.
     for kind in ("scene", "identity"):
         if getattr(cfg.splits, kind):
             split_videos(
@@ -41,24 +42,41 @@ except DfdmError as error:
 
 layout = Layout(cfg.results)
 MODELS = list(cfg.models)
-# The config as the commands read it, with --config's values in it and its order kept (classes stand in it); named
-# by content, so never changed under a running job.
-CONFIG_TEXT = json.dumps(config, indent=1)
+# The config as the commands read it, with --config's values and every scene of a pattern or table in it, and its order
+# kept (classes stand in it); named by content, so never changed under a running job.
+CONFIG_TEXT = cfg.model_dump_json(indent=1)
 CONFIG = f"{cfg.results}/config/{digest(CONFIG_TEXT)[:12]}.json"
-if not Path(CONFIG).exists():
-    try:
-        with atomic(CONFIG) as temporary:
-            temporary.write_text(CONFIG_TEXT)
-    except OSError as error:
-        raise WorkflowError(
-            f"results '{cfg.results}': {error.strerror}; free or name another place"
-        ) from None
+
+
+def write_config():
+    """Write the config where the commands read it, once."""
+    if not Path(CONFIG).exists():
+        try:
+            with atomic(CONFIG) as temporary:
+                temporary.write_text(CONFIG_TEXT)
+        except OSError as error:
+            raise WorkflowError(
+                f"results '{cfg.results}': {error.strerror}; free or name another place"
+            ) from None
+
+
+# Only a run writes, no dry run and no plan; a job that an engine started has no `onstart` and may see another disk.
+onstart:
+    write_config()
+
+
+if not workflow.is_main_process:
+    write_config()
+# A folder of results that cannot be made is an error before the jobs are planned.
+place = Path(cfg.results).absolute()
+if not next(path for path in (place, *place.parents) if path.exists()).is_dir():
+    raise WorkflowError(
+        f"results '{cfg.results}': Not a directory; free or name another place"
+    )
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
-# has them on the PATH. Neither is a param: where the config lies changes no bytes. A job that an engine submitted
-# also knows which attempt it is, so that bad input is not tried again (dfdm/commands/attempts.py).
-ATTEMPT = f"DFDM_ATTEMPT={workflow.attempt} " if workflow.remote_exec else ""
+# has them on the PATH. Neither is a param: where the config lies changes no bytes.
 shell.prefix(
-    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} {ATTEMPT}"
+    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} "
     f"DFDM_PROJECT={quote(str(Path(workflow.basedir).parent))} "  # for envs/*.post-deploy.sh
     f"PATH=$PATH:{quote(str(Path(sys.executable).parent))}; "
 )
@@ -102,17 +120,15 @@ def scene_file(wildcards):
 
 def scenes_of_pair(wildcards):
     """The tracks of every scene of two people."""
-    people = wildcards.pair.split("_")
-    return [layout.track(key) for key in cfg.scene_keys if key.split("_")[0] in people]
+    people = people_of(wildcards.pair)
+    return [layout.track(key) for key in cfg.scene_keys if person_of(key) in people]
 
 
 def start_of(model):
     """The file that a model's trainings start from, where config names one: a newer file trains again."""
 
     def start(wildcards):
-        file = cfg.settings(model).start_file(
-            model, pair_of(*wildcards.pair.split("_"))
-        )
+        file = cfg.settings(model).start_file(model, people_of(wildcards.pair))
         return [str(file)] if file else []
 
     return start
@@ -120,49 +136,39 @@ def start_of(model):
 
 def scene_of_clip(wildcards):
     """The track of the scene whose frames a clip shows."""
-    parts = wildcards.clip.split("_")
-    return layout.track(f"{parts[0]}_{parts[-1]}")
+    return layout.track(parse_clip(wildcards.clip).scene_key)
 
 
 def checkpoint_of_clip(wildcards):
     """The weights that render a clip: of the pair of its two people."""
-    video_id, face_id, _ = wildcards.clip.split("_")
-    return layout.checkpoint("_".join(pair_of(video_id, face_id)), wildcards.model)
+    pair = "_".join(parse_clip(wildcards.clip).pair)
+    return layout.checkpoint(pair, wildcards.model)
 
 
 # Long lists of inputs are functions, so that a run pays for those of its own target alone.
+def files_of(target, *places, real=True):
+    """What `places` (methods of layout) say of each encoded video of a target, without the originals if not `real`."""
+    return [
+        place(v.name.clip, v.name.model, v.crf)
+        for v in videos_of(cfg, target)
+        if real or v.name.model != REAL
+        for place in places
+    ]
+
+
 def dataset_files(target):
     """An input function: videos, sidecars and crops of a target."""
-
-    def files(wildcards):
-        return [path for v in videos_of(cfg, target) for path in layout.encoded(v)]
-
-    return files
-
-
-def sidecars(wildcards):
-    """The sidecars that a manifest merges."""
-    return [
-        layout.sidecar(v.name.clip, v.name.model, v.crf)
-        for v in videos_of(cfg, wildcards.target)
-    ]
-
-
-def all_videos(wildcards):
-    """Every encoded video."""
-    return [
-        layout.video(v.name.clip, v.name.model, v.crf)
-        for v in videos_of(cfg, "dataset")
-    ]
+    return lambda wildcards: files_of(
+        target, layout.video, layout.sidecar, layout.crops
+    )
 
 
 def crops_of(settings, qualities):
     """The crops that a classifier reads: of the swaps, and of the originals where `real` is a class."""
     return [
-        layout.crops(v.name.clip, v.name.model, v.crf)
+        path
         for crf in qualities
-        for v in videos_of(cfg, f"crf{crf}")
-        if v.name.model != REAL or settings.real
+        for path in files_of(f"crf{crf}", layout.crops, real=settings.real)
     ]
 
 
@@ -197,9 +203,9 @@ def comparison_files():
     return [layout.comparison] if cfg.comparison else []
 
 
-def evaluation_files():
+def evaluate_files():
     """How good the swaps of every pair and model are."""
-    return [layout.evaluation(pair, model) for pair in cfg.pairs for model in MODELS]
+    return [layout.evaluate(pair, model) for pair in cfg.pairs for model in MODELS]
 
 
 def signed(function):
@@ -210,11 +216,12 @@ def signed(function):
 
 def minutes(amount):
     """A job's time limit, doubled at each new attempt."""
+    return signed(lambda wildcards, attempt: amount * 2 ** (attempt - 1))
 
-    def runtime(wildcards, attempt):
-        return amount * 2 ** (attempt - 1)
 
-    return signed(runtime)
+def megabytes(amount):
+    """A job's memory, half as much again at each new attempt."""
+    return signed(lambda wildcards, attempt: int(amount * (1 + 0.5 * (attempt - 1))))
 
 
 def training_files():
@@ -225,12 +232,3 @@ def training_files():
         for model in MODELS
         for name in ("loss.csv", "preview.png")
     ]
-
-
-def megabytes(amount):
-    """A job's memory, half as much again at each new attempt."""
-
-    def memory(wildcards, attempt):
-        return int(amount * (1 + 0.5 * (attempt - 1)))
-
-    return signed(memory)

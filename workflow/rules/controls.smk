@@ -1,11 +1,11 @@
-# What a score is worth nothing without: docs/attribution.md, Controls.
+# The controls, without which a score proves nothing: docs/attribution.md, Controls.
 rule region:
     input:
         masters=lambda wildcards: [
             layout.video(wildcards.clip, model, 0) for model in MODELS
         ],
         original=lambda wildcards: layout.video(
-            f"{wildcards.clip.split('_')[0]}_{wildcards.clip.split('_')[-1]}", REAL, 0
+            parse_clip(wildcards.clip).scene_key, REAL, 0
         ),
         track=scene_of_clip,
     output:
@@ -27,7 +27,7 @@ rule region:
     params:
         models=MODELS,
     message:
-        "controls: region of {wildcards.clip}"
+        "region: {wildcards.clip}"
     shell:
         "dfdm region --clip {wildcards.clip} --masters {input.masters:q} --original {input.original:q} "
         "--track {input.track:q} --out {output:q} >{log:q} 2>&1"
@@ -37,13 +37,10 @@ if cfg.controls:
     # The checked training, of the split and seed that `attribution` has.
     CHECKED = f"{{classifier}}/{cfg.attribution.split}/crf{{crf}}/seed{cfg.seed}"
 
-    rule control:
+    rule controls:
         input:
             manifest=layout.manifest("crf{crf}"),
-            crops=lambda wildcards: [
-                layout.crops(v.name.clip, v.name.model, v.crf)
-                for v in videos_of(cfg, f"crf{wildcards.crf}")
-            ],
+            crops=lambda wildcards: files_of(f"crf{wildcards.crf}", layout.crops),
             trained=layout.run(CHECKED),
             training=layout.run(CHECKED, "training.json"),
             scores=layout.scores(CHECKED, "{crf}"),
@@ -68,14 +65,14 @@ if cfg.controls:
         params:
             settings=keys.control_keys(cfg),
         message:
-            "controls: what the score of {wildcards.classifier} at crf {wildcards.crf} is worth"
+            "controls: of the score of {wildcards.classifier} at crf {wildcards.crf}"
         shell:
             "dfdm controls --classifier {wildcards.classifier} --crf {wildcards.crf} --manifest {input.manifest:q} "
             '--results "$(dirname "$(dirname {input.manifest:q})")" --out {output:q} >{log:q} 2>&1'
 
-    rule controls:
+    rule all_controls:
         input:
             controls_files(),
         localrule: True
         message:
-            "controls: done"
+            "all_controls: done"

@@ -54,7 +54,7 @@ rule original:
     params:
         settings=keys.encode_keys(cfg),
     message:
-        "encode: original {wildcards.clip} at crf 0"
+        "original: {wildcards.clip} at crf 0"
     shell:
         "dfdm original --track {input.track:q} --out {output.video:q} >{log:q} 2>&1"
 
@@ -118,7 +118,7 @@ rule crops:
 
 rule manifest:
     input:
-        sidecars,
+        lambda wildcards: files_of(wildcards.target, layout.sidecar),
     output:
         table=layout.manifest("{target}"),
         csv=report(

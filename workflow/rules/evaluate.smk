@@ -15,7 +15,7 @@ rule evaluate:
         identity=layout.identity,
         predictor=layout.predictor,
     output:
-        layout.evaluation("{pair}", "{model}"),
+        layout.evaluate("{pair}", "{model}"),
     log:
         layout.log("evaluate", "{pair}", "{model}"),
     benchmark:
@@ -39,8 +39,8 @@ rule evaluate:
         "--masters {input.masters:q} --checkpoint {input.checkpoint:q} --out {output:q} >{log:q} 2>&1"
 
 
-rule evaluation:
+rule all_evaluate:
     input:
-        evaluation_files(),
+        evaluate_files(),
     message:
-        "evaluation: done"
+        "all_evaluate: done"

@@ -1,28 +1,25 @@
-rule page:
+rule report:
     input:
         manifest=layout.manifest("dataset"),
-        videos=all_videos,
+        videos=lambda wildcards: files_of("dataset", layout.video),
         scores=scores_files(),
-        # read where they lie, beside the manifest: named so that a storage brings them
-        sidecars=[
-            layout.sidecar(v.name.clip, v.name.model, v.crf)
-            for v in videos_of(cfg, "dataset")
-        ],
+        # The command finds them beside the manifest; they are listed so that a storage brings them.
+        sidecars=lambda wildcards: files_of("dataset", layout.sidecar),
         tracks=[layout.track(scene.scene_key) for scene in originals_of(cfg)],
         trainings=training_files(),
         curves=[layout.run(str(run), "log.csv") for run in main_runs(cfg)],
         comparison=comparison_files(),
         controls=controls_files(),
-        evaluation=evaluation_files(),
+        evaluate=evaluate_files(),
     output:
         report(
             layout.report,
-            caption="../report/page.rst",
+            caption="../report/report.rst",
             category="Report",
-            labels={"page": "scores, clips, trainings, times"},
+            labels={"report": "scores, clips, trainings, times"},
         ),
     log:
-        layout.log("report"),
+        layout.log("report", "report"),
     benchmark:
         layout.benchmark("report", "report")
     conda:
@@ -38,10 +35,3 @@ rule page:
     shell:
         'dfdm report --results "$(dirname "$(dirname {input.manifest:q})")" '
         "--out {output:q} >{log:q} 2>&1"
-
-
-rule report:
-    input:
-        layout.report,
-    message:
-        "report: done"

@@ -1,60 +1,61 @@
 # The only rules that may touch the network; they run where snakemake runs, never on a cluster node.
-rule source:
+rule sources_probe:
     input:
         scene_file,
     output:
         layout.source("{scene}"),
     log:
-        layout.log("sources", "{scene}"),
+        layout.log("sources_probe", "{scene}"),
     benchmark:
-        layout.benchmark("source", "{scene}")
+        layout.benchmark("sources_probe", "{scene}")
     retries: 0
     conda:
         "../../envs/media.yaml"
     params:
         settings=lambda wildcards: keys.source_keys(cfg, wildcards.scene),
     message:
-        "sources: probe {wildcards.scene}"
+        "sources_probe: {wildcards.scene}"
     shell:
         "dfdm sources probe --scene {wildcards.scene} --out {output:q} >{log:q} 2>&1"
 
 
-rule predictor:
+rule sources_predictor:
     output:
         layout.predictor,
     log:
-        layout.log("sources", "predictor"),
+        layout.log("sources_predictor", "predictor"),
     benchmark:
-        layout.benchmark("predictor", "predictor")
+        layout.benchmark("sources_predictor", "predictor")
     retries: 0
     conda:
         "../../envs/media.yaml"
     params:
         settings=keys.faces_keys(cfg)["predictor"],
     message:
-        "sources: landmark predictor"
+        "sources_predictor: the landmark predictor"
     shell:
         "dfdm sources predictor --out {output:q} >{log:q} 2>&1"
 
 
-rule identity:
+rule sources_identity:
     output:
         layout.identity,
     log:
-        layout.log("sources", "identity"),
+        layout.log("sources_identity", "identity"),
     benchmark:
-        layout.benchmark("identity", "identity")
+        layout.benchmark("sources_identity", "identity")
+    retries: 0
     conda:
         "../../envs/media.yaml"
     params:
         settings=keys.identity_keys(cfg),
     message:
-        "sources: face recognition network"
+        "sources_identity: the face recognition network"
     shell:
         "dfdm sources identity --out {output:q} >{log:q} 2>&1"
 
 
-rule track:
+rule faces:
     input:
         record=layout.source("{scene}"),
         predictor=layout.predictor,
@@ -79,8 +80,8 @@ rule track:
         "dfdm faces --record {input.record:q} --out {output:q} >{log:q} 2>&1"
 
 
-rule faces:
+rule all_faces:
     input:
         [layout.track(key) for key in cfg.scene_keys],
     message:
-        "faces: done"
+        "all_faces: done"

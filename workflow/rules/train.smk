@@ -22,7 +22,7 @@ for training_model in MODELS:
             layout.log("train", "{pair}", training_model),
         benchmark:
             layout.benchmark("train", f"{{pair}}_{training_model}")
-        # Trainings before all else, and the dearest of them (the table's last) first: they decide the end.
+        # Trainings before all else, and the slowest of them (the last model) first: they decide when the run ends.
         priority: 10 + MODELS.index(training_model)
         conda:
             "../../envs/torch.yaml"
@@ -36,7 +36,7 @@ for training_model in MODELS:
             model=training_model,
             people=lambda wildcards: wildcards.pair.replace("_", " "),
         message:
-            f"train: {training_model} on {{wildcards.pair}}"
+            f"train_{training_model}: {{wildcards.pair}}"
         shell:
             "dfdm train --model {params.model} --pair {params.people} --tracks {input.tracks:q} "
             "--out {output.weights:q} >{log:q} 2>&1"

@@ -1,17 +1,16 @@
 """Face detectors with 68 landmarks, each one file, found by its name.
 
-A detector's module has `build(predictor, weights, upsample, confidence, device) -> Detector`.
+They are this package's modules, and those that installed packages name as entry points `dfdm.detectors`. A detector's
+module has `build(predictor, weights, upsample, confidence, device) -> Detector`.
 """
 
-import importlib
-import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from dfdm.base.errors import DfdmError
+from dfdm.base.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,8 @@ class Detector(Protocol):
         ...
 
 
-def names() -> list[str]:
-    """Every detector's name: the modules of this package."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+_REGISTRY = Registry("detector", "build", "dfdm.detectors", __name__, __path__)
+names = _REGISTRY.names
 
 
 def build(
@@ -54,10 +52,6 @@ def build(
     for the detector's own value. `device`: where networks run (auto, cpu, cuda). Raises DfdmError for an
     unknown name or a missing file.
     """
-    if name not in names():
-        raise DfdmError(f"faces.detector: '{name}' is unknown; known are {', '.join(names())}")
-    module = importlib.import_module(f"{__name__}.{name}")
-    detector: Detector = module.build(
+    return _REGISTRY.load(name)(
         predictor=predictor, weights=weights, upsample=upsample, confidence=confidence, device=device
     )
-    return detector

@@ -28,7 +28,7 @@ class FaceAlignmentDetector:
         import torch
         from face_alignment.models import FAN
 
-        from dfdm.base.training import resolve_device
+        from dfdm.base.compute import resolve_device
 
         device = str(resolve_device(device))
 

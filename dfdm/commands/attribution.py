@@ -1,0 +1,269 @@
+"""The commands on classifiers: train, score, compare and check them, and name the model that made a video."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dfdm import __version__
+from dfdm.base import devices
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import digest, sha256
+from dfdm.base.names import REAL, encoded_of
+from dfdm.base.text import percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attribution.experiment import Places
+    from attribution.settings import AttributionConfig
+    from dfdm.catalogue.config import Config
+
+
+def tune(cfg: "Config", classifier: str, manifest: Path, out: Path, results: Path | None = None) -> None:
+    """Choose a classifier's learning rate among comparison.rates by validation.
+
+    Args:
+        classifier: a name in comparison.classifiers
+        manifest: the manifest of comparison.crf
+        out: the choice (.json)
+        results: the folder that holds the results; default: the config's
+
+    Example:
+        dfdm attribution tune --classifier dma_sta --manifest results/manifests/crf10.parquet \\
+          --out results/attribution/dma_sta/tune.json --config workflow/configs/five_people.yaml
+    """
+    devices.take(cfg.device)
+    from attribution import experiment
+    from attribution.run import Run
+
+    if cfg.comparison is None or not cfg.comparison.rates:
+        raise DfdmError("comparison.rates lists no learning rates; add some, or train at attribution.lr")
+    settings = cfg.classifier(classifier)
+    found = experiment.tune(
+        cfg.comparison.rates,
+        cfg.comparison.tune_epochs,
+        Run(classifier, "scene", str(cfg.comparison.crf), cfg.comparison.seeds[0]),
+        settings,
+        cfg.classes,
+        _places(cfg, [manifest], results),
+        cfg.device,
+        _made_of(cfg, settings),
+        out,
+    )
+    print(f"{classifier}: lr {found.lr:g}, the best of {len(found.tried)} by validation")
+
+
+def train(
+    cfg: "Config",
+    crf: str,
+    manifest: list[Path],
+    out: Path,
+    classifier: str | None = None,
+    split: Literal["scene", "identity"] | None = None,
+    seed: int | None = None,
+    tune: Path | None = None,
+    results: Path | None = None,
+) -> None:
+    """Train a classifier; the test videos are not read.
+
+    Args:
+        crf: the quality; all: every quality together
+        manifest: its manifest; with all: one a quality
+        out: the folder for weights, log and figures of the training
+        classifier: a name in comparison.classifiers; default: attribution.model
+        split: what train and test do not share; default: attribution.split
+        seed: default: the config's
+        tune: the learning rate, from 'dfdm attribution tune', which goes before the config's
+        results: the folder that holds the results; default: the config's
+
+    Example:
+        dfdm attribution train --crf 23 --manifest results/manifests/crf23.parquet \\
+          --out results/attribution/dma_sta/scene/crf23/seed0
+    """
+    devices.take(cfg.device)
+    from attribution import experiment
+    from attribution.results import Tune
+    from attribution.run import ALL, Run
+
+    if crf != ALL and not crf.isdigit():
+        raise DfdmError(f"--crf is '{crf}'; give a number, or all")
+    name = classifier or cfg.attribution.model
+    run = Run(name, split or cfg.attribution.split, crf, cfg.seed if seed is None else seed)
+    settings = cfg.classifier(name)
+    if tune:
+        chosen = Tune.read(tune)
+        if chosen.classifier != name:
+            raise DfdmError(f"{tune} holds no rate of {name}; give its own, or leave --tune out")
+        settings = settings.model_copy(update={"lr": chosen.lr})
+    places, made_of = _places(cfg, manifest, results), _made_of(cfg, settings)
+    about = experiment.train(run, settings, cfg.classes, places, cfg.device, made_of, out)
+    print(
+        f"{run}: epoch {about.epoch} of {about.epochs}, validation accuracy {percent(about.validation_accuracy, 1)}, "
+        f"training accuracy {percent(about.training_accuracy, 1)}" + ("" if about.learned else ": not learned")
+    )
+
+
+def score(cfg: "Config", model: Path, crf: int, manifest: Path, out: Path, results: Path | None = None) -> None:
+    """Score a trained classifier on the test videos of a quality.
+
+    Args:
+        model: the trained classifier (.safetensors)
+        crf: the quality
+        manifest: the manifest of that quality
+        out: the folder for scores and predictions
+        results: the folder that holds the results; default: the config's
+
+    Example:
+        dfdm attribution score --model results/attribution/dma_sta/scene/crf23/seed0/model.safetensors --crf 10 \\
+          --manifest results/manifests/crf10.parquet --out scores
+    """
+    devices.take(cfg.device)
+    from attribution.experiment import score_run
+    from dfdm.catalogue.seen import autoencoder_saw
+
+    def saw(rows: "pd.DataFrame") -> float | None:
+        return autoencoder_saw(rows, cfg, results or Path(cfg.results))
+
+    scores = score_run(model, _places(cfg, [manifest], results), crf, cfg.device, out, saw)
+    accuracy, chance = percent(scores.figures.accuracy.value, 1), percent(scores.chance, 1)
+    print(f"crf {crf}: accuracy {accuracy} on {scores.videos} videos, chance {chance}")
+
+
+def comparison(cfg: "Config", out: Path, results: Path | None = None) -> None:
+    """Set the config's classifiers side by side, from what the results folder holds.
+
+    Args:
+        out: the comparison (.json)
+        results: the folder that holds the results; default: the config's
+
+    Example:
+        dfdm attribution comparison --out comparison.json --config workflow/configs/five_people.yaml
+    """
+    from dfdm.catalogue.comparing import compare_runs
+
+    compare_runs(cfg, results or Path(cfg.results)).write(out)
+
+
+def predict(
+    videos: list[Path], /, cfg: "Config", classifier: Path, json: Path | None = None, picture: Path | None = None
+) -> int:
+    """Name the model that made a video, for any videos.
+
+    Status: 0 every video has an answer, 2 none has, 3 some have. A video without an answer is one line on stderr.
+
+    Args:
+        videos: video files, of any name
+        classifier: a trained classifier (model.safetensors)
+        json: write the answers as JSON; -: to stdout, alone
+        picture: a .png for one video, or a folder for any
+
+    Example:
+        dfdm predict clip.mov --classifier results/attribution/dma_sta/scene/crf23/seed0/model.safetensors \\
+          --picture clip.png
+    """
+    devices.take(cfg.device)
+    from attribution.predict import predict_all
+    from attribution.predictor import load_predictor
+    from dfdm.base.compute import resolve_device
+    from dfdm.catalogue import sources
+    from dfdm.commands.inputs import detector_of
+
+    if cfg.faces.predictor:
+        sources.fetch(cfg.sources, cfg.faces.predictor)
+    found = load_predictor(classifier, detector_of(cfg), cfg.faces, cfg.crops, resolve_device(cfg.device))
+    return predict_all(found, videos, json, picture)
+
+
+def region(cfg: "Config", clip: str, masters: list[Path], original: Path, track: Path, out: Path) -> None:
+    """Find what any model changed of a clip's frames.
+
+    Args:
+        clip: the clip, such as id0_id1_0000
+        masters: its crf 0 masters, one of every model
+        original: the crf 0 master of the unswapped scene
+        track: the track of the scene
+        out: the region (.safetensors)
+
+    Example:
+        dfdm region --clip id0_id1_0000 --masters results/dataset/DFDM_crf0/*/id0_id1_0000_*.mp4 \\
+          --original results/dataset/DFDM_crf0/real/id0_0000_real.mp4 --track results/faces/id0_0000.npz \\
+          --out results/regions/id0_id1_0000.safetensors
+    """
+    from attribution.region import Region, write_region
+    from dfdm.media.tracks import FaceTrack
+
+    face = FaceTrack.load(track)
+    found = {}
+    for path in masters:
+        video = encoded_of(path)
+        if video.name.clip != clip or video.crf != 0:
+            raise DfdmError(f"{path} is no crf 0 master of {clip}; leave it out")
+        found[video.name.model] = path
+    if lacking := [model for model in cfg.models if model not in found]:
+        raise DfdmError(f"--masters lacks {lacking[0]} of {clip}; one region stands for all models")
+    before, scene = encoded_of(original), face.record.scene_key
+    if (before.name.model, before.crf, before.name.scene_key) != (REAL, 0, scene):
+        raise DfdmError(f"{original} is not the crf 0 original of {scene}, whose track was given")
+    if encoded_of(masters[0]).name.scene_key != scene:
+        raise DfdmError(f"{track} is the track of {scene}, which {clip} does not show; give the right one")
+    write_region(out, clip, face, original, {model: found[model] for model in cfg.models})
+    print(f"{clip}: {len(face)} frames, the outline grown by at most {Region(out).about['grown']} blocks")
+
+
+def controls(cfg: "Config", classifier: str, crf: int, manifest: Path, out: Path, results: Path | None = None) -> None:
+    """Find what a classifier's score at one quality is worth.
+
+    Args:
+        classifier: one of the config's controls.classifiers
+        crf: the quality
+        manifest: the manifest of that quality
+        out: the controls (.json)
+        results: the folder that holds the results; default: the config's
+
+    Example:
+        dfdm controls --classifier dma_sta --crf 23 --manifest results/manifests/crf23.parquet --out controls.json
+    """
+    from dfdm.catalogue.layout import Layout
+    from dfdm.catalogue.schedule import background_run, checked_runs
+
+    run = next((run for run in checked_runs(cfg) if (run.classifier, run.crf) == (classifier, str(crf))), None)
+    if cfg.controls is None or run is None:
+        raise DfdmError(
+            f"this config's controls do not hold {classifier} at crf {crf}; add it to controls.classifiers "
+            "(docs/attribution.md, Controls)"
+        )
+    devices.take(cfg.device)
+    from attribution.controls import run_controls
+
+    layout, other = Layout(str(results or cfg.results)), background_run(cfg, crf)
+    found = run_controls(
+        model=Path(layout.run(str(run))),
+        scores=Path(layout.scores(str(run), crf)),
+        manifest=manifest,
+        crops=Path(layout.crops_root),
+        permutations=cfg.controls.permutations,
+        device=cfg.device,
+        background_scores=Path(layout.scores(str(other), crf)) if other else None,
+        out=out,
+    )
+    low, high = percent(found.permuted.low, 1), percent(found.permuted.high, 1)
+    print(f"{run}: permuted labels {low} to {high}, trivial cues {percent(found.trivial.figures.accuracy.value, 1)}")
+
+
+def _places(cfg: "Config", manifests: Sequence[Path], results: Path | None) -> "Places":
+    from attribution.experiment import Places
+    from dfdm.catalogue.layout import Layout
+    from dfdm.commands.inputs import state_dir
+
+    layout = Layout(str(results or cfg.results))
+    return Places(manifests, Path(layout.crops_root), Path(layout.regions_root), state_dir(cfg))
+
+
+def _made_of(cfg: "Config", settings: "AttributionConfig") -> str:
+    """The hash of what lies behind a classifier's videos."""
+    from attribution import models
+    from dfdm.catalogue import keys
+
+    weights = settings.weights and sha256(Path(settings.weights).expanduser())
+    of = {"version": __version__, "crops": keys.crops_keys(cfg), "weights": weights}
+    return digest({**of, **models.package(settings.model)})

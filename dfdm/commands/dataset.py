@@ -1,0 +1,201 @@
+"""The commands that make the dataset: render, encode, cut crops, list what is there; and data made elsewhere."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dfdm.base import devices
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import sha256
+from dfdm.base.names import Encoded, encoded_of
+from dfdm.base.text import size_text
+
+if TYPE_CHECKING:
+    from dfdm.catalogue.config import Config
+    from dfdm.media.tracks import FaceTrack
+
+
+def render(cfg: "Config", track: Path, checkpoint: Path, out: Path) -> None:
+    """Render a swap as its crf 0 master; the video's name says whose face to show.
+
+    Args:
+        track: the track of the scene
+        checkpoint: the weights
+        out: the video, as DFDM_crf0/<model>/<name>.mp4; its sidecar is written beside
+
+    Example:
+        dfdm render --track results/faces/id0_0000.npz --checkpoint results/train/id0_id1/iae/model.safetensors \\
+          --out results/dataset/DFDM_crf0/iae/id0_id1_0000_iae.mp4
+    """
+    devices.take(cfg.device)
+    import torch
+
+    from dfdm.base.compute import resolve_device
+    from dfdm.catalogue import keys
+    from dfdm.commands.inputs import master_name, track_of, video_of
+    from dfdm.media.video import read_planes
+    from generators.checkpoint import load
+    from generators.swap import Swapper
+
+    encoded = master_name(out)
+    name = encoded.name
+    if name.pair is None:
+        raise DfdmError(f"{out} is the name of an original, nothing to render; use 'dfdm original'")
+    scene = track_of(track, name.scene_key)
+    torch.set_num_threads(cfg.render.threads)
+    model, about = load(checkpoint)
+    if (about.model, about.pair) != (name.model, name.pair):
+        raise DfdmError(f"{checkpoint} is {about.model} of {' and '.join(about.pair)}, which cannot make {name}")
+    side: Literal["a", "b"] = "a" if name.face_id == name.pair[0] else "b"
+    swapper = Swapper(model, about.centering, about.coverage, side, cfg.render, resolve_device(cfg.device))
+    planes = swapper.render(read_planes(video_of(cfg, scene.record), scene.record), scene)
+    inputs = {"track": sha256(track), "checkpoint": sha256(checkpoint)}
+    _write_master(cfg, encoded, scene, planes, keys.render_keys(cfg), inputs, out)
+
+
+def original(cfg: "Config", track: Path, out: Path) -> None:
+    """Encode an unswapped scene as its crf 0 master.
+
+    Args:
+        track: the track of the scene
+        out: the video, as DFDM_crf0/real/<name>.mp4; its sidecar is written beside
+
+    Example:
+        dfdm original --track results/faces/id0_0000.npz --out results/dataset/DFDM_crf0/real/id0_0000_real.mp4
+    """
+    from dfdm.catalogue import keys
+    from dfdm.commands.inputs import master_name, track_of, video_of
+    from dfdm.media.video import read_planes
+
+    encoded = master_name(out)
+    if encoded.name.pair is not None:
+        raise DfdmError(f"{out} is the name of a swap; an original is called like id0_0003_real.mp4")
+    scene = track_of(track, encoded.name.scene_key)
+    planes = read_planes(video_of(cfg, scene.record), scene.record)
+    _write_master(cfg, encoded, scene, planes, {"encode": keys.encode_keys(cfg)}, {"track": sha256(track)}, out)
+
+
+def _write_master(
+    cfg: "Config",
+    encoded: Encoded,
+    track: "FaceTrack",
+    planes: Any,
+    determined_by: dict[str, Any],
+    inputs: dict[str, str],
+    out: Path,
+) -> None:
+    from dfdm.base.progress import progress
+    from dfdm.commands.inputs import video_of
+    from dfdm.dataset.sidecar import provenance, write_sidecar
+    from dfdm.media.encoding import EncodeSettings, provenance_tags, write_master
+
+    record, settings = track.record, EncodeSettings(cfg.encode.preset, cfg.encode.threads)
+    facts = provenance(encoded, determined_by, {"video": record.sha256, **inputs}, track)
+    frames = progress(planes, record.frames, f"render {encoded.name}", "frames")
+    write_master(out, frames, record, video_of(cfg, record), settings, provenance_tags(facts))
+    write_sidecar(out, track, facts)
+
+
+def encode(cfg: "Config", master: Path, track: Path, out: Path) -> None:
+    """Encode a master at another crf, the one that the path of the new video names.
+
+    Args:
+        master: the crf 0 master
+        track: the track of the scene
+        out: the video, as DFDM_crf<n>/<model>/<name>.mp4; its sidecar is written beside
+
+    Example:
+        dfdm encode --master results/dataset/DFDM_crf0/iae/id0_id1_0000_iae.mp4 --track results/faces/id0_0000.npz \\
+          --out results/dataset/DFDM_crf23/iae/id0_id1_0000_iae.mp4
+    """
+    from dfdm.catalogue import keys
+    from dfdm.commands.inputs import track_of
+    from dfdm.dataset.sidecar import provenance, read_sidecar, write_sidecar
+    from dfdm.media.encoding import EncodeSettings, provenance_tags, write_quality
+
+    encoded, source = encoded_of(out), encoded_of(master)
+    if encoded.name != source.name or source.crf != 0 or encoded.crf == 0:
+        raise DfdmError(f"{master} at crf {source.crf} cannot give {out}; encode from the crf 0 of the same name")
+    scene = track_of(track, encoded.name.scene_key)
+    made_by = read_sidecar(master)
+    inputs = {**made_by.inputs, "master": sha256(master)}
+    facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, scene)
+    settings = EncodeSettings(cfg.encode.preset, cfg.encode.threads)
+    write_quality(out, master, encoded.crf, settings, provenance_tags(facts))
+    write_sidecar(out, scene, facts)
+
+
+def crops(cfg: "Config", video: Path, track: Path, out: Path) -> None:
+    """Cut the face crops of an encoded video along its scene's track.
+
+    Args:
+        video: the encoded video
+        track: the track of its scene
+        out: the crop file (.safetensors)
+
+    Example:
+        dfdm crops --video results/dataset/DFDM_crf23/iae/id0_id1_0000_iae.mp4 --track results/faces/id0_0000.npz \\
+          --out results/crops/crf23/iae/id0_id1_0000_iae.safetensors
+    """
+    from dfdm.commands.inputs import track_of
+    from dfdm.dataset.crops import write_crops
+
+    encoded = encoded_of(video)
+    scene = track_of(track, encoded.name.scene_key)
+    about = {"name": str(encoded.name), "model": encoded.name.model, "crf": encoded.crf, "video": sha256(video)}
+    write_crops(out, video, scene, cfg.crops.margin, cfg.crops.smooth, about)
+
+
+def manifest(cfg: "Config", out: Path, target: str = "dataset", results: Path | None = None) -> None:
+    """Merge the sidecars of a target's videos.
+
+    Args:
+        out: the table (.parquet; the .csv is written beside)
+        target: dataset, crf23, iae, iae_crf23 ...; default: dataset
+        results: the folder that holds the results; default: the config's
+
+    Example:
+        dfdm manifest --target crf23 --out results/manifests/crf23.parquet
+    """
+    from dfdm.catalogue.manifest import build_manifest, write_manifest
+
+    table = build_manifest(cfg, target, results or Path(cfg.results))
+    write_manifest(table, out)
+    print(f"{target}: {len(table)} videos, {size_text(table['bytes'].sum())}")
+
+
+def collect(
+    root: Path, /, cfg: "Config", layout: Literal["crops", "frames", "videos", "faceforensics"], out: Path
+) -> None:
+    """Bring data made elsewhere into the form that classifiers are trained on.
+
+    Args:
+        root: the folder of the data (docs/data.md, Other data)
+        layout: how the data lies there
+        out: a folder for the manifests and, of videos, the crops
+
+    Example:
+        dfdm collect --layout videos /data/DFDM --out collected --config mine.yaml
+    """
+    if layout in ("videos", "faceforensics") and cfg.faces.detector == "face_alignment":
+        devices.take(cfg.device)
+    from dfdm.catalogue.collect import collect
+    from dfdm.commands.inputs import detector_of
+
+    table = collect(layout, root, out, cfg, lambda: detector_of(cfg))
+    counts = ", ".join(f"{model} {count}" for model, count in table["model"].value_counts(sort=False).items())
+    print(f"{out / 'manifest.parquet'}: {len(table)} videos ({counts})")
+
+
+def export(crops: list[Path], /, cfg: "Config", out: Path) -> None:
+    """Write crop files as DF_class*/Video*/Frame1.png trees.
+
+    Args:
+        crops: crop files
+        out: an empty folder
+
+    Example:
+        dfdm export results/crops/crf23/*/*.safetensors --out exported
+    """
+    from dfdm.dataset.crops import export_tree
+
+    print(f"{export_tree(crops, out, list(cfg.models))} videos in {out}")

@@ -1,0 +1,66 @@
+"""What the stages read: the files that a command names, checked against each other."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dfdm.base.errors import DfdmError
+from dfdm.base.names import Encoded, encoded_of, person_of
+from dfdm.catalogue import sources
+from dfdm.catalogue.config import Config
+from dfdm.media import detectors
+from dfdm.media.tracks import FaceTrack
+from dfdm.media.video import VideoRecord
+
+
+def video_of(cfg: Config, record: VideoRecord) -> Path:
+    """Where the video of a record lies on this machine."""
+    return sources.locate(cfg.sources, cfg.scene(record.scene_key))
+
+
+def track_of(path: Path, scene_key: str) -> FaceTrack:
+    """The track in a file, which must be of the scene."""
+    track = FaceTrack.load(path)
+    if track.record.scene_key != scene_key:
+        raise DfdmError(f"{path} is the track of {track.record.scene_key}, not of {scene_key}; give the right one")
+    return track
+
+
+def master_name(path: Path) -> Encoded:
+    """What the path of a crf 0 master stands for."""
+    encoded = encoded_of(path)
+    if encoded.crf != 0:
+        raise DfdmError(f"{path}: only the crf 0 master is rendered; the other qualities are made by 'dfdm encode'")
+    return encoded
+
+
+def check_model(cfg: Config, model: str) -> None:
+    """Refuse an autoencoder that the config does not have."""
+    if model not in cfg.models:
+        raise DfdmError(f"'{model}' is no model of this config; known are {', '.join(cfg.models)}")
+
+
+def tracks_of(paths: Sequence[Path], pair: Sequence[str]) -> list[FaceTrack]:
+    """The tracks in files, which must show one of the two people each."""
+    loaded = [FaceTrack.load(path) for path in paths]
+    for track in loaded:
+        if person_of(track.record.scene_key) not in pair:
+            raise DfdmError(f"the track of {track.record.scene_key} shows none of {' and '.join(pair)}; leave it out")
+    return loaded
+
+
+def detector_of(cfg: Config) -> detectors.Detector:
+    """The face detector that the config asks for."""
+    settings = cfg.faces
+    return detectors.build(
+        settings.detector,
+        predictor=sources.locate(cfg.sources, settings.predictor) if settings.predictor else None,
+        weights=Path(settings.weights).expanduser() if settings.weights else None,
+        upsample=settings.upsample,
+        confidence=settings.confidence,
+        device=cfg.device,
+    )
+
+
+def state_dir(cfg: Config) -> Path:
+    """Where trainings keep their state."""
+    return Path(cfg.state_dir or Path(cfg.results) / "state")

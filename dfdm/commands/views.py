@@ -1,0 +1,113 @@
+"""The commands that show: what a config asks for, and what the results folder holds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dfdm.base.errors import DfdmError
+
+if TYPE_CHECKING:
+    from dfdm.catalogue.config import Config
+    from dfdm.catalogue.layout import Layout
+
+
+def check(config: Path) -> None:
+    """Check a config and print how many videos it makes.
+
+    Example:
+        dfdm check --config mine.yaml
+    """
+    from dfdm.catalogue.config import load
+    from dfdm.catalogue.layout import videos_of
+
+    cfg = load(config)
+    videos = videos_of(cfg, "dataset")
+    swaps = sum(video.name.face_id is not None for video in videos)
+    print(f"{config}: {swaps} swapped videos and {len(videos) - swaps} originals, {len(cfg.models)} models")
+
+
+def scores(cfg: "Config", evaluate: bool = False) -> None:
+    """Print the score table and where the report lies.
+
+    Args:
+        evaluate: print how good the swaps of every model are instead, from the files of 'dfdm evaluate'
+
+    Example:
+        dfdm scores --config config.yaml
+    """
+    from dfdm.catalogue.layout import Layout
+    from dfdm.catalogue.migrate import check_version
+
+    check_version(cfg.results)
+    layout = Layout(cfg.results)
+    print(_evaluations(cfg) if evaluate else _scores(cfg, layout))
+    report = Path(layout.report)
+    print(f"report: {report.resolve()}" if report.exists() else "no report yet: snakemake --cores all report")
+
+
+def _scores(cfg: "Config", layout: "Layout") -> str:
+    from attribution.comparison import format_comparison
+    from attribution.results import Comparison, Scores
+    from attribution.score import format_table
+    from dfdm.catalogue.schedule import scored
+
+    files = [Path(layout.scores(str(run), crf)) for run, crf in scored(cfg)]
+    found = [Scores.read(path) for path in files if path.exists()]
+    if not found:
+        raise DfdmError(f"{cfg.results} holds no scores; run 'snakemake --cores all attribution' first")
+    text = format_table(found)
+    compared = Path(layout.comparison)
+    return f"{text}\n\n{format_comparison(Comparison.read(compared))}" if cfg.comparison and compared.exists() else text
+
+
+def _evaluations(cfg: "Config") -> str:
+    from dfdm.report.evaluation import format_table, read_evaluations
+
+    missing: list[str] = []
+    found = read_evaluations(cfg, Path(cfg.results), missing)
+    if not found:
+        raise DfdmError(f"{cfg.results} holds no evaluation; run 'snakemake --cores all all_evaluate' first")
+    return "\n".join([format_table(found), *(f"missing: {line}" for line in missing)])
+
+
+def report(cfg: "Config", out: Path, results: Path | None = None) -> None:
+    """Build the report from what the results folder holds.
+
+    Args:
+        out: the page (.html)
+        results: the folder that holds the results; default: the config's
+
+    Example:
+        dfdm report --out results/report.html
+    """
+    from dfdm.catalogue.migrate import check_version
+    from dfdm.report.build import build
+
+    check_version(results or cfg.results)
+    build(cfg, results or Path(cfg.results), out)
+
+
+def migrate(cfg: "Config") -> None:
+    """Give a results folder of an earlier version today's names; nothing is made again.
+
+    Example:
+        dfdm migrate --config config.yaml
+    """
+    from dfdm.catalogue.migrate import migrate
+
+    print(migrate(cfg))
+
+
+def picture(clips: list[str], /, cfg: "Config", out: Path, crf: int | None = None) -> None:
+    """Make the README's picture: five swaps side by side, eyes covered.
+
+    Args:
+        clips: clips, such as id0_id1_0000
+        out: the picture (.jpg)
+        crf: the quality; default: the config's best
+
+    Example:
+        dfdm picture id0_id1_0000 id1_id0_0001 --out swaps.jpg
+    """
+    from dfdm.report.readme import readme_picture
+
+    readme_picture(cfg, Path(cfg.results), out, clips, crf)
