@@ -18,7 +18,7 @@ from statistics import median
 
 from dfdm.catalogue.config import Config, load
 from dfdm.catalogue.layout import Layout
-from dfdm.plan.estimate import Assumed, Sizes
+from dfdm.plan.estimate import FRAMES, SIZE, Sizes
 
 IMPORTS = {  # what each command has imported before it begins
     "render": "dfdm.dataset.sidecar, torch, dfdm.base.compute, generators.checkpoint, generators.swap",
@@ -62,10 +62,11 @@ def main() -> None:
     a = parser.parse_args()
     os.environ["DFDM_CONFIG"] = str(a.config)
     cfg = load(a.config)
-    full, (width, height) = Assumed().frames, Assumed().size
-    frames, pixels = Sizes(cfg, Assumed())[cfg.clips[0].scene_key]
-    larger = full * width * height / (frames * pixels)
-    print(f"a video of {full} frames at {width}x{height}, by one of {frames} frames that is {larger:.1f} times less")
+    frames, pixels = Sizes(cfg)[cfg.clips[0].scene_key]
+    larger = FRAMES * SIZE[0] * SIZE[1] / (frames * pixels)
+    print(
+        f"a video of {FRAMES} frames at {SIZE[0]}x{SIZE[1]}, by one of {frames} frames that is {larger:.1f} times less"
+    )
     print("stage     start s  scheduling s  own work s    share")
     with tempfile.TemporaryDirectory() as scratch:
         for stage, words in commands(cfg, Path(scratch)).items():
