@@ -17,7 +17,6 @@ from dfdm.base.progress import duration
 from dfdm.base.text import decimal, listed, multiples, percent, size_text
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import videos_of
-from dfdm.catalogue.migrate import check_version
 from dfdm.dataset.splits import PARTS
 from dfdm.report import figures, pictures
 from dfdm.report.attribution import CONTROL_FIGURES, NAMED, bounds_text, read_attribution
@@ -53,7 +52,6 @@ def build(cfg: Config, results: Path, out: Path) -> None:
 
     What the config asks for and the folder lacks is listed on the page. Raises DfdmError for a damaged file.
     """
-    check_version(results)
     found = read_results(cfg, results)
     missing = list(found.missing)
     evaluations = read_evaluations(cfg, results, missing)
