@@ -64,10 +64,6 @@ class Attribution:
     reliability: str | None
     least_ssim: float = LEAST_SSIM  # below it a generator looks undertrained, which makes it easy to name
 
-    def has_controls(self, classifier: str, crf: int) -> bool:
-        """Whether a classifier's figures at a quality have controls beside them."""
-        return crf in self.controls.get(classifier, {})
-
     @property
     def methods(self) -> list[str]:
         """Every way in which an interval was made, in order; the report numbers them."""

@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML page of whatever a results folder holds."""
+"""The report: one self-contained HTML file of whatever a results folder holds."""
 
 import datetime
 from collections import Counter, defaultdict
@@ -48,16 +48,16 @@ class Training:
 
 
 def build(cfg: Config, results: Path, out: Path) -> None:
-    """Write the report of a results folder to `out`, an HTML page that loads nothing from anywhere.
+    """Write the report of a results folder to `out`, an HTML file that loads nothing from anywhere.
 
-    What the config asks for and the folder lacks is listed on the page. Raises DfdmError for a damaged file.
+    What the config asks for and the folder lacks is listed in it. Raises DfdmError for a damaged file.
     """
     found = read_results(cfg, results)
     missing = list(found.missing)
     evaluations = read_evaluations(cfg, results, missing)
     attribution = read_attribution(cfg, results, evaluations, missing)
     clips = list(clip_views(cfg, found))
-    page = _template().render(
+    text = _template().render(
         cfg=cfg,
         palette=palette,
         settings={model: cfg.settings(model) for model in cfg.models},
@@ -83,7 +83,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
         people={clip.video_id for clip in cfg.clips} | {clip.face_id for clip in cfg.clips},
     )
     with atomic(out) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def holdings(cfg: Config, found: Results) -> dict[tuple[str, int], Holding]:

@@ -1,4 +1,4 @@
-"""Charts of the page, as SVG: loss curves of the autoencoders, learning curves and reliability of the classifiers."""
+"""Charts of the report, as SVG: loss curves of the autoencoders, learning curves and reliability of the classifiers."""
 
 import io
 from collections.abc import Mapping, Sequence
