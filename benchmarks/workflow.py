@@ -21,7 +21,7 @@ from dfdm.base.errors import DfdmError
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
 from dfdm.catalogue.sources import placeholders
-from dfdm.plan.estimate import Assumed, Sizes
+from dfdm.plan.estimate import FRAMES, SIZE, Sizes
 from dfdm.plan.graph import build
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,8 +49,8 @@ def overhead_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, A
     """
     clip, model = cfg.clips[0], list(cfg.models)[-1]
     crf = max(cfg.qualities)
-    frames, pixels = Sizes(cfg, Assumed())[clip.scene_key]
-    larger = Assumed().frames * Assumed().size[0] * Assumed().size[1] / (frames * pixels)
+    frames, pixels = Sizes(cfg)[clip.scene_key]
+    larger = FRAMES * SIZE[0] * SIZE[1] / (frames * pixels)
     with tempfile.TemporaryDirectory() as scratch:
         here, there, name = Layout(cfg.results), Layout(scratch), clip.clip
         weights, master = here.checkpoint("_".join(clip.pair or ()), model), here.video(name, model, 0)
