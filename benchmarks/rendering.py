@@ -17,7 +17,7 @@ from benchmarks.timing import cpu_seconds, in_turn, ratio
 from dfdm.catalogue import sources
 from dfdm.catalogue.config import Config
 from dfdm.commands.inputs import detector_of
-from dfdm.media.encoding import EncodeSettings, ffmpeg_binary, planes_hash, write_master
+from dfdm.media.encoding import ffmpeg_binary, planes_hash, write_master
 from dfdm.media.settings import EncodeConfig
 from dfdm.media.tracks import FaceTrack, track_planes
 from dfdm.media.video import VideoRecord, of_encoded, probe, read_planes
@@ -74,8 +74,7 @@ def render_row(name: str, width: float, cfg: Config, clip: tuple[Path, FaceTrack
         master, raw = Path(folder, "swap.mp4"), Path(folder, "swap.yuv")
 
         def whole() -> None:
-            encoder = EncodeSettings(cfg.encode.preset, cfg.encode.threads)
-            write_master(master, swapper.render(read_planes(path, record), track), record, path, encoder, {})
+            write_master(master, swapper.render(read_planes(path, record), track), record, path, cfg.encode, {})
 
         @torch.inference_mode()
         def inference() -> None:

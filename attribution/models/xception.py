@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from attribution.models.blocks import per_frame, refuse_weights
+from attribution.models.blocks import he_normal, per_frame, refuse_weights
 
 
 def separable(inputs: int, outputs: int) -> list[nn.Module]:
@@ -63,9 +63,7 @@ class Xception(nn.Module):
             *(*separable(1536, 2048), nn.ReLU()),
         )
         self.fc = nn.Linear(2048, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        he_normal(self)
 
     def frame(self, frames: Tensor) -> Tensor:
         """`[N, 3, H, W]` -> `[N, 2048]`."""

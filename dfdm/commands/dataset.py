@@ -79,12 +79,12 @@ def _write_master(
     from dfdm.base.progress import progress
     from dfdm.commands.inputs import video_of
     from dfdm.dataset.sidecar import provenance, write_sidecar
-    from dfdm.media.encoding import EncodeSettings, provenance_tags, write_master
+    from dfdm.media.encoding import provenance_tags, write_master
 
-    record, settings = scene.record, EncodeSettings(cfg.encode.preset, cfg.encode.threads)
+    record = scene.record
     facts = provenance(encoded_of(out), made_by, {"video": record.sha256, **inputs}, scene)
     frames = progress(planes, record.frames, f"render {out.stem}", "frames")
-    write_master(out, frames, record, video_of(cfg, record), settings, provenance_tags(facts))
+    write_master(out, frames, record, video_of(cfg, record), cfg.encode, provenance_tags(facts))
     write_sidecar(out, scene, facts)
 
 
@@ -102,18 +102,17 @@ def encode(cfg: "Config", master: Path, track: Path, out: Path) -> None:
     """
     from dfdm.catalogue import keys
     from dfdm.commands.inputs import track_of
-    from dfdm.dataset.sidecar import provenance, read_sidecar, write_sidecar
-    from dfdm.media.encoding import EncodeSettings, provenance_tags, write_quality
+    from dfdm.dataset.sidecar import Sidecar, provenance, write_sidecar
+    from dfdm.media.encoding import provenance_tags, write_quality
 
     encoded, source = encoded_of(out), encoded_of(master)
     if encoded.name != source.name or source.crf != 0 or encoded.crf == 0:
         raise DfdmError(f"{master} at crf {source.crf} cannot give {out}; encode from the crf 0 of the same name")
     scene = track_of(track, encoded.name.scene_key)
-    made_by = read_sidecar(master)
+    made_by = Sidecar.read(master.with_suffix(".json"))
     inputs = {**made_by.inputs, "master": sha256(master)}
     facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, scene)
-    settings = EncodeSettings(cfg.encode.preset, cfg.encode.threads)
-    write_quality(out, master, encoded.crf, settings, provenance_tags(facts))
+    write_quality(out, master, encoded.crf, cfg.encode, provenance_tags(facts))
     write_sidecar(out, scene, facts)
 
 
