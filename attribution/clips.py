@@ -132,11 +132,6 @@ class Clips:
     _kept: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        if self.settings.pixels == "resized" and self.settings.size > self.settings.resize:
-            raise DfdmError(
-                f"attribution.size is {self.settings.size}, larger than attribution.resize "
-                f"({self.settings.resize}); cut no more than the resized crop holds"
-            )
         need = sum(video.frames for video in self.videos) * self.settings.size**2 * 3
         self._cached = need <= CACHE
 

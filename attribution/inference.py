@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
@@ -16,6 +16,7 @@ from attribution.models.blocks import fused
 from attribution.settings import AttributionConfig
 from dfdm.base.compute import autocast
 from dfdm.base.errors import DfdmError
+from dfdm.base.files import reading
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,10 @@ def video_logits(model: nn.Module, clips: Clips, device: torch.device) -> np.nda
 
 def load(path: Path, device: torch.device) -> Trained:
     """Read `model.safetensors` as `attribution.fitting` wrote it, ready to classify; DfdmError for any other file."""
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            about = json.loads((file.metadata() or {})["dfdm"])
-        tensors = load_file(path)
+    with reading(path, "no classifier of this pipeline", "train the classifier"):
+        with safe_open(path, framework="np") as file:
+            about = json.loads(file.metadata()["dfdm"])
         settings, classes = AttributionConfig.model_validate(about["settings"]), list(about["classes"])
         model = models.build(settings.model, len(classes), settings.depth, settings.clip, None, settings.options)
-        model.load_state_dict(tensors)
-    except FileNotFoundError:
-        raise DfdmError(f"{path} does not exist; train the classifier first") from None
-    except (safetensors.SafetensorError, DfdmError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        told = " ".join(str(error).split())[:300]
-        raise DfdmError(f"{path} is no classifier of this pipeline ({told}); train it again") from None
+        model.load_state_dict(load_file(path))
     return Trained(models.place(model, device, settings.channels_last).eval(), classes, settings, about)

@@ -17,9 +17,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from dfdm.base.errors import DfdmError
+from dfdm.base.files import reading
 from dfdm.base.tensorfile import Streamed, write_tensors
 from dfdm.media.masks import extended_polygon
 from dfdm.media.tracks import FaceTrack
@@ -94,15 +95,13 @@ class Region:
     """Reads a region file. `about` tells clip, models, the most blocks that it grew by, and the frames' size."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            with safe_open(str(path), framework="np") as file:
-                self.about: dict[str, Any] = json.loads(file.metadata()["dfdm"])
-                names = ("frame_index", "box", "grown", "start", "bits")
-                frames, self._box, self.grown, self._start, self._bits = (file.get_tensor(name) for name in names)
-        except FileNotFoundError:
-            raise DfdmError(f"{path} does not exist; run 'dfdm region' for this clip first") from None
-        except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:
-            raise DfdmError(f"{path} is no readable region ({error}); delete it and make it again") from None
+        with (
+            reading(path, "no readable region", "run 'dfdm region' for this clip"),
+            safe_open(str(path), framework="np") as file,
+        ):
+            self.about: dict[str, Any] = json.loads(file.metadata()["dfdm"])
+            names = ("frame_index", "box", "grown", "start", "bits")
+            frames, self._box, self.grown, self._start, self._bits = (file.get_tensor(name) for name in names)
         self._path = path
         self._rows = {int(frame): row for row, frame in enumerate(frames)}
 

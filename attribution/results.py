@@ -6,18 +6,24 @@ from pydantic import Field, model_validator
 
 from attribution.run import Run
 from dfdm.base.stored import OPEN, Stored, complete
+from dfdm.base.text import percent
 from dfdm.dataset.splits import Kind
 
 Frames = Annotated[dict[str, int], OPEN]  # face frames by video
 CueClassifier = Literal["logistic regression", "gradient boosting"]
 
 
-class Figure(Stored):
-    """A figure, its 95 % interval (None: there is none) and how that was made; no value: it is undefined."""
+class Interval(Stored):
+    """A value and its 95 % interval (None: there is none); no value: it is undefined."""
 
     value: float | None
     low: float | None
     high: float | None
+
+
+class Figure(Interval):
+    """A figure of a test and how its interval was made."""
+
     method: str
 
 
@@ -31,6 +37,11 @@ class Bounded(Figure):
     def holds(self, value: float) -> bool:
         """Whether a value lies in the interval."""
         return self.low <= value <= self.high
+
+    @property
+    def ends(self) -> str:
+        """The interval of a share in words."""
+        return f"{percent(self.low, 1)} to {percent(self.high, 1)}"
 
 
 class Figures(Stored):
@@ -305,12 +316,10 @@ class Entry(Stored):
     clips_per_second: float | None  # of training; None: not measured
 
 
-class Difference(Stored):
-    """Of two accuracies, paired; no ends where there are too few clusters for an interval."""
+class Difference(Interval):
+    """Of two accuracies, paired."""
 
     value: float
-    low: float | None
-    high: float | None
 
 
 class Beats(Stored):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
-from dfdm.base.errors import DfdmError
+from dfdm.base.errors import DfdmError, reason
+from dfdm.base.files import UNREADABLE, reading
 from dfdm.base.states import load_state
 from dfdm.base.tensorfile import write_tensors
 from generators.models import build
@@ -63,15 +64,11 @@ def save(path: Path, model: Autoencoder, meta: ModelMeta) -> None:
 
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[Autoencoder, ModelMeta]:
     """Read a model, in evaluation mode on `device`; a damaged file or one that is no such model is a DfdmError."""
-    try:
+    with reading(path, "no readable dfdm model", "train it"):
         tensors, meta = _read(path)
         with torch.device("meta"):
             model = build(meta.model, meta.width)
         model.load_state_dict(tensors, assign=True)
-    except FileNotFoundError:
-        raise DfdmError(f"model {path} does not exist; train it first") from None
-    except _UNREADABLE as error:
-        raise DfdmError(f"{path} is no readable dfdm model ({_reason(error)}); delete it and train again") from None
     return model.to(device).eval().requires_grad_(False), meta
 
 
@@ -90,9 +87,9 @@ def start_weights(path: Path, model: str, width: float) -> dict[str, Tensor]:
         if holds == (model, width):
             with torch.device("meta"):
                 build(model, width).load_state_dict(tensors, assign=True)
-    except (*_UNREADABLE, DfdmError) as error:
+    except UNREADABLE as error:
         raise DfdmError(
-            f"train.start_from: {path} cannot be read as a model or training state ({_reason(error)}); it was left as "
+            f"train.start_from: {path} cannot be read as a model or training state ({reason(error)}); it was left as "
             "it is: name a whole file or remove the key"
         ) from None
     if holds != (model, width):
@@ -103,17 +100,10 @@ def start_weights(path: Path, model: str, width: float) -> dict[str, Tensor]:
     return tensors
 
 
-_UNREADABLE = (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError)
-
-
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
 def _read(path: Path) -> tuple[dict[str, Tensor], ModelMeta]:
     """Weights in main memory and metadata; ValueError where they are not as they were written."""
     with safe_open(path, "pt") as file:
-        values = json.loads((file.metadata() or {})["dfdm"])
+        values = json.loads(file.metadata()["dfdm"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     written = values.pop("sha256")
     if written != _hash({name: tensor.numpy() for name, tensor in tensors.items()}, values):

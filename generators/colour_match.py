@@ -4,6 +4,7 @@ All work on the aligned crop, before the face is warped back onto the frame, and
 mask is empty the face stays. Source: docs/architectures.md, Conversion 3 and 4.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import cv2
@@ -21,9 +22,7 @@ def match(kind: Colour, new: Tensor, old: Tensor, mask: Tensor) -> Tensor:
         return new
     if kind == "avg":
         return match_mean(new, old, mask)
-    one = reinhard if kind == "reinhard" else match_histogram
-    triples = zip(_images(new), _images(old), _images(mask))
-    return _tensor([one(face, before, weight[..., 0]) for face, before, weight in triples], new)
+    return _each(reinhard if kind == "reinhard" else match_histogram, new, old, mask)
 
 
 def match_mean(new: Tensor, old: Tensor, mask: Tensor) -> Tensor:
@@ -93,8 +92,7 @@ def clone(new: Tensor, old: Tensor, mask: Tensor) -> Tensor:
     Shapes and ranges as in `match`; the result is of 8 bits. OpenCV shrinks the mask by 3 px; one that then holds
     nothing leaves its face.
     """  # fmt: skip
-    triples = zip(_images(new), _images(old), _images(mask))
-    return _tensor([_clone(face, before, weight[..., 0]) for face, before, weight in triples], new)
+    return _each(_clone, new, old, mask)
 
 
 def _clone(new: np.ndarray, old: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -110,9 +108,8 @@ def _clone(new: np.ndarray, old: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return blended[_PAD:-_PAD, _PAD:-_PAD].astype(np.float32) / 255
 
 
-def _images(faces: Tensor) -> np.ndarray:
-    return faces.permute(0, 2, 3, 1).cpu().numpy()  # [B, S, S, C]
-
-
-def _tensor(faces: list[np.ndarray], like: Tensor) -> Tensor:
-    return torch.from_numpy(np.stack(faces)).to(like.device).permute(0, 3, 1, 2)  # [B, C, S, S]
+def _each(function: Callable[..., np.ndarray], new: Tensor, old: Tensor, mask: Tensor) -> Tensor:
+    """A function of face, old face [S, S, 3] and mask [S, S] on every face of a batch, [B, 3, S, S]."""
+    images = zip(*(faces.permute(0, 2, 3, 1).cpu().numpy() for faces in (new, old, mask)))  # [S, S, C] each
+    made = [function(face, before, weight[..., 0]) for face, before, weight in images]
+    return torch.from_numpy(np.stack(made)).to(new.device).permute(0, 3, 1, 2)  # [B, 3, S, S]

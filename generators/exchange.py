@@ -6,7 +6,6 @@ convolution (which sees colours) and the picture (which makes them). A new model
 """
 
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import nn
 
 from dfdm.base import names
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import atomic, digest, sha256
+from dfdm.base.files import atomic, digest, reading, sha256
 from generators import checkpoint
 from generators.models import build
 from generators.models.blocks import Autoencoder, O
@@ -164,17 +163,13 @@ def write_npz(path: Path, weights: Mapping[str, Sequence[np.ndarray]]) -> None:
 def read_npz(path: Path) -> Weights:
     """Read what `write_npz` wrote; a missing, damaged or foreign file is a DfdmError naming it."""
     numbered: dict[str, dict[int, np.ndarray]] = {}
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            for key in file.files:
-                part, _, number = key.rpartition("/")
-                if not part or not number.isdecimal():
-                    raise ValueError(f"its key '{key}' does not look like encoder/0")
-                numbered.setdefault(part, {})[int(number)] = file[key]
-    except FileNotFoundError:
-        raise DfdmError(f"{path} does not exist; write it with numpy.savez, keys like encoder/0") from None
-    except (ValueError, TypeError, AttributeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DfdmError(f"{path} is no readable .npz of weights ({error}); write it again") from None
+    make = "write it with numpy.savez, keys like encoder/0"
+    with reading(path, "no readable .npz of weights", make), np.load(path, allow_pickle=False) as file:
+        for key in file.files:
+            part, _, number = key.rpartition("/")
+            if not part or not number.isdecimal():
+                raise ValueError(f"its key '{key}' does not look like encoder/0")
+            numbered.setdefault(part, {})[int(number)] = file[key]
     for part, arrays in numbered.items():
         if missing := set(range(len(arrays))) - set(arrays):
             raise DfdmError(f"{path} lacks {part}/{min(missing)}; a part's arrays count from 0 without a gap")

@@ -99,7 +99,7 @@ def _rows(tracks: Scenes, settings: TrainConfig) -> tuple[list[tuple[int, int]],
     """(scene, row of its track) of the faces to train on and of those held out; how many more are unusable."""
     rows, held, lost = [], [], 0
     for scene, (_, track) in enumerate(tracks):
-        good, kept = usable(track), _kept(track, settings)
+        good, kept = usable(track), track.trained_count(settings.held_out)
         rows += [(scene, row) for row in range(kept) if good[row]]
         held += [(scene, row) for row in range(kept, len(track)) if good[row]]
         lost += int((~good).sum())
@@ -138,41 +138,32 @@ def load_faces(person: str, tracks: Scenes, settings: TrainConfig, model_size: i
     faces = np.empty((len(trained), size, size, 3), np.uint8)
     drawn = np.empty((len(trained), size, size, 3), np.uint8)
     seen = np.empty((len(shown), model_size, model_size, 3), np.uint8)
-    places = {place: index for index, place in enumerate(trained)}
-    places_shown = {place: index for index, place in enumerate(shown)}
-    found: set[tuple[int, int]] = set()
+    place_of = {place: index for index, place in enumerate(trained)}
+    place_shown = {place: index for index, place in enumerate(shown)}
+    missing = {*trained, *shown}
     with Progress(sum(len(track) for _, track in tracks), f"faces of {person}", "face") as progress:
         for scene, (path, track) in enumerate(tracks):
-            row_of = {int(frame): row for row, frame in enumerate(track.frame_index)}
-            for frame, planes in enumerate(read_planes(path, track.record)):
-                row = row_of.get(frame)
-                if row is None:
-                    continue
+            for row, planes in track.seen(read_planes(path, track.record)):
                 progress.update()
                 place = (scene, row)
-                if place not in places and place not in places_shown:
+                if place not in missing:
                     continue
-                found.add(place)
+                missing.remove(place)
                 rgb = colour.yuv_to_rgb(planes, track.record.matrix, track.record.full_range)
                 full = alignment.align(rgb, track.landmarks[row], FULL, settings.centering)  # [384, 384, 3]
-                if place in places:
-                    index = places[place]
+                if (index := place_of.get(place)) is not None:
                     faces[index] = full if size == FULL else cut(full, settings.coverage, size)
                     drawn[index] = _masks(track.landmarks[row], rgb.shape, settings, size)
-                if place in places_shown:
-                    seen[places_shown[place]] = cut(full, settings.coverage, model_size)
-    if missing := min(places.keys() - found | places_shown.keys() - found, default=None):
-        path, track = tracks[missing[0]]
+                if (index := place_shown.get(place)) is not None:
+                    seen[index] = cut(full, settings.coverage, model_size)
+    if missing:
+        scene, row = min(missing)
+        path, track = tracks[scene]
         raise DfdmError(
-            f"the track of {track.record.scene_key} has a face in frame {track.frame_index[missing[1]]}, which the "
+            f"the track of {track.record.scene_key} has a face in frame {track.frame_index[row]}, which the "
             f"scene in {path} lacks; run the faces stage again"
         )
     return FaceSet(person, faces, drawn, seen)
-
-
-def _kept(track: FaceTrack, settings: TrainConfig) -> int:
-    """How many of a scene's faces, the first ones, training may see."""
-    return track.trained_count(settings.held_out)
 
 
 def _evenly(items: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:

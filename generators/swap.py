@@ -84,14 +84,8 @@ class Swapper:
         settings: RenderConfig,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._model = model.to(device).eval()
-        self._centering: alignment.Centering = centering
-        self._coverage = coverage
-        self._to = to
-        self._settings = settings
-        self._device = torch.device(device)
-        self._input_size = model.input_size
-        self._output_size = model.output_size
+        self._model, self._device = model.to(device).eval(), torch.device(device)
+        self._centering, self._coverage, self._to, self._settings = centering, coverage, to, settings
 
     def render(self, frames: Iterator[np.ndarray], track: FaceTrack) -> Iterator[np.ndarray]:
         """Swap the tracked face in a scene's frames (I420 uint8 [H * 3 / 2, W], all of them, in order).
@@ -120,7 +114,7 @@ class Swapper:
 
     def _target(self, planes: np.ndarray, landmarks: np.ndarray, record: VideoRecord) -> _Target | None:
         """Cut the face out of a frame; None where nothing of it lies inside the frame."""
-        size = self._output_size
+        size = self._model.output_size
         frame_size = (planes.shape[1], planes.shape[0] * 2 // 3)
         place = placed(landmarks, size, self._centering, self._coverage, self._settings, frame_size)
         if place is None:
@@ -128,10 +122,10 @@ class Swapper:
         region = place.region
         rgb = colour.yuv_to_rgb(planes, record.matrix, record.full_range, region)
         old = fed = alignment.warp(rgb, place.matrix, size)
-        if self._input_size != size:
+        if self._model.input_size != size:
             crop = self._settings.convert_crop
-            matrix = alignment.aligned_matrix(landmarks, self._input_size, self._centering, self._coverage, crop)
-            fed = alignment.warp(rgb, _moved(matrix, region), self._input_size)
+            matrix = alignment.aligned_matrix(landmarks, self._model.input_size, self._centering, self._coverage, crop)
+            fed = alignment.warp(rgb, _moved(matrix, region), self._model.input_size)
         return _Target(place, fed, old)
 
     @torch.inference_mode()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 
-from dfdm.base.errors import DfdmError
+from dfdm.base.errors import DfdmError, reason
 
 VGG19 = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512, 512, 512)  # up to conv4_4
 VGG_CHANNELS = 512
@@ -99,7 +99,7 @@ def load_weights(
     try:
         given = dict(torch.load(path, map_location="cpu", weights_only=True))
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError) as error:
-        raise DfdmError(f"attribution.weights: {path} is no state dict ({str(error).splitlines()[0]})") from None
+        raise DfdmError(f"attribution.weights: {path} is no state dict ({reason(error)})") from None
     own = part.state_dict()
     wanted = [key for key in own if not set(key.split(".")) & set(random)]
     found = {key: given[prefix + key] for key in wanted if prefix + key in given}

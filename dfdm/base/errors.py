@@ -6,5 +6,5 @@ class DfdmError(Exception):
 
 
 def reason(error: Exception) -> str:
-    """What another library's error says, on one line of at most 200 characters; its kind where it says nothing."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """What another library's error says, on one line of at most 300 characters; its kind where it says nothing."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

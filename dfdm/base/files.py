@@ -4,13 +4,20 @@ import errno
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dfdm.base.errors import DfdmError
+from safetensors import SafetensorError
 
+from dfdm.base.errors import DfdmError, reason
+
+UNREADABLE = (  # what numpy, safetensors, torch and json raise for a file that is damaged or another
+    *(DfdmError, SafetensorError, zipfile.BadZipFile, OSError, EOFError, ValueError, LookupError, TypeError),
+    *(AttributeError, RuntimeError),
+)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, quota used up, larger than a file may be
 
 
@@ -31,6 +38,20 @@ def writing(path: str | Path) -> Iterator[None]:
             f"{path} could not be written ({cause.strerror}); what was there before is whole: "
             "free some space and run again"
         ) from error
+
+
+@contextmanager
+def reading(path: str | Path, otherwise: str, make: str) -> Iterator[None]:
+    """Turn what reading a file in the block may raise into a DfdmError that says what to do: `make` it, or again.
+
+    `otherwise` is what a file that cannot be read is: `no readable crop file`.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise DfdmError(f"{path} does not exist; {make}") from None
+    except UNREADABLE as error:
+        raise DfdmError(f"{path} is {otherwise} ({reason(error)}); delete it and {make} again") from None
 
 
 @contextmanager

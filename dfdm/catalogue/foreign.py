@@ -6,17 +6,16 @@ pieces of a path. What the config does not map is an error, since a wrong label 
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.names import REAL, VideoName
+from dfdm.base.names import REAL, VIDEO_SUFFIXES, VideoName
 from dfdm.catalogue.config import Config, DataConfig
 
-VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
 _IDS = re.compile(r"id(\d+)_id(\d+)_(\d{1,4})(?:_(.+))?", re.IGNORECASE)
 _ORIGINAL = re.compile(r"id(\d+)_(\d{1,4})(?:_(.+))?", re.IGNORECASE)
 _QUALITY = re.compile(r"(?:DFDM_)?crf(\d+)", re.IGNORECASE)
@@ -43,7 +42,7 @@ class Fault:
     whole: bool = True
 
 
-Found = tuple[list[Item], list[Fault]]
+Found = Iterator[Item | Fault]
 
 
 def video_name(stem: str, model: str) -> VideoName | None:
@@ -60,14 +59,16 @@ def video_name(stem: str, model: str) -> VideoName | None:
     return VideoName(f"id{int(match[1])}", f"id{int(match[2])}", f"{int(match[3]):04d}", model)
 
 
-def find(layout: str, root: Path, cfg: Config) -> Found:
+def find(layout: str, root: Path, cfg: Config) -> tuple[list[Item], list[Fault]]:
     """The videos of `root`, laid out as crops, frames, videos or faceforensics, in the order of their paths.
 
     Raises DfdmError for what the config does not map, for two videos of one name and quality, and for none at all.
     """
     if not root.is_dir():
         raise DfdmError(f"{root} is no folder; give the folder that holds the data")
-    items, faults = LAYOUTS[layout](root, cfg)
+    found = list(LAYOUTS[layout](root, cfg))
+    items = [one for one in found if isinstance(one, Item)]
+    faults = [one for one in found if isinstance(one, Fault)]
     if not items and not faults:
         raise DfdmError(f"{root} holds nothing of the layout '{layout}'; see docs/data.md, Other data")
     seen: dict[tuple[str, int], Path] = {}
@@ -107,63 +108,58 @@ def _spelled(model: str, path: Path, cfg: Config) -> str:
 
 
 def _crops(root: Path, cfg: Config) -> Found:
-    items: list[Item] = []
-    faults: list[Fault] = []
     for path in sorted(root.rglob("*.safetensors")):
         try:
             with safe_open(str(path), framework="np") as file:
                 meta = json.loads((file.metadata() or {})["dfdm"])
             name, model, crf = meta["name"], meta["model"], int(meta["crf"])
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            faults.append(Fault(path, f"is no crop file ({error})"))
+            yield Fault(path, f"is no crop file ({error})")
             continue
         model = _spelled(model, path, cfg)
-        items.append(Item(path, str(video_name(name, model) or name), model, crf))
-    return items, faults
+        yield Item(path, str(video_name(name, model) or name), model, crf)
 
 
 def _frames(root: Path, cfg: Config) -> Found:
     classes = _data(cfg).classes
-    items: list[Item] = []
-    faults: list[Fault] = []
-    for folder in _folders(root, faults):
+    for folder in _shown(root):
+        if not folder.is_dir():
+            yield Fault(folder, "is a file among folders", whole=False)
+            continue
         if folder.name not in classes:
             raise DfdmError(
                 f"{folder} is no known class; map it in the config, data.classes: {{{folder.name}: <class>}} "
                 f"(mapped are {', '.join(classes) or 'none'})"
             )
         model = classes[folder.name]
-        for video in _folders(folder, faults):
-            name = video_name(video.name, model)
-            items.append(Item(video, str(name or f"{folder.name}/{video.name}"), model, _quality(video, root, cfg)))
-    return items, faults
+        for video in _shown(folder):
+            if video.is_dir():
+                name = video_name(video.name, model) or f"{folder.name}/{video.name}"
+                yield Item(video, str(name), model, _quality(video, root, cfg))
+            else:
+                yield Fault(video, "is a file among folders", whole=False)
 
 
-def _folders(root: Path, faults: list[Fault]) -> list[Path]:
-    """The folders in a folder, hidden ones not; files beside them are told."""
-    inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-    faults += [Fault(path, "is a file among folders", whole=False) for path in inside if not path.is_dir()]
-    return [path for path in inside if path.is_dir()]
+def _shown(folder: Path) -> list[Path]:
+    """What is in a folder and not hidden."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _videos(root: Path, cfg: Config) -> Found:
-    items: list[Item] = []
-    faults: list[Fault] = []
     for path in sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")):
-        if path.suffix.lower() not in VIDEOS:
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
             if path.suffix.lower() != ".json":  # sidecars
-                faults.append(Fault(path, "is no video by its suffix", whole=False))
+                yield Fault(path, "is no video by its suffix", whole=False)
             continue
         match = _IDS.fullmatch(path.stem) or _ORIGINAL.fullmatch(path.stem)
         if not match or not match[match.re.groups]:
-            faults.append(Fault(path, "has no name of the form id0_id1_0000_model"))
+            yield Fault(path, "has no name of the form id0_id1_0000_model")
             continue
         model = _spelled(match[match.re.groups], path, cfg)
         if (name := video_name(path.stem, model)) is None:
-            faults.append(Fault(path, f"names other people than a video of class {model} shows"))
+            yield Fault(path, f"names other people than a video of class {model} shows")
             continue
-        items.append(Item(path, str(name), model, _quality(path, root, cfg)))
-    return items, faults
+        yield Item(path, str(name), model, _quality(path, root, cfg))
 
 
 def _faceforensics(root: Path, cfg: Config) -> Found:
@@ -171,23 +167,20 @@ def _faceforensics(root: Path, cfg: Config) -> Found:
     mapping = _data(cfg).faceforensics
     if not mapping:
         raise DfdmError("data.faceforensics is empty; map folders to classes in the config (docs/data.md, Other data)")
-    items: list[Item] = []
-    faults: list[Fault] = []
     for where, model in mapping.items():
         folder = root / where
         if not folder.is_dir():
             raise DfdmError(f"{folder} is no folder; mend data.faceforensics in the config")
         crf = _compression(folder, root, cfg)
-        for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
-            match = _FACEFORENSICS.fullmatch(path.stem)
-            if path.suffix.lower() not in VIDEOS or not match:
-                faults.append(Fault(path, "is no video called like 000_003.mp4", whole=path.suffix.lower() in VIDEOS))
+        for path in _shown(folder):
+            match, video = _FACEFORENSICS.fullmatch(path.stem), path.suffix.lower() in VIDEO_SUFFIXES
+            if not video or not match:
+                yield Fault(path, "is no video called like 000_003.mp4", whole=video)
             elif (match[2] is None) != (model == REAL):
-                faults.append(Fault(path, f"names {'one person' if match[2] is None else 'two people'}, class {model}"))
+                yield Fault(path, f"names {'one person' if match[2] is None else 'two people'}, class {model}")
             else:
                 face = f"id{int(match[2])}" if match[2] else None
-                items.append(Item(path, str(VideoName(f"id{int(match[1])}", face, "0000", model)), model, crf))
-    return items, faults
+                yield Item(path, str(VideoName(f"id{int(match[1])}", face, "0000", model)), model, crf)
 
 
 def _compression(folder: Path, root: Path, cfg: Config) -> int:

@@ -48,13 +48,11 @@ def _values(node: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _places(made: dict[str, Any], node: dict[str, Any], place: str, found: dict[str, list[str]]) -> None:
     """Find where every section of the schema may stand: its name in the schema, and its paths in a config."""
-    for key, part in node.get("properties", {}).items():
-        _places(made, part, f"{place}.{key}".removeprefix("."), found)
-    for part in node.get("anyOf", []):
-        _places(made, part, place, found)
-    for part in _values(node):
-        _places(made, part, f"{place}.NAME", found)
-    _places(made, node["items"], f"{place}[]", found) if "items" in node else None
+    inner = [(f"{place}.{key}".removeprefix("."), part) for key, part in node.get("properties", {}).items()]
+    inner += [(place, part) for part in node.get("anyOf", [])] + [(f"{place}.NAME", part) for part in _values(node)]
+    inner += [(f"{place}[]", node["items"])] if "items" in node else []
+    for where, part in inner:
+        _places(made, part, where, found)
     name = node.get("$ref", "#").rpartition("/")[2]
     if name != "#":
         found.setdefault(name, []).append(place)

@@ -15,11 +15,11 @@ from filelock import FileLock
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest, sha256
+from dfdm.base.names import VIDEO_SUFFIXES
 from dfdm.base.section import FileRef, Package
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.people import SourcesConfig
 
-VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
 _PREDICTOR = Package(  # dlib's 68 landmarks and its recognition network, for scanned configs
     name="face_recognition_models",
     version="0.3.0",

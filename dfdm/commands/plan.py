@@ -38,9 +38,8 @@ def plan(
     from dfdm.plan import estimate, measured, tables
     from dfdm.plan.rates import load
 
-    table, usual = load(rates), estimate.Assumed()
-    assumed = estimate.Assumed(frames or usual.frames, size or usual.size)
-    work = estimate.read(config, targets or (), assumed, profile, progress=True)
+    table = load(rates)
+    work = estimate.read(config, targets or (), profile, True, frames, size)
     if measure:
         write_json(measure, asdict(measured.measure(work, table)))
     elif compare:

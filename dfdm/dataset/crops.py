@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from dfdm.base.errors import DfdmError
+from dfdm.base.files import reading
 from dfdm.base.tensorfile import Streamed, write_tensors
 from dfdm.media.colour import crop_i420, yuv_to_rgb
 from dfdm.media.masks import extended_polygon
@@ -83,26 +84,19 @@ def write_crops(path: Path, video: Path, track: FaceTrack, margin: float, smooth
 
 def _cut(video: Path, record: VideoRecord, track: FaceTrack, corners: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """The crops of the frames with a face, one at a time: a long close-up would fill the memory."""
-    place = {int(frame): index for index, frame in enumerate(track.frame_index)}
-    for number, planes in enumerate(read_planes(video, record, whole=True)):
-        index = place.get(number)
-        if index is not None:
-            x, y = (int(value) for value in corners[index])
-            yield crop_i420(planes, (x, y, x + size, y + size))  # [size * 3 / 2, size]
+    for index, planes in track.seen(read_planes(video, record, whole=True)):
+        x, y = (int(value) for value in corners[index])
+        yield crop_i420(planes, (x, y, x + size, y + size))  # [size * 3 / 2, size]
 
 
 class CropReader:
     """Reads a crop file a few frames at a time (the file is mapped, not loaded)."""
 
     def __init__(self, path: Path) -> None:
-        try:
+        with reading(path, "no readable crop file", "run the crops stage"):
             self._file = safe_open(str(path), framework="np")
             self.meta: dict[str, Any] = json.loads(self._file.metadata()["dfdm"])
             self._frames = self._file.get_slice("frames")
-        except FileNotFoundError:
-            raise DfdmError(f"{path} does not exist; run the crops stage") from None
-        except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:
-            raise DfdmError(f"{path} is no readable crop file ({error}); delete it and cut it again") from None
 
     def __len__(self) -> int:
         """Frames with a face."""

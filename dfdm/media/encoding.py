@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import av
 import ffmpeg
@@ -69,12 +69,11 @@ def write_master(
     not bit for bit what was sent; the file then does not appear.
     """
     with atomic(path) as temporary:
-        output = _output(temporary, _pipe(record, audio_from), record, settings, crf=0, metadata=metadata)
-        sent = _send(output, frames, record)
-        if sent.count != record.frames:
-            raise DfdmError(f"{path}: {sent.count} frames were rendered, the scene has {record.frames}")
-        decoded = planes_hash(read_planes(temporary, of_encoded(record), whole=True))
-        if decoded != sent.digest:
+        with _running(_master(temporary, record, audio_from, settings, metadata)) as process:
+            count, sent = _feed(process, frames, record)
+        if count != record.frames:
+            raise DfdmError(f"{path}: {count} frames were rendered, the scene has {record.frames}")
+        if planes_hash(read_planes(temporary, of_encoded(record), whole=True)) != sent:
             raise DfdmError(f"{path}: crf 0 did not come back bit for bit from {ffmpeg_version()}; use another build")
 
 
@@ -86,20 +85,9 @@ def write_quality(path: Path, master: Path, crf: int, settings: EncodeSettings, 
     with atomic(path) as temporary:
         source = ffmpeg.input(str(master))
         streams = [source.video] + ([source.audio] if _has_audio(master) else [])
-        output = ffmpeg.output(
-            *streams,
-            str(temporary),
-            **_codec(settings, crf),
-            **_container(metadata),
-            acodec="copy",
-        )
-        started = _start(output)
-        try:
-            started[0].wait()
-        except BaseException:  # told to stop: ffmpeg must not run on alone
-            started[0].kill()
-            raise
-        _finish(started, None)
+        output = ffmpeg.output(*streams, str(temporary), **_codec(settings, crf), **_container(metadata), acodec="copy")
+        with _running(output) as process:
+            process.wait()
         expected, given = count_packets(master), count_packets(temporary)
         if expected != given:
             raise DfdmError(f"{path}: {given} frames were encoded, {master.name} has {expected}")
@@ -111,12 +99,6 @@ def count_packets(path: Path) -> int:
         return sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """The tags of a video file."""
-    with av.open(str(path)) as container:
-        return dict(container.metadata)
-
-
 def planes_hash(frames: Iterator[np.ndarray]) -> str:
     """Hash of a sequence of frames' planes."""
     digest = hashlib.sha256()
@@ -125,24 +107,9 @@ def planes_hash(frames: Iterator[np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-@dataclass
-class _Sent:
-    count: int
-    digest: str
-
-
 def _has_audio(path: Path) -> bool:
     with av.open(str(path)) as container:
         return bool(container.streams.audio)
-
-
-def _pipe(record: VideoRecord, audio_from: Path) -> list[Any]:
-    """ffmpeg's inputs: frames from the pipe and, where there is sound, the scene's part of the original's."""
-    inputs = [ffmpeg.input("pipe:", format="nut")["v"]]
-    if record.audio:
-        sound = ffmpeg.input(str(audio_from), ss=f"{record.start_seconds:.6f}", t=f"{record.duration_seconds:.6f}")
-        inputs.append(sound["a:0"])
-    return inputs
 
 
 def _codec(settings: EncodeSettings, crf: int) -> dict[str, Any]:
@@ -163,50 +130,58 @@ def _container(metadata: dict[str, str]) -> dict[str, Any]:
     return {"movflags": "use_metadata_tags+faststart", "map_metadata": -1, "fflags": "+bitexact", **tags}
 
 
-def _output(
-    path: Path,
-    inputs: list[Any],
-    record: VideoRecord,
-    settings: EncodeSettings,
-    crf: int,
-    metadata: dict[str, str],
+def _master(
+    path: Path, record: VideoRecord, audio_from: Path, settings: EncodeSettings, metadata: dict[str, str]
 ) -> Any:
-    video = inputs[0].filter(
+    """ffmpeg's crf 0 of frames from the pipe and, where there is sound, of the scene's part of the original's."""
+    video = ffmpeg.input("pipe:", format="nut")["v"].filter(
         "setparams",  # tags only, converts nothing
         range={None: "unknown", False: "limited", True: "full"}[record.full_range],
         colorspace=record.matrix or UNSPECIFIED,
         color_primaries=record.primaries or UNSPECIFIED,
         color_trc=record.transfer or UNSPECIFIED,
     )
-    audio = {"acodec": "copy" if record.audio in _MP4_AUDIO else "aac"} if record.audio else {}
-    return ffmpeg.output(video, *inputs[1:], str(path), **_codec(settings, crf), **_container(metadata), **audio)
+    streams, audio = [video], {}
+    if record.audio:
+        sound = ffmpeg.input(str(audio_from), ss=f"{record.start_seconds:.6f}", t=f"{record.duration_seconds:.6f}")
+        streams.append(sound["a:0"])
+        audio = {"acodec": "copy" if record.audio in _MP4_AUDIO else "aac"}
+    return ffmpeg.output(*streams, str(path), **_codec(settings, 0), **_container(metadata), **audio)
 
 
-def _start(output: Any) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
-    """Start ffmpeg with its messages going to a file, so that a full pipe never blocks it."""
-    log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _finish
-    command = ffmpeg.compile(
-        output.global_args("-y", "-hide_banner", "-nostats", "-loglevel", "error"), cmd=ffmpeg_binary()
-    )
+@contextlib.contextmanager
+def _running(output: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """ffmpeg at work on an output, its messages going to a file, so that a full pipe never blocks it.
+
+    A fault in the block ends it and goes before ffmpeg's own, unless it is only the pipe that ffmpeg left. Raises
+    DfdmError with ffmpeg's last words where it fails.
+    """
+    quiet = output.global_args("-y", "-hide_banner", "-nostats", "-loglevel", "error")
+    command = ffmpeg.compile(quiet, cmd=ffmpeg_binary())
     command = [part.partition(":g:")[0] if part.startswith("-metadata:g:") else part for part in command]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
-    return process, log
+    broken = False
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
+        assert process.stdin is not None
+        try:
+            yield process
+        except _BROKEN:
+            broken = True
+        except BaseException:  # told to stop as well: ffmpeg must not run on alone
+            process.kill()
+            raise
+        finally:
+            with contextlib.suppress(BrokenPipeError):  # ffmpeg ended first; its own message follows
+                process.stdin.close()
+            process.wait()
+        log.seek(0)
+        lines = log.read().decode(errors="replace").strip().splitlines()
+    if process.returncode or broken:
+        raise DfdmError(f"ffmpeg failed: {' / '.join(lines[-3:]) or f'no message, status {process.returncode}'}")
 
 
-def _send(output: Any, frames: Iterator[np.ndarray], record: VideoRecord) -> _Sent:
-    """Give frames to ffmpeg and wait until it has written its file."""
-    process, log = _start(output)
-    sent, error = _Sent(0, ""), None
-    try:
-        sent = _feed(process, frames, record)
-    except BaseException as caught:
-        error = caught
-    _finish((process, log), error)
-    return sent
-
-
-def _feed(process: subprocess.Popen[bytes], frames: Iterator[np.ndarray], record: VideoRecord) -> _Sent:
-    """Send frames with their timestamps through NUT; count and hash them on the way.
+def _feed(process: subprocess.Popen[bytes], frames: Iterator[np.ndarray], record: VideoRecord) -> tuple[int, str]:
+    """Send frames with their timestamps through NUT; how many they were, and the hash of their planes.
 
     A thread of its own sends, so that ffmpeg encodes while the next frames are made: `frames` is asked for more as
     long as those that wait take up less than `_WAITING`.
@@ -242,26 +217,7 @@ def _feed(process: subprocess.Popen[bytes], frames: Iterator[np.ndarray], record
             raise
     pipe.mux(stream.encode())
     pipe.close()
-    return _Sent(count, digest.hexdigest())
-
-
-def _finish(started: tuple[subprocess.Popen[bytes], IO[bytes]], error: BaseException | None) -> None:
-    """Wait for ffmpeg; a fault of the sender goes before ffmpeg's, unless that is only the broken pipe."""
-    process, log = started
-    if error is not None and not isinstance(error, _BROKEN):
-        process.kill()
-    if process.stdin and not process.stdin.closed:
-        with contextlib.suppress(BrokenPipeError):  # ffmpeg ended first; its own message follows
-            process.stdin.close()
-    status = process.wait()
-    log.seek(0)
-    message = log.read().decode(errors="replace").strip()
-    log.close()
-    if error is not None and not isinstance(error, _BROKEN):
-        raise error
-    if status or error is not None:
-        lines = " / ".join(message.splitlines()[-3:]) or f"no message, status {status}"
-        raise DfdmError(f"ffmpeg failed: {lines}")
+    return count, digest.hexdigest()
 
 
 def provenance_tags(provenance: dict[str, Any]) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """One face through a scene: found in every frame, kept apart at cuts and gaps, saved, smoothed."""
 
 import json
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,11 +8,8 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from pydantic import ValidationError
 
-from dfdm.base.errors import DfdmError
-from dfdm.base.files import atomic
-from dfdm.base.stored import fault
+from dfdm.base.files import atomic, reading
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector, Face
 from dfdm.media.settings import FacesConfig
@@ -57,6 +53,11 @@ class FaceTrack:
         """How many of the scene's faces, the first ones, a training with this `held_out` share may see."""
         return len(self) - int(len(self) * held_out)
 
+    def seen(self, frames: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+        """Of all frames of the scene those with the face, each with its row of the track."""
+        rows = {int(frame): row for row, frame in enumerate(self.frame_index)}
+        return ((rows[index], frame) for index, frame in enumerate(frames) if index in rows)
+
     def save(self, path: str | Path) -> None:
         """Write the track as .npz: the arrays under their names, `record` and `counts` as JSON text.
 
@@ -75,25 +76,15 @@ class FaceTrack:
     @staticmethod
     def load(path: str | Path) -> "FaceTrack":
         """Read what `save` wrote; a missing or damaged file is a DfdmError naming it."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                if int(file["format"]) != _FORMAT:
-                    raise ValueError(f"format {int(file['format'])}, not {_FORMAT}")
-                arrays = {name: file[name] for name in _ARRAYS}
-                for name, (kind, shape) in _ARRAYS.items():
-                    if arrays[name].dtype != kind or arrays[name].shape != (
-                        len(arrays["frame_index"]),
-                        *shape,
-                    ):
-                        raise ValueError(f"{name} has the wrong shape or type")
-                counts = TrackCounts(**json.loads(str(file["counts"])))
-                record = VideoRecord.model_validate_json(str(file["record"]))
-                return FaceTrack(record, counts=counts, **arrays)
-        except FileNotFoundError:
-            raise DfdmError(f"{path} does not exist; run the faces stage") from None
-        except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-            why = fault(error) if isinstance(error, ValidationError) else error
-            raise DfdmError(f"{path} is no readable face track ({why}); delete it and run the faces stage") from None
+        with reading(path, "no readable face track", "run the faces stage"), np.load(path, allow_pickle=False) as file:
+            if int(file["format"]) != _FORMAT:
+                raise ValueError(f"format {int(file['format'])}, not {_FORMAT}")
+            arrays = {name: file[name] for name in _ARRAYS}
+            for name, (kind, shape) in _ARRAYS.items():
+                if arrays[name].dtype != kind or arrays[name].shape != (len(arrays["frame_index"]), *shape):
+                    raise ValueError(f"{name} has the wrong shape or type")
+            counts = TrackCounts(**json.loads(str(file["counts"])))
+            return FaceTrack(VideoRecord.model_validate_json(str(file["record"])), counts=counts, **arrays)
 
     def smoothed(self, sigma: float) -> "FaceTrack":
         """The track with landmarks and boxes smoothed along each segment by a Gaussian of `sigma` frames.

@@ -5,6 +5,7 @@ videos: scenes that have been probed count with their frames and size, cut scene
 all others with assumed ones. Costs: dfdm/plan/rates.py and dfdm/plan/networks.py.
 """
 
+import gc
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,19 +18,12 @@ from dfdm.catalogue.layout import Layout, videos_of
 from dfdm.catalogue.migrate import check_version
 from dfdm.dataset.splits import split_videos
 from dfdm.plan.graph import TARGET, Job, build
-from dfdm.plan.networks import Networks, count
+from dfdm.plan.networks import Network, count
 from dfdm.plan.rates import Rates
 
+FRAMES, SIZE = 390, (944, 500)  # of a scene that nothing is known of: about the mean of Celeb-DF's real videos
 _SHOWN = 432  # videos that the report decodes at most: 24 clips of 6 models at 3 qualities
 _STATE_BYTES = 12  # a weight's: itself and Adam's two means, float32
-
-
-@dataclass(frozen=True)
-class Assumed:
-    """Frames and size of a scene that nothing is known of: about the mean of Celeb-DF's real videos."""
-
-    frames: int = 390
-    size: tuple[int, int] = (944, 500)
 
 
 @dataclass
@@ -49,50 +43,17 @@ class Cost:
             setattr(self, name, getattr(self, name) + amount)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The whole estimate; `parts` by (stage, model, crf)."""
-
-    parts: dict[tuple[str, str, int | None], Cost]
-    state_bytes: float  # resumable training states, which stay until they are removed
-    scratch_bytes: float  # the largest file being written, under its temporary name beside the last
-    scenes: int
-    known: int  # scenes whose frames and size are known from their records
-    absent: list[str]  # source files that are not there
-    why: dict[str, Counter[str]]  # the jobs to do by Snakemake's reason and by stage
-    unrated: list[str]  # stages that the rates do not name, so that they cost nothing here
-    rates: str
-    published: bool  # whether DFDM's own sizes can stand beside
-
-    def total(self, stage: str = "", model: str = "", crf: int | None = None, swaps: bool = False) -> Cost:
-        """The sum over the parts of a stage, model and quality; '' and None stand for all."""
-        total = Cost()
-        for (a, b, c), cost in self.parts.items():
-            if (stage in ("", a)) and (model in ("", b)) and (crf in (None, c)) and not (swaps and b == REAL):
-                total.add(cost)
-        return total
-
-    @property
-    def peak_bytes(self) -> float:
-        """Disk at its fullest: everything made, the states, and one file under way."""
-        return self.total().bytes + self.state_bytes + self.scratch_bytes
-
-    def stages(self) -> list[str]:
-        """The stages in order."""
-        return list(dict.fromkeys(stage for stage, _, _ in self.parts))
-
-
 class Sizes:
     """Frames and pixels of scenes, read once each."""
 
-    def __init__(self, cfg: Config, assumed: Assumed) -> None:
-        self.cfg, self.assumed, self.known = cfg, assumed, 0
+    def __init__(self, cfg: Config, frames: int = FRAMES, size: tuple[int, int] = SIZE) -> None:
+        self.cfg, self.frames, self.size, self.known = cfg, frames, size, 0
         self._found: dict[str, tuple[int, int]] = {"": (0, 0)}  # a job about no scene
         self._crops: dict[str, float | None] = {}
 
     def __getitem__(self, scene: str) -> tuple[int, int]:
         if scene not in self._found:
-            frames, (width, height) = self.assumed.frames, self.assumed.size
+            frames, (width, height) = self.frames, self.size
             if cut := self.cfg.scene(scene).frames:
                 frames = cut[1] - cut[0]
             record = Path(Layout(self.cfg.results).source(scene))
@@ -127,7 +88,8 @@ class Work:
     cfg: Config
     jobs: list[Job]
     absent: list[str]  # source files
-    networks: Networks
+    autoencoders: dict[str, Network]
+    classifiers: dict[str, Network]
     sizes: Sizes
 
     def features(self, job: Job) -> dict[str, float]:
@@ -136,22 +98,15 @@ class Work:
         mpx = frames * pixels / 1e6
         match job.stage:
             case "train":
-                settings, network = self.cfg.settings(job.model), self.networks.autoencoders[job.model]
-                faces = 2 * settings.batch * settings.iterations
+                settings, network = self.cfg.settings(job.model), self.autoencoders[job.model]
+                steps, faces = settings.iterations, 2 * settings.batch * settings.iterations
                 precision = 1 if settings.amp else 2  # float32 takes twice the time of bfloat16 where a CPU has it
-                return {
-                    "job": 1,
-                    "step": settings.iterations,
-                    "gmac": precision * 3 * network.multiply_adds * faces / 1e9,
-                    "kpx": network.output_size**2 * faces / 1e3,
-                    "gparam": network.parameters * settings.iterations / 1e9,
-                }
+                gmac = precision * 3 * network.multiply_adds * faces / 1e9
+                kpx, gparam = network.output_size**2 * faces / 1e3, network.parameters * steps / 1e9
+                return {"job": 1, "step": steps, "gmac": gmac, "kpx": kpx, "gparam": gparam}
             case "render":
-                return {
-                    "job": 1,
-                    "mpx": mpx,
-                    "gmac": self.networks.autoencoders[job.model].multiply_adds * frames / 1e9,
-                }
+                gmac = self.autoencoders[job.model].multiply_adds * frames / 1e9
+                return {"job": 1, "mpx": mpx, "gmac": gmac}
             case "evaluate":
                 shown = (self.sizes[clip.scene_key] for clip in self.cfg.clips if "_".join(clip.pair or ()) == job.pair)
                 return {"job": 1, "mpx": sum(frames * pixels for frames, pixels in shown) / 1e6}
@@ -172,7 +127,7 @@ class Work:
         clips = epochs * (3 * a.clips_per_epoch * self._parts["train"] + a.test_clips * self._parts["validation"])
         if job.stage == "attribution_score":
             clips = a.test_clips * self._parts["test"]
-        return self.networks.classifiers[name].multiply_adds * clips / 1e9
+        return self.classifiers[name].multiply_adds * clips / 1e9
 
     @cached_property
     def _parts(self) -> Counter[str | None]:
@@ -191,9 +146,9 @@ class Work:
                 known = self.sizes.crops(job.scene)
                 return rates.crop_bytes_pixel * frames * pixels if known is None else known
             case "train":
-                return 4 * self.networks.autoencoders[job.model].parameters + 300_000
+                return 4 * self.autoencoders[job.model].parameters + 300_000
             case "attribution_train":
-                return 4 * self.networks.classifiers[job.wildcards["classifier"]].parameters + 100_000
+                return 4 * self.classifiers[job.wildcards["classifier"]].parameters + 100_000
             case "faces":
                 return 600.0 * frames
             case "report":
@@ -209,45 +164,74 @@ class Work:
 def read(
     config: Path,
     targets: Sequence[str] = (),
-    assumed: Assumed = Assumed(),
     profile: Path | None = None,
     progress: bool = False,
+    frames: int | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Work:
-    """The jobs of a config's targets (none: `all`) as they are now; see dfdm/plan/graph.py, build."""
+    """The jobs of a config's targets as they are now (dfdm/plan/graph.py, build), unknown scenes of a size as given."""
     cfg = load(config)
     check_version(cfg.results)
-    return Work(cfg, *build(config, targets, profile, progress), count(cfg), Sizes(cfg, assumed))
+    gc.disable()  # at full size it would walk through all that Snakemake holds again and again: a quarter of the time
+    try:
+        jobs, absent = build(config, targets, profile, progress)
+    finally:
+        gc.enable()
+    return Work(cfg, jobs, absent, *count(cfg), Sizes(cfg, frames or FRAMES, size or SIZE))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole estimate."""
+
+    work: Work
+    rates: Rates
+    parts: dict[tuple[str, str, int | None], Cost]  # by stage, model and crf
+    why: dict[str, Counter[str]]  # the jobs to do by Snakemake's reason and by stage
+    state_bytes: float  # resumable training states, which stay until they are removed
+    scratch_bytes: float  # the largest file being written, under its temporary name beside the last
+
+    def total(self, stage: str = "", model: str = "", crf: int | None = None) -> Cost:
+        """The sum over the parts of a stage, model and quality; '' and None stand for all."""
+        total = Cost()
+        for (a, b, c), cost in self.parts.items():
+            if stage in ("", a) and model in ("", b) and crf in (None, c):
+                total.add(cost)
+        return total
+
+    def swaps(self) -> dict[int, Cost]:
+        """The swapped videos by quality."""
+        found: dict[int, Cost] = defaultdict(Cost)
+        for (_, model, crf), cost in self.parts.items():
+            if cost.videos and model != REAL and crf is not None:
+                found[crf].add(cost)
+        return dict(sorted(found.items()))
+
+    @property
+    def peak_bytes(self) -> float:
+        """Disk at its fullest: everything made, the states, and one file under way."""
+        return self.total().bytes + self.state_bytes + self.scratch_bytes
+
+    @property
+    def unrated(self) -> list[str]:
+        """Stages with something to do that the rates do not name, so that they cost nothing here."""
+        return sorted(set().union(*self.why.values()) - {TARGET, *self.rates.seconds})
 
 
 def make(work: Work, rates: Rates) -> Plan:
-    """Estimate the targets that were read."""
-    cfg, jobs = work.cfg, work.jobs
+    """Estimate the jobs that were read."""
     parts: dict[tuple[str, str, int | None], Cost] = defaultdict(Cost)
     why: dict[str, Counter[str]] = defaultdict(Counter)
     states = largest = 0.0
-    for job in jobs:
-        size = work.disk(job, rates)
-        largest = max(largest, size)
-        cost = Cost(1, videos=int(job.makes_video), bytes=size)
+    for job in work.jobs:
+        cost = Cost(1, videos=int(job.makes_video), bytes=work.disk(job, rates))
+        largest = max(largest, cost.bytes)
         if job.stage == "train":
-            states += cfg.settings(job.model).keep * _STATE_BYTES * work.networks.autoencoders[job.model].parameters
+            states += work.cfg.settings(job.model).keep * _STATE_BYTES * work.autoencoders[job.model].parameters
         if job.reason:
             why[job.reason][job.stage] += 1
-            cost.left = 1
-            cost.cpu_hours = work.core_seconds(job, rates) / 3600
-            cost.gpu_hours = work.features(job).get("gmac", 0.0) / rates.gpu_gmac_second / 3600
+            gmac = work.features(job).get("gmac", 0.0)
+            cost.left, cost.cpu_hours = 1, work.core_seconds(job, rates) / 3600
+            cost.gpu_hours = gmac / rates.gpu_gmac_second / 3600
         parts[job.stage, job.model, job.crf].add(cost)
-    swaps = sum(cost.videos for (_, model, _), cost in parts.items() if model != REAL)
-    unrated = {job.stage for job in jobs if job.reason} - {TARGET, *rates.seconds}
-    return Plan(
-        parts=dict(parts),
-        state_bytes=states,
-        scratch_bytes=largest,
-        scenes=len(cfg.scene_keys),
-        known=work.sizes.known,
-        absent=work.absent,
-        why=dict(why),
-        unrated=sorted(unrated),
-        rates=rates.source,
-        published=swaps == 6450 and cfg.qualities == [0, 10, 23],
-    )
+    return Plan(work, rates, dict(parts), dict(why), states, largest)

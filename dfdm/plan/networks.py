@@ -23,16 +23,8 @@ class Network:
     output_size: int = 0  # side of the faces that an autoencoder makes, px
 
 
-@dataclass(frozen=True)
-class Networks:
-    """The networks of a config by their names there."""
-
-    autoencoders: dict[str, Network]
-    classifiers: dict[str, Network]
-
-
-def count(cfg: Config) -> Networks:
-    """Every network that a config names; the cache folder remembers them until their code or torch changes.
+def count(cfg: Config) -> tuple[dict[str, Network], dict[str, Network]]:
+    """The autoencoders and classifiers of a config; the cache folder keeps them until their code or torch changes.
 
     Importing torch and its meta kernels takes longer than reading the job graph, so it is done for new networks alone.
     """
@@ -50,17 +42,16 @@ def count(cfg: Config) -> Networks:
         found[key] = found.get(key) or asdict(counted(*arguments))
         return Network(**found[key])
 
-    networks = Networks(
-        {name: network(autoencoder, name, cfg.settings(name).width) for name in cfg.models},
-        {
-            name: network(classifier, a.model, len(cfg.models) + a.real, a.depth, a.clip, a.size, a.options)
-            for name, a in ((name, cfg.classifier(name)) for name in cfg.classifier_names)
-        },
-    )
+    def of_classifier(name: str) -> Network:
+        a = cfg.classifier(name)
+        return network(classifier, a.model, len(cfg.models) + a.real, a.depth, a.clip, a.size, a.options)
+
+    autoencoders = {name: network(autoencoder, name, cfg.settings(name).width) for name in cfg.models}
+    classifiers = {name: of_classifier(name) for name in cfg.classifier_names}
     if found != known:
         with suppress(OSError):  # a cache that cannot be written costs seconds, not the plan
             write_json(cache, {"code": code, "networks": found})
-    return networks
+    return autoencoders, classifiers
 
 
 def autoencoder(name: str, width: float) -> Network:

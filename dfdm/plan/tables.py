@@ -6,7 +6,7 @@ from typing import Any
 from dfdm.base.text import table
 from dfdm.plan.estimate import Cost, Plan
 
-PUBLISHED_GB = {0: 53.7, 10: 24.4, 23: 4.3}  # DFDM's own 6,450 videos
+PUBLISHED_VIDEOS, PUBLISHED_GB = 6450, {0: 53.7, 10: 24.4, 23: 4.3}  # DFDM's own
 
 
 def amount(size: float) -> str:
@@ -24,40 +24,39 @@ def _row(name: str, cost: Cost) -> tuple[str, ...]:
 def to_text(plan: Plan) -> str:
     """The plan as tables: by stage, by model, by quality, and why there is something to do."""
     head = ("jobs", "to do", "videos", "disk", "CPU h", "or GPU h")
-    models = list(dict.fromkeys(model for _, model, _ in plan.parts if model))
-    stages = table(("stage", *head), [*(_row(s, plan.total(s)) for s in plan.stages()), _row("total", plan.total())])
+    models = dict.fromkeys(model for _, model, _ in plan.parts if model)
+    names = dict.fromkeys(stage for stage, _, _ in plan.parts)
+    stages = table(("stage", *head), [*(_row(s, plan.total(s)) for s in names), _row("total", plan.total())])
     by_model = table(("model", *head), [_row(model, plan.total(model=model)) for model in models])
-    rows = []
-    for crf in sorted({crf for (_, _, crf), cost in plan.parts.items() if cost.videos and crf is not None}):
-        films = Cost()
-        for stage in ("render", "encode"):
-            films.add(plan.total(stage, crf=crf, swaps=True))
-        published = (f"{PUBLISHED_GB[crf]} GB",) if plan.published else ()
-        rows.append((f"crf {crf}", f"{films.videos:,}", amount(films.bytes), *published))
-    if plan.published:
-        size = sum(plan.total(s, swaps=True).bytes for s in ("render", "encode"))
-        rows.append(
-            ("together", f"{plan.total(swaps=True).videos:,}", amount(size), f"{sum(PUBLISHED_GB.values()):.1f} GB")
-        )
-    by_crf = table(("swapped videos", "videos", "disk", *(("DFDM's",) if plan.published else ())), rows)
+    films = plan.swaps()
+    published = list(films) == list(PUBLISHED_GB) and sum(cost.videos for cost in films.values()) == PUBLISHED_VIDEOS
+    rows = [
+        (f"crf {crf}", f"{cost.videos:,}", amount(cost.bytes), f"{PUBLISHED_GB.get(crf)} GB")
+        for crf, cost in films.items()
+    ]
+    if published:
+        size, gb = sum(cost.bytes for cost in films.values()), sum(PUBLISHED_GB.values())
+        rows.append(("together", f"{PUBLISHED_VIDEOS:,}", amount(size), f"{gb:.1f} GB"))
+    columns = 4 if published else 3
+    by_crf = table(("swapped videos", "videos", "disk", "DFDM's")[:columns], [row[:columns] for row in rows])
     why = [(reason, _shortly(stages), f"{stages.total():,}") for reason, stages in plan.why.items()]
     reasons = table(("why to do", "stages", "jobs"), why, left=2) if why else "nothing to do"
-    made = plan.total().bytes
+    work, made = plan.work, plan.total().bytes
     notes = [
         f"disk at peak: {amount(plan.peak_bytes)} = made {amount(made)} + training states "
         f"{amount(plan.state_bytes)} (removable when trained) + {amount(plan.scratch_bytes)} a job that writes",
-        f"scenes: {plan.known} of {plan.scenes} probed; the others as config cuts them or as assumed",
+        f"scenes: {work.sizes.known} of {len(work.cfg.scene_keys)} probed; the others as cut or assumed",
         "CPU h are core hours of the jobs to do without a GPU; GPU h are their networks' share on a GPU, at "
         "the rate that the table of rates assumes",
-        f"rates: {plan.rates}",
+        f"rates: {plan.rates.source}",
     ]
     if plan.unrated:
         notes.append(
             f"without a rate, so without hours: {', '.join(plan.unrated)}; 'dfdm plan --measure' measures them"
         )
-    if plan.absent:
-        some = ", ".join(plan.absent[:3]) + (", ..." if len(plan.absent) > 3 else "")
-        notes.append(f"source files absent: {len(plan.absent):,} ({some}); a run needs them")
+    if work.absent:
+        some = ", ".join(work.absent[:3]) + (", ..." if len(work.absent) > 3 else "")
+        notes.append(f"source files absent: {len(work.absent):,} ({some}); a run needs them")
     return "\n\n".join([stages, by_model, by_crf, reasons, "\n".join(notes)])
 
 
@@ -79,9 +78,9 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "why": plan.why,
         "state_bytes": plan.state_bytes,
         "peak_bytes": plan.peak_bytes,
-        "scenes": plan.scenes,
-        "scenes_known": plan.known,
-        "absent": plan.absent,
+        "scenes": len(plan.work.cfg.scene_keys),
+        "scenes_known": plan.work.sizes.known,
+        "absent": plan.work.absent,
         "unrated": plan.unrated,
-        "rates": plan.rates,
+        "rates": plan.rates.source,
     }

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from dfdm.base.errors import DfdmError
-from dfdm.catalogue import config
 from dfdm.commands import cli, dataset
 from dfdm.media import colour, detectors
 from dfdm.media.tracks import track_faces
 from dfdm.media.video import of_encoded, probe, read_planes
 from generators import checkpoint, exchange
 from generators.models import blocks, build, names
+from generators.settings import train_settings
 
 INPUT = {"faceswap": 64, "lightweight": 64, "iae": 64, "dfaker": 64, "dfl_h128": 128}
 WIDTH = 1 / 16
@@ -230,7 +230,7 @@ def test_imported_by_command_it_is_a_finished_model_and_exports_the_same_arrays(
 
 def test_where_side_a_has_the_higher_number_the_sides_are_exchanged(tmp_path):
     weights = saved(tmp_path / "iae.npz")
-    out, settings = tmp_path / "model.safetensors", config.train_settings({"width": WIDTH})
+    out, settings = tmp_path / "model.safetensors", train_settings({"width": WIDTH})
     exchange.import_file(tmp_path / "iae.npz", "iae", ("id10", "id2"), settings, 0, out)
     model, meta = checkpoint.load(out)
     assert meta.pair == ("id2", "id10")
@@ -246,7 +246,7 @@ def test_an_imported_model_renders_as_a_trained_one_does(tmp_path, demo, clips, 
     track = track_faces(frames, detectors.build("dlib", predictor=predictor), record)
     track.save(tmp_path / "track.npz")
     saved(tmp_path / "iae.npz")
-    settings = config.train_settings({"width": WIDTH})
+    settings = train_settings({"width": WIDTH})
     exchange.import_file(tmp_path / "iae.npz", "iae", ("id0", "id1"), settings, 0, tmp_path / "model.safetensors")
     out = tmp_path / "DFDM_crf0/iae/id1_id0_0000_iae.mp4"
     dataset.render(demo, tmp_path / "track.npz", tmp_path / "model.safetensors", out)

@@ -19,7 +19,6 @@ from dfdm.media.encoding import (
     ffmpeg_binary,
     planes_hash,
     provenance_tags,
-    read_metadata,
     write_master,
     write_quality,
 )
@@ -190,7 +189,8 @@ def test_provenance_is_read_back_from_the_file(short: Short, tmp_path: Path) -> 
     write_master(tmp_path / "m.mp4", iter(planes), record, path, FAST, tags)
     write_quality(tmp_path / "q.mp4", tmp_path / "m.mp4", 23, FAST, tags)
     for name in ("m.mp4", "q.mp4"):
-        found = read_metadata(tmp_path / name)
+        with av.open(str(tmp_path / name)) as container:
+            found = container.metadata
         assert {key: found[key] for key in tags} == tags
         assert found["dfdm_synthetic"] == "true"
 

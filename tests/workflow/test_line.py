@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +18,6 @@ from dfdm.base.files import read_json, sha256
 from dfdm.catalogue.config import load
 from dfdm.catalogue.layout import Layout, videos_of
 from dfdm.dataset.crops import CropReader
-from dfdm.media.encoding import read_metadata
 from dfdm.media.masks import extended_polygon
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import of_encoded, read_planes, split_planes
@@ -66,7 +66,8 @@ def test_each_file_says_in_its_own_metadata_what_it_is(line: Path) -> None:
     videos = sorted((line / "dataset").rglob("*.mp4"))
     assert len(videos) == 18
     for path in videos:
-        tags, sidecar = read_metadata(path), read_json(path.with_suffix(".json"))
+        with av.open(str(path)) as container:
+            tags, sidecar = container.metadata, read_json(path.with_suffix(".json"))
         told = json.loads(tags["comment"])
         assert told["synthetic"] == (path.parent.name != "real") == (tags["dfdm_synthetic"] == "true")
         assert {key: sidecar[key] for key in told} == told

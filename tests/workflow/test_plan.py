@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from dfdm.plan.jobs import Job, jobs_of, left_to_do
 from test_line import Small, Snakemake, dry_run
 
 from dfdm.base.errors import DfdmError
@@ -13,7 +14,6 @@ from dfdm.catalogue.layout import targets
 from dfdm.plan import estimate as plan
 from dfdm.plan import measured, rates
 from dfdm.plan import tables as plan_text
-from dfdm.plan.jobs import Job, jobs_of, left_to_do
 from generators.models import build
 
 ROOT = Path(__file__).parent.parent.parent

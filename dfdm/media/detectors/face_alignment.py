@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dfdm.base.errors import DfdmError
+from dfdm.base.errors import DfdmError, reason
 from dfdm.media.detectors import Face
 
 DETECTOR_FILE = "s3fd-619a316812.pth"
@@ -48,15 +48,11 @@ class FaceAlignmentDetector:
                 face_alignment.LandmarksType.TWO_D,
                 device=device,
                 face_detector="sfd",
-                face_detector_kwargs={
-                    "path_to_detector": str(weights / DETECTOR_FILE),
-                    "filter_threshold": confidence,
-                },
+                face_detector_kwargs={"path_to_detector": str(weights / DETECTOR_FILE), "filter_threshold": confidence},
                 compile=False,
             )
         except Exception as error:  # torch.load raises many kinds
-            reason = " ".join(str(error).split())[:200]
-            raise DfdmError(f"the weights in {weights} cannot be loaded ({reason}); fetch the files again") from None
+            raise DfdmError(f"the weights in {weights} cannot be loaded ({reason(error)}); fetch them again") from None
         self._scale = 2**upsample
 
     def detect(self, rgb: np.ndarray) -> list[Face]:
