@@ -11,33 +11,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from attribution.intervals import (
-    BOOTSTRAP,
-    FEWEST_CLUSTERS,
-    Predictions,
-    accuracy_and_f1,
-    draws,
-    estimate,
-    percentiles,
-    resampled_confusion,
-    share,
-)
+from attribution import intervals
 from attribution.results import Beats, Bounded, Budget, Cell, Comparison, Difference, Entry, Figure, Scores, Speed, Tune
 from attribution.run import Run
 from attribution.settings import AttributionConfig, ComparisonConfig
 from dfdm.base.errors import DfdmError
 from dfdm.base.names import cluster_of
-from dfdm.base.text import multiples, percent, table
+from dfdm.base.text import decimal, multiples, percent, table
 
 FEWEST_SEEDS = 3
 
 
 @dataclass(frozen=True)
 class ScoredRun:
-    """A training on the test videos of one quality, where it was scored: `scores` (scores.json), `speed` (speed.json).
-
-    predictions.parquet lies beside the scores.
-    """
+    """A training on the test videos of one quality: its scores.json, predictions.parquet beside it, its speed.json."""
 
     run: Run
     crf: int
@@ -80,102 +67,83 @@ def compare(
     every = dict.fromkeys([*seeds, *matrix])
     missing = [f"scores of {one.run} on crf {one.crf}" for one in every if not one.scores.exists()]
     held = {one: Scores.read(one.scores) for one in every if one.scores.exists()}
-    lines, entrants = [], []
+    entries, entrants = [], []
     for name, path in tunes.items():
         tune = Tune.read(path) if path.exists() else None
         if chosen.rates and tune is None:
             missing.append(f"learning rate of {name}")
         if runs := {one: held[one] for one in seeds if one.run.classifier == name and one in held}:
-            line, entrant = _entry(runs, tune, seed)
-            lines.append(line)
+            entry, entrant = _entry(runs, tune, seed)
+            entries.append(entry)
             entrants.append(entrant)
-    if not lines:
+    if not entries:
         raise DfdmError("there are no scores of the comparison yet; run its trainings first")
+    cells = [
+        Cell(**vars(one.run), train=one.run.crf, test=one.crf, accuracy=found.figures.accuracy)
+        for one, found in held.items()
+        if one in matrix
+    ]
+    each = {key: _each(getattr(own, key) for own in settings.values()) for key in ("batch", "clip", "epochs", "size")}
+    steps = _each(held[one].training.steps for one in seeds if one in held)
     return Comparison(
         crf=chosen.crf,
         split="scene",
-        budget=_budget(chosen, settings, [held[one].training.steps for one in seeds if one in held]),
-        table=lines,
+        budget=Budget(**each, rates=chosen.rates, steps=steps, tune_epochs=chosen.tune_epochs),
+        table=entries,
         beats=[beats(a, b, seed) for a, b in permutations(entrants, 2)],
-        matrix=[
-            Cell(
-                classifier=one.run.classifier,
-                split=one.run.split,
-                train=one.run.crf,
-                test=one.crf,
-                accuracy=scores.figures.accuracy,
-            )
-            for one, scores in held.items()
-            if one in matrix
-        ],
+        matrix=cells,
         missing=missing,
     )
+
+
+def _each(values: Iterable[int]) -> int | list[int]:
+    """A value of the budget, or all that occur."""
+    found = sorted(set(values))
+    return found if len(found) > 1 else found[0]
 
 
 def _entry(runs: Mapping[ScoredRun, Scores], tune: Tune | None, seed: int) -> tuple[Entry, Entrant]:
     """A classifier's line of the table, and what `beats` needs of it."""
     first, scores = next(iter(runs)), list(runs.values())
-    classes, trainings = scores[0].classes, [entry.training for entry in scores]
+    classes, training = scores[0].classes, scores[0].training
     tables = [_predictions(one.scores.with_name("predictions.parquet"), classes) for one in runs]
-    names = tables[0]["name"].tolist()
+    names, seeds = tables[0].index.tolist(), [one.run.seed for one in runs]
     for one, other in zip(runs, tables):
-        if other["name"].tolist() != names:
+        if other.index.tolist() != names:
             raise DfdmError(f"{one.run} was scored on other videos than {first.run}; score it again")
-    clusters = [cluster_of(name) for name in names]
+    clusters, truth = [cluster_of(name) for name in names], tables[0].pop("truth").map(classes.index).to_numpy()
     _, index = np.unique(clusters, return_inverse=True)
-    tests = [_test(table, classes, index) for table in tables]
+    shares = [table[[f"p_{name}" for name in classes]].to_numpy(np.float64) for table in tables]
+    tests = [intervals.Predictions(truth, values.argmax(1), values, index) for values in shares]
     accuracy, macro_f1 = pooled(tests, seed)
     speeds = [Speed.read(one.speed).clips_per_second for one in runs if one.speed.exists()]
     known = [speed for speed in speeds if speed is not None]
-    line = Entry(
+    entry = Entry(
         classifier=first.run.classifier,
-        model=trainings[0].model,
-        learned=all(training.learned for training in trainings),
-        rate=trainings[0].lr,
-        seeds=[one.run.seed for one in runs],
-        accuracies=[entry.figures.accuracy.value for entry in scores],
+        model=training.model,
+        learned=all(found.training.learned for found in scores),
+        rate=training.lr,
+        seeds=seeds,
+        accuracies=[found.figures.accuracy.value for found in scores],
         accuracy=accuracy,
         macro_f1=macro_f1,
-        parameters=trainings[0].parameters,
-        multiply_adds=trainings[0].multiply_adds,
+        parameters=training.parameters,
+        multiply_adds=training.multiply_adds,
         clips_per_second=float(np.mean(known)) if known else None,
     )
     tuned = (tune.epochs, sorted(tried.lr for tried in tune.tried)) if tune else None
     right = np.stack([test.truth == test.predicted for test in tests])
-    at = (line.classifier, line.learned, line.seeds, names, clusters, right, tuned)
-    return line, Entrant(*at, low=accuracy.low, chance=scores[0].chance)
+    at = (entry.classifier, entry.learned, seeds, names, clusters, right, tuned)
+    return entry, Entrant(*at, low=accuracy.low, chance=scores[0].chance)
 
 
 def _predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
+    """Truth and probabilities by the video's name, sorted."""
     try:
         table = pd.read_parquet(path, columns=["name", "truth", *(f"p_{name}" for name in classes)])
     except (OSError, ValueError) as error:
         raise DfdmError(f"{path} cannot be read ({' '.join(str(error).split())[:150]}); score again") from None
-    return table.sort_values("name", ignore_index=True)
-
-
-def _test(table: pd.DataFrame, classes: Sequence[str], index: np.ndarray) -> Predictions:
-    probabilities = table[[f"p_{name}" for name in classes]].to_numpy(np.float64)
-    truth = np.array([list(classes).index(name) for name in table["truth"]])
-    return Predictions(truth, probabilities.argmax(1), probabilities, index)
-
-
-def _budget(chosen: ComparisonConfig, settings: Mapping[str, AttributionConfig], steps: Sequence[int]) -> Budget:
-    """What every classifier was given; a value that differs between them is listed with all that occur."""
-
-    def each(values: Iterable[int]) -> int | list[int]:
-        found = sorted(set(values))
-        return found if len(found) > 1 else found[0]
-
-    return Budget(
-        batch=each(own.batch for own in settings.values()),
-        clip=each(own.clip for own in settings.values()),
-        epochs=each(own.epochs for own in settings.values()),
-        rates=chosen.rates,
-        size=each(own.size for own in settings.values()),
-        steps=each(steps),
-        tune_epochs=chosen.tune_epochs,
-    )
+    return table.set_index("name").sort_index()
 
 
 def beats(a: Entrant, b: Entrant, seed: int) -> Beats:
@@ -191,7 +159,7 @@ def beats(a: Entrant, b: Entrant, seed: int) -> Beats:
         mine, other = ([list(x.seeds).index(s) for s in shared] for x in (a, b))
         gap = a.right[mine].mean(0) - b.right[other].mean(0)  # [n]
         value = float(gap.mean())
-        if count >= FEWEST_CLUSTERS:
+        if count >= intervals.FEWEST_CLUSTERS:
             low, high = _mean_interval(gap, a.clusters, seed)
     obstacle = _obstacle(a, b, shared, same, count)
     won = obstacle is None and low is not None and low > 0
@@ -213,7 +181,7 @@ def _obstacle(a: Entrant, b: Entrant, shared: Sequence[int], same: bool, cluster
         return f"The learning rate of {(a if a.rates is None else b).name} was not tuned."
     if a.rates != b.rates:
         return "Their learning rates were not tuned over the same list."
-    if clusters < FEWEST_CLUSTERS:
+    if clusters < intervals.FEWEST_CLUSTERS:
         return f"The test has {clusters} clusters of pair and scene; a bootstrap over fewer than 10 cannot show it."
     return None if b.low > b.chance else f"{b.name} itself is not above chance ({percent(b.chance, 1)})."
 
@@ -222,37 +190,27 @@ def _mean_interval(values: np.ndarray, clusters: Sequence[str], seed: int) -> tu
     """The mean's 95 per cent interval, whole clusters drawn; `values` `[n]`."""
     _, index = np.unique(np.asarray(clusters), return_inverse=True)
     sums, sizes = np.bincount(index, weights=values), np.bincount(index)
-    times = draws(len(sizes), seed)
-    return percentiles((times @ sums) / (times @ sizes))
+    times = intervals.draws(len(sizes), seed)
+    return intervals.percentiles((times @ sums) / (times @ sizes))
 
 
-def pooled(tests: Sequence[Predictions], seed: int) -> tuple[Bounded, Figure]:
+def pooled(tests: Sequence[intervals.Predictions], seed: int) -> tuple[Bounded, Figure]:
     """Accuracy and macro F1, each the mean over the seeds; the tests hold the same videos in the same order."""
-    first = tests[0]
-    clusters = int(first.cluster.max()) + 1
-    times = draws(clusters, seed)
-    resamples = np.mean([accuracy_and_f1(resampled_confusion(test, times)) for test in tests], 0)  # [2, R]
-    matrices = np.concatenate([resampled_confusion(test, np.ones((1, clusters))) for test in tests])  # [seeds, C, C]
-    accuracy, f1 = (float(values.mean()) for values in accuracy_and_f1(matrices))
-    count, how = len(first.truth), f"mean over {len(tests)} seeds; {BOOTSTRAP}"
-    return (
-        share(accuracy * count, count, resamples[0], clusters, how),
-        estimate(f1, resamples[1], clusters, how),
-    )
+    clusters, how = int(tests[0].cluster.max()) + 1, f"mean over {len(tests)} seeds; {intervals.BOOTSTRAP}"
+    times = intervals.whole_and_draws(clusters, seed)
+    matrices = [intervals.resampled_confusion(test, times) for test in tests]
+    accuracy, f1 = np.mean([intervals.accuracy_and_f1(each) for each in matrices], 0)  # [1 + R] each
+    return intervals.share(accuracy, len(tests[0].truth), clusters, how), intervals.estimate(f1, clusters, how)
 
 
 def format_comparison(comparison: Comparison) -> str:
     """The comparison for the terminal: ranked classifiers, those not learned, who beats whom, what is missing."""
     head = ("classifier", "accuracy", "95 % interval", "macro F1", "seeds", "rate", "parameters", "multiply-adds")
-    rows = [
-        [
-            *(line.classifier, percent(line.accuracy.value, 1)),
-            f"{percent(line.accuracy.low, 1)} to {percent(line.accuracy.high, 1)}",
-            *(f"{line.macro_f1.value:.3f}", str(len(line.seeds)), f"{line.rate:g}", f"{line.parameters:,}"),
-            *(multiples(line.multiply_adds), f"{line.clips_per_second:.1f}" if line.clips_per_second else "–"),
-        ]
-        for line in comparison.ranked
-    ]
+    rows = []
+    for line in comparison.ranked:
+        row = [line.classifier, percent(line.accuracy.value, 1), line.accuracy.ends, decimal(line.macro_f1.value, 3)]
+        row += [str(len(line.seeds)), f"{line.rate:g}", f"{line.parameters:,}", multiples(line.multiply_adds)]
+        rows.append([*row, decimal(line.clips_per_second, 1)])
     return "\n".join(
         [
             table([*head, "clips/s"], rows),

@@ -1,14 +1,12 @@
-"""What intervals are made of: resamples of whole clusters, Wilson's interval and what follows from it.
+"""What intervals are made of: resamples of whole clusters, and Wilson's interval of a share.
 
 Which of them a figure gets, and why: docs/attribution.md, Scores.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from sklearn.calibration import calibration_curve
-from sklearn.metrics import roc_auc_score
 
 from attribution.results import Bin, Bounded, Figure
 
@@ -39,6 +37,11 @@ def draws(clusters: int, seed: int) -> np.ndarray:
     return random.multinomial(clusters, np.full(clusters, 1 / clusters), size=RESAMPLES).astype(float)
 
 
+def whole_and_draws(clusters: int, seed: int) -> np.ndarray:
+    """Every cluster once, which is the test itself, and then the draws: float64 `[1 + RESAMPLES, clusters]`."""
+    return np.concatenate([np.ones((1, clusters)), draws(clusters, seed)])
+
+
 @dataclass(frozen=True)
 class Predictions:
     """Of one test: truth and predicted class indices `[n]`, probabilities `[n, C]`, cluster index `[n]`."""
@@ -47,16 +50,6 @@ class Predictions:
     predicted: np.ndarray
     probabilities: np.ndarray
     cluster: np.ndarray
-
-    @property
-    def classes(self) -> int:
-        """How many classes there are, occurring or not."""
-        return self.probabilities.shape[1]
-
-    @property
-    def membership(self) -> np.ndarray:
-        """Which video lies in which cluster, float64 `[K, n]`."""
-        return (np.arange(self.cluster.max() + 1)[:, None] == self.cluster).astype(float)
 
     def present(self, label: int) -> int:
         """In how many clusters a class occurs."""
@@ -67,40 +60,23 @@ def bins(test: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Top probability, whether it was right (float64), and its bin's index, each `[n]`; bins are open below."""
     top = test.probabilities.max(1)
     right = (test.truth == test.predicted).astype(float)
-    return top, right, np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], top)  # as calibration_curve bins
+    return top, right, np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], top)
 
 
 def reliability(test: Predictions) -> list[Bin]:
-    """The bins of the top probability: edges, videos, mean confidence and accuracy (None where no video falls)."""
+    """The bins of the top probability."""
     top, right, index = bins(test)
-    counts = np.bincount(index, minlength=BINS)
-    accuracy, confidence = calibration_curve(right.astype(int), top, n_bins=BINS)  # of the bins with videos
-    edges, filled = np.linspace(0, 1, BINS + 1).round(10), iter(zip(confidence.tolist(), accuracy.tolist()))
-    rows = []
-    for low, high, videos in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist()):
-        sure, right_share = next(filled) if videos else (None, None)
-        rows.append(Bin(low=low, high=high, videos=videos, confidence=sure, accuracy=right_share))
-    return rows
-
-
-def calibration_error(rows: Sequence[Bin]) -> float:
-    """Expected calibration error of reliability bins: mean distance of confidence and accuracy over the videos."""
-    count = sum(row.videos for row in rows)
-    return sum(row.videos * abs((row.confidence or 0) - (row.accuracy or 0)) for row in rows) / count
-
-
-def class_aucs(test: Predictions) -> list[float | None]:
-    """One-vs-rest area under the ROC curve a class; None where the test has none of the class, or nothing else."""
-    shown = [test.truth == label for label in range(test.classes)]
-    return [
-        float(roc_auc_score(mine, test.probabilities[:, label])) if mine.any() and not mine.all() else None
-        for label, mine in enumerate(shown)
-    ]
+    found = []
+    for number, (low, high) in enumerate(pairwise(np.linspace(0, 1, BINS + 1).round(10).tolist())):
+        inside = index == number
+        confidence, accuracy = (float(v[inside].mean()) if inside.any() else None for v in (top, right))
+        found.append(Bin(low=low, high=high, videos=int(inside.sum()), confidence=confidence, accuracy=accuracy))
+    return found
 
 
 def resampled_confusion(test: Predictions, times: np.ndarray) -> np.ndarray:
     """The confusion matrix of every resample, float64 `[R, C, C]`, rows truth; `times` as from `draws`."""
-    size, count = test.classes, times.shape[1]
+    size, count = test.probabilities.shape[1], times.shape[1]
     cell = (test.cluster * size + test.truth) * size + test.predicted
     sums = np.bincount(cell, minlength=count * size * size).reshape(count, size * size)
     return (times @ sums).reshape(len(times), size, size)
@@ -114,25 +90,25 @@ def accuracy_and_f1(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def resampled_auc(test: Predictions, times: np.ndarray) -> np.ndarray:
-    """The one-vs-rest AUC of every class in every resample, `[R, C]`; NaN where it is undefined.
+    """The one-vs-rest area under the ROC curve of every class in every resample, `[R, C]`; NaN where it is undefined.
 
     A resample draws whole clusters, so its sum of won comparisons is a bilinear form in `times` of the wins
     between the positives of one cluster and the negatives of another.
     """
-    membership, found = test.membership, np.full((len(times), test.classes), np.nan)
-    for label in range(test.classes):
+    membership = (np.arange(times.shape[1])[:, None] == test.cluster).astype(float)  # [K, n]
+    found = []
+    for label, shares in enumerate(test.probabilities.T):
         mine = test.truth == label
-        own, other = test.probabilities[mine, label], test.probabilities[~mine, label]
+        own, other = shares[mine], shares[~mine]
         wins = (own[:, None] > other).astype(float) + 0.5 * (own[:, None] == other)  # [positives, negatives]
         between = membership[:, mine] @ wins @ membership[:, ~mine].T  # [K, K]
         pairs = (times @ membership[:, mine].sum(1)) * (times @ membership[:, ~mine].sum(1))
-        won = ((times @ between) * times).sum(1)
-        found[:, label] = np.divide(won, pairs, out=np.full(len(times), np.nan), where=pairs > 0)
-    return found
+        found.append(ratio(((times @ between) * times).sum(1), pairs))
+    return np.stack(found, 1)
 
 
 def resampled_error(test: Predictions, times: np.ndarray) -> np.ndarray:
-    """The expected calibration error of every resample, `[R]`."""
+    """The expected calibration error of every resample, `[R]`: mean distance of confidence and accuracy, by bins."""
     top, right, index = bins(test)
     cell, count = test.cluster * BINS + index, times.shape[1]
     gaps = np.bincount(cell, weights=top - right, minlength=count * BINS).reshape(count, BINS)
@@ -155,20 +131,28 @@ def percentiles(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def share(right: float, count: int, resamples: np.ndarray, clusters: int, how: str = BOOTSTRAP) -> Bounded:
-    """A share of `count` videos with the interval of its resamples, or Wilson's where those say too little."""
-    value = right / count
-    why = reason(value, clusters)
-    low, high = wilson(right, count) if why else percentiles(resamples)
-    how = f"Wilson, videos taken as independent ({why})" if why else how
+def share(values: np.ndarray, count: int, clusters: int, how: str = BOOTSTRAP) -> Bounded:
+    """A share of `count` videos, the first of `values`; the others are its resamples.
+
+    Its interval is theirs, or Wilson's where they say too little.
+    """
+    value = float(values[0])
+    if why := reason(value, clusters):
+        how, (low, high) = f"Wilson, videos taken as independent ({why})", wilson(value * count, count)
+    else:
+        low, high = percentiles(values[1:])
     return Bounded(value=value, low=low, high=high, method=how)
 
 
-def estimate(value: float, resamples: np.ndarray, clusters: int, how: str = BOOTSTRAP) -> Figure:
-    """Any other figure with the interval of its resamples, or none where those say too little."""
-    why = reason(value, clusters)
-    low, high = (None, None) if why else percentiles(resamples)
-    return Figure(value=value, low=low, high=high, method=f"none: {why}" if why else how)
+def estimate(values: np.ndarray, clusters: int, how: str = BOOTSTRAP) -> Figure:
+    """Any other figure, the first of `values`: its interval is that of its resamples, or none."""
+    value = float(values[0])
+    if np.isnan(value):
+        return Figure(value=None, low=None, high=None, method="undefined: the test videos are all of one class")
+    if why := reason(value, clusters):
+        return Figure(value=value, low=None, high=None, method=f"none: {why}")
+    low, high = percentiles(values[1:])
+    return Figure(value=value, low=low, high=high, method=how)
 
 
 def reason(value: float, clusters: int) -> str | None:

@@ -139,9 +139,8 @@ class Prediction:
         lines = [f"{self.video}: {self.sentence}"]
         for index in np.argsort(-probabilities, kind="stable"):
             share = probabilities[index]
-            lines.append(
-                f"  {self.classes[index]:<{wide}} {percent(share, 1):>8}  {'#' * round(share * WIDTH)}".rstrip()
-            )
+            bar = "#" * round(share * WIDTH)
+            lines.append(f"  {self.classes[index]:<{wide}} {percent(share, 1):>8}  {bar}".rstrip())
         known = ""
         if self.threshold is not None and self.source.open_set:
             side = "above" if self.verdict == NONE else "not above"
@@ -157,30 +156,19 @@ class Prediction:
 
     def plain(self) -> dict[str, Any]:
         """The prediction for machines: docs/attribution.md, Predict."""
-        by_class = [float(value) for value in self.probabilities]
+        own = ("video", "sha256", "clips", "classes", "verdict", "energy", "threshold", "warnings")
+        by_class = dict(zip(self.classes, map(float, self.probabilities)))
         return {
-            "video": self.video,
-            "sha256": self.sha256,
+            **{key: getattr(self, key) for key in own},
             "frames": self.seen.frames,
             "face_frames": self.seen.face_frames,
             "several_faces": self.seen.several,
             "crop_side": self.seen.side,
-            "clips": self.clips,
             "clip_frames": self.clip,
-            "classes": self.classes,
-            "probabilities": dict(zip(self.classes, by_class)),
+            "probabilities": by_class,
             "logits": dict(zip(self.classes, map(float, self.logits))),
-            "verdict": self.verdict,
-            "real": dict(zip(self.classes, by_class)).get(REAL),
-            "energy": self.energy,
-            "threshold": self.threshold,
-            "warnings": self.warnings,
-            "classifier": {
-                "path": self.source.path,
-                "sha256": self.source.sha256,
-                "run": self.source.run,
-                "crf": self.source.crf,
-            },
+            "real": by_class.get(REAL),
+            "classifier": {key: getattr(self.source, key) for key in ("path", "sha256", "run", "crf")},
         }
 
 

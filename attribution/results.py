@@ -1,23 +1,29 @@
 """The result files of classifiers, as their writers fill them and every reader gets them (docs/data.md, Files)."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from attribution.run import Run
-from dfdm.base.stored import OPEN, Stored, complete
+from dfdm.base.stored import OPEN, Stored
+from dfdm.base.text import percent
 from dfdm.dataset.splits import Kind
 
 Frames = Annotated[dict[str, int], OPEN]  # face frames by video
 CueClassifier = Literal["logistic regression", "gradient boosting"]
 
 
-class Figure(Stored):
-    """A figure, its 95 % interval (None: there is none) and how that was made; no value: it is undefined."""
+class Interval(Stored):
+    """A value and its 95 % interval (None: there is none); no value: it is undefined."""
 
     value: float | None
     low: float | None
     high: float | None
+
+
+class Figure(Interval):
+    """A figure of a test and how its interval was made."""
+
     method: str
 
 
@@ -31,6 +37,11 @@ class Bounded(Figure):
     def holds(self, value: float) -> bool:
         """Whether a value lies in the interval."""
         return self.low <= value <= self.high
+
+    @property
+    def ends(self) -> str:
+        """The interval of a share in words."""
+        return f"{percent(self.low, 1)} to {percent(self.high, 1)}"
 
 
 class Figures(Stored):
@@ -56,6 +67,8 @@ class Bin(Stored):
 class OneTest(Stored):
     """One test (attribution.score): recall and AUC of a class without a video are None; rows of confusion: truth."""
 
+    keyed: ClassVar = dict.fromkeys(("videos_per_class", "recall", "auc"), "classes")
+
     classes: list[str]
     videos: int
     videos_per_class: dict[str, int]
@@ -66,12 +79,6 @@ class OneTest(Stored):
     auc: dict[str, Figure | None]
     confusion: list[list[int]]
     reliability: list[Bin]
-
-    @model_validator(mode="after")
-    def _every_class(self) -> "OneTest":
-        for key in ("videos_per_class", "recall", "auc"):
-            complete(key, getattr(self, key), self.classes)
-        return self
 
 
 class OfRun(Stored):
@@ -171,7 +178,8 @@ class Tried(Stored):
 
     @model_validator(mode="after")
     def _measured(self) -> "Tried":
-        complete("", self.model_fields_set, () if self.diverged else ("validation_accuracy", "validation_loss"))
+        if not self.diverged and None in (self.validation_accuracy, self.validation_loss):
+            raise ValueError("validation_accuracy or validation_loss is missing")
         return self
 
 
@@ -219,14 +227,12 @@ class Permuted(Stored):
 class CueScores(OneTest):
     """The scores of trivial cues: which, the classifier that validation chose, validation's accuracy of each."""
 
+    keyed: ClassVar = {**OneTest.keyed, "validation_accuracy": "classifiers"}
+    classifiers: ClassVar = get_args(CueClassifier)
+
     cues: list[str]
     chosen: CueClassifier
     validation_accuracy: dict[CueClassifier, float]
-
-    @model_validator(mode="after")
-    def _every_classifier(self) -> "CueScores":
-        complete("validation_accuracy", self.validation_accuracy, get_args(CueClassifier))
-        return self
 
 
 class Background(Stored):
@@ -254,24 +260,22 @@ class Originals(Stored):
 
 
 class Controls(Stored):
-    """The controls of one score; background, originals: None where there was nothing to score."""
+    """The controls of one score; background, originals: None where there was nothing to score.
+
+    A figure (`Bounded`, or `Figure | None`) with a title is a line of the report, its description the note beside it.
+    """
 
     stage = "controls"
+    keyed: ClassVar = {"originals.predicted": "trivial.classes"}
 
     classifier: str
     crf: int
     split: Kind
-    accuracy: Bounded  # the score
+    accuracy: Bounded = Field(title="its accuracy", description="trained and scored on this quality, one seed")
     permuted: Permuted
     trivial: CueScores
     background: Background | None
     originals: Originals | None
-
-    @model_validator(mode="after")
-    def _every_class(self) -> "Controls":
-        if self.originals:
-            complete("originals.predicted", self.originals.predicted, self.trivial.classes)
-        return self
 
 
 class Budget(Stored):
@@ -302,12 +306,10 @@ class Entry(Stored):
     clips_per_second: float | None  # of training; None: not measured
 
 
-class Difference(Stored):
-    """Of two accuracies, paired; no ends where there are too few clusters for an interval."""
+class Difference(Interval):
+    """Of two accuracies, paired."""
 
     value: float
-    low: float | None
-    high: float | None
 
 
 class Beats(Stored):

@@ -1,32 +1,18 @@
 """Figures of a classifier on the test part, each with a 95 per cent interval, over all classes always.
 
-The figures are scikit-learn's. How the intervals are made, and which figure has none: docs/attribution.md, Scores.
+How the intervals are made, and which figure has none: docs/attribution.md, Scores.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
-from attribution.intervals import (
-    BOOTSTRAP,
-    Predictions,
-    accuracy_and_f1,
-    calibration_error,
-    class_aucs,
-    draws,
-    estimate,
-    mean_of_defined,
-    ratio,
-    reliability,
-    resampled_auc,
-    resampled_confusion,
-    resampled_error,
-    share,
-)
-from attribution.results import Figure, Figures, OneTest, Scores
+from attribution import intervals
+from attribution.results import Figures, OneTest, Scores
 from dfdm.base.names import cluster_of
-from dfdm.base.text import percent, table
+from dfdm.base.text import decimal, percent, table
+
+MOVED = f"{intervals.BOOTSTRAP}, moved so that their mean is the figure"
 
 
 def score(
@@ -42,46 +28,37 @@ def score(
     `clusters`: the group of every video; None for `cluster_of` its name. Classes without a test video stay out of the
     means; macro F1 is over all classes that occur in truth or prediction.
     """
-    groups = [cluster_of(name) for name in names] if clusters is None else list(clusters)
-    kinds, index = np.unique(np.asarray(groups), return_inverse=True)
-    truth, probabilities = np.asarray(truth), np.asarray(probabilities, np.float64)
-    test = Predictions(truth, probabilities.argmax(1), probabilities, index)
-    confusion = confusion_matrix(truth, test.predicted, labels=list(range(len(classes))))
-    counts, bins, times = confusion.sum(1).tolist(), reliability(test), draws(len(kinds), seed)
-    matrices = resampled_confusion(test, times)  # [R, C, C]
-    accuracies, f1s = accuracy_and_f1(matrices)  # [R] each
-    recalls = ratio(np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(2))  # [R, C]
-    aucs, all_aucs = class_aucs(test), resampled_auc(test, times)  # [C], [R, C]
-    defined = [value for value in aucs if value is not None]
-    macro = {"average": "macro", "zero_division": 0}
-    balanced = float(recall_score(truth, test.predicted, labels=np.unique(truth), **macro))
-    f1 = float(f1_score(truth, test.predicted, labels=np.union1d(truth, test.predicted), **macro))
-    error, errors = calibration_error(bins), resampled_error(test, times)
-    moved = np.clip(errors - errors.mean() + error, 0, 1)  # an error rises when videos are drawn twice
-    undefined = Figure(value=None, low=None, high=None, method="undefined: the test videos are all of one class")
+    kinds, index = np.unique(np.asarray(clusters or [cluster_of(name) for name in names]), return_inverse=True)
+    count, probabilities = len(kinds), np.asarray(probabilities, np.float64)
+    test = intervals.Predictions(np.asarray(truth), probabilities.argmax(1), probabilities, index)
+    times = intervals.whole_and_draws(count, seed)  # [1 + R, K]: the first row of everything below is the figure itself
+    matrices = intervals.resampled_confusion(test, times)  # [1 + R, C, C]
+    (accuracy, f1), videos = intervals.accuracy_and_f1(matrices), matrices[0].sum(1).astype(int).tolist()
+    recalls = intervals.ratio(np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(2))  # [1 + R, C]
+    aucs, error = intervals.resampled_auc(test, times), intervals.resampled_error(test, times)  # [1 + R, C], [1 + R]
+    error[1:] = np.clip(error[1:] - error[1:].mean() + error[0], 0, 1)  # it rises when videos are drawn twice
+    recall, auc = {}, {}
+    for label, name in enumerate(classes):
+        shown, defined = test.present(label), not np.isnan(aucs[0, label])
+        recall[name] = intervals.share(recalls[:, label], videos[label], shown) if shown else None
+        auc[name] = intervals.estimate(aucs[:, label], shown) if defined else None
     return OneTest(
         classes=list(classes),
-        videos=len(truth),
-        videos_per_class=dict(zip(classes, counts)),
-        clusters=len(kinds),
+        videos=len(index),
+        videos_per_class=dict(zip(classes, videos)),
+        clusters=count,
         chance=1 / len(classes),
         figures=Figures(
-            accuracy=share(int(confusion.trace()), len(truth), accuracies, len(kinds)),
-            balanced_accuracy=estimate(balanced, mean_of_defined(recalls), len(kinds)),
-            macro_f1=estimate(f1, f1s, len(kinds)),
-            auc=estimate(float(np.mean(defined)), mean_of_defined(all_aucs), len(kinds)) if defined else undefined,
-            ece=estimate(error, moved, len(kinds), f"{BOOTSTRAP}, moved so that their mean is the figure"),
+            accuracy=intervals.share(accuracy, len(index), count),
+            balanced_accuracy=intervals.estimate(intervals.mean_of_defined(recalls), count),
+            macro_f1=intervals.estimate(f1, count),
+            auc=intervals.estimate(intervals.mean_of_defined(aucs), count),
+            ece=intervals.estimate(error, count, MOVED),
         ),
-        recall={
-            name: share(int(confusion[i, i]), counts[i], recalls[:, i], test.present(i)) if counts[i] else None
-            for i, name in enumerate(classes)
-        },
-        auc={
-            name: None if value is None else estimate(value, all_aucs[:, i], test.present(i))
-            for i, (name, value) in enumerate(zip(classes, aucs))
-        },
-        confusion=confusion.tolist(),
-        reliability=bins,
+        recall=recall,
+        auc=auc,
+        confusion=matrices[0].astype(int).tolist(),
+        reliability=intervals.reliability(test),
     )
 
 
@@ -92,21 +69,14 @@ def format_table(scores: Sequence[Scores]) -> str:
     head += ["balanced", "macro F1", "AUC", "ECE", *(f"recall {name}" for name in classes)]
     rows = []
     for entry in scores:
-        run, figures = entry.run, entry.figures
-        accuracy, others = figures.accuracy, (figures.macro_f1.value, figures.auc.value, figures.ece.value)
-        recalls = [entry.recall.get(name) for name in classes]
-        rows.append(
-            [
-                *(run.classifier, run.split, run.crf, str(run.seed), str(entry.crf), str(entry.videos)),
-                *(percent(accuracy.value, 1), f"{percent(accuracy.low, 1)} to {percent(accuracy.high, 1)}"),
-                *(percent(entry.chance, 1), percent(figures.balanced_accuracy.value, 1)),
-                *("–" if value is None else f"{value:.3f}" for value in others),
-                *(percent(recall.value if recall else None, 1) for recall in recalls),
-            ]
-        )
+        run, figures, recalls = entry.run, entry.figures, [entry.recall.get(name) for name in classes]
+        row = [run.classifier, run.split, run.crf, run.seed, entry.crf, entry.videos]
+        row += [percent(figures.accuracy.value, 1), figures.accuracy.ends, percent(entry.chance, 1)]
+        row += [percent(figures.balanced_accuracy.value, 1)]
+        row += [decimal(figure.value, 3) for figure in (figures.macro_f1, figures.auc, figures.ece)]
+        rows.append([*map(str, row), *(percent(recall.value if recall else None, 1) for recall in recalls)])
     lines = [table(head, rows, left=2)]
     for part in ("train", "validation", "test"):
-        short = sorted({name for entry in scores for name in getattr(entry.left_out, part)})
-        if short:
+        if short := sorted({name for entry in scores for name in getattr(entry.left_out, part)}):
             lines.append(f"left out of {part}, fewer face frames than a clip: {len(short)} videos ({', '.join(short)})")
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import classifiers, memory, rendering, steps
+from benchmarks import classifiers, memory, rendering, steps, workflow
 from benchmarks.timing import Others
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import write_json
@@ -28,7 +28,12 @@ PARTS: dict[str, Rows] = {
     "memory": memory.memory_rows,
     "loop": classifiers.loops,
 }
-MORE: dict[str, Rows] = {"models": classifiers.model_rows, "loader": classifiers.loader_rows}  # only where named
+MORE: dict[str, Rows] = {  # only where named; `loader` and `overhead` need the config's finished results
+    "models": classifiers.model_rows,
+    "loader": classifiers.loader_rows,
+    "overhead": workflow.overhead_rows,
+    "workflow": workflow.workflow_rows,
+}
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from dfdm.base.errors import DfdmError
 from dfdm.base.machine import available_memory
 from dfdm.base.progress import Progress
+from dfdm.base.text import size_text
 from dfdm.media import alignment, colour, masks
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import read_planes
@@ -63,7 +64,7 @@ def check_sources(
     if free is not None and sum(counts) * face > free:
         raise DfdmError(
             f"the faces of {pair[0]} and {pair[1]} ({counts[0]} and {counts[1]}, {size} px) need "
-            f"{sum(counts) * face / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
+            f"{size_text(sum(counts) * face)} of memory and {size_text(free)} are free; "
             f"lower train.max_faces (to {int(free * 0.8) // (2 * face)} or less)"
             + (", or set augment_size: model" if size == FULL and model_size < FULL else "")
         )

@@ -33,6 +33,11 @@ def percent(share: float | None, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def decimal(value: float | None, digits: int = 2) -> str:
+    """A number with that many decimals; a dash for None."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
 def multiples(count: float) -> str:
     """A large count in words: `3.34 G` (powers of 1000)."""
     value, power = _scaled(count)

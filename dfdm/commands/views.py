@@ -73,7 +73,7 @@ def report(cfg: "Config", out: Path, results: Path | None = None) -> None:
     """Build the report from what the results folder holds.
 
     Args:
-        out: the page (.html)
+        out: the report (.html)
         results: the folder that holds the results; default: the config's
 
     Example:

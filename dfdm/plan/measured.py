@@ -2,15 +2,13 @@
 
 import csv
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.text import table
+from dfdm.base.text import size_text, table
 from dfdm.plan.estimate import Work
 from dfdm.plan.graph import TARGET, Job
 from dfdm.plan.rates import Rates, fit
-from dfdm.plan.tables import amount
 
 
 def measured_seconds(job: Job) -> float | None:
@@ -48,13 +46,13 @@ def measure(work: Work, base: Rates) -> Rates:
         stage: fit([one for one, _ in rows], [took for _, took in rows], base.seconds.get(stage, {}))
         for stage, rows in done.items()
     }
-    return replace(
-        base,
-        source=f"measured on {work.cfg.results}",
-        seconds={**base.seconds, **fitted},
-        bytes_pixel={crf: float(f"{size / pixels:.4g}") for crf, (size, pixels) in sorted(encoded.items())},
-        crop_bytes_pixel=float(f"{crops[0] / crops[1]:.4g}") if crops[1] else base.crop_bytes_pixel,
-    )
+    found = {
+        "source": f"measured on {work.cfg.results}",
+        "seconds": {**base.seconds, **fitted},
+        "bytes_pixel": {crf: float(f"{size / pixels:.4g}") for crf, (size, pixels) in sorted(encoded.items())},
+        "crop_bytes_pixel": float(f"{crops[0] / crops[1]:.4g}") if crops[1] else base.crop_bytes_pixel,
+    }
+    return base.model_copy(update=found)
 
 
 def compare(work: Work, rates: Rates) -> str:
@@ -77,7 +75,7 @@ def compare(work: Work, rates: Rates) -> str:
         return f"{100 * (forecast / found - 1):+.0f} %" if found else ""
 
     rows: list[tuple[str, ...]] = [
-        (stage, f"{a:.1f}", f"{b:.1f}", off(a, b), amount(c), amount(d), off(c, d))
+        (stage, f"{a:.1f}", f"{b:.1f}", off(a, b), size_text(c), size_text(d), off(c, d))
         for stage, (a, b, c, d) in at.items()
     ]
     return table(head, rows)

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from attribution.results import Bounded, Cell, Comparison, Controls, Figure, Scores
+from attribution.results import Cell, Comparison, Controls, Figure, Scores
 from attribution.run import ALL
 from dfdm.base.names import REAL
-from dfdm.base.text import listed, percent
+from dfdm.base.text import decimal, listed, percent
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
 from dfdm.catalogue.schedule import checked_runs, main_runs
-from dfdm.report import figures, pictures
+from dfdm.report import figures
 from dfdm.report.evaluation import LEAST_SSIM, Row, table
-from dfdm.report.results import found_or_noted
+from dfdm.report.results import read_or_note
 
 FEW_VIDEOS = 100  # below this a score says little
 
@@ -37,6 +37,7 @@ NAMED = (
     Named("auc", "AUC", False, "how well each generator's probability ranks its videos above others'; 0.5 is chance"),
     Named("ece", "calibration error", False, "the stated probability against the share that is right; 0 is best"),
 )  # fmt: skip
+CONTROL_FIGURES = {name: field for name, field in Controls.model_fields.items() if field.title}
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,6 @@ class Attribution:
     reliability: str | None
     least_ssim: float = LEAST_SSIM  # below it a generator looks undertrained, which makes it easy to name
 
-    def has_controls(self, classifier: str, crf: int) -> bool:
-        """Whether a classifier's figures at a quality have controls beside them."""
-        return crf in self.controls.get(classifier, {})
-
     @property
     def methods(self) -> list[str]:
         """Every way in which an interval was made, in order; the report numbers them."""
@@ -87,20 +84,20 @@ def read_attribution(
     """
     layout, scores, logs = Layout(str(results)), list[Scores](), dict[str, pd.DataFrame]()
     for run in main_runs(cfg):
-        what = f"scores of {run.classifier} at crf {run.crf}"
-        if score := found_or_noted(Scores, layout.scores(str(run), run.crf), what, missing):
+        file, what = layout.scores(str(run), run.crf), f"scores of {run.classifier} at crf {run.crf}"
+        if score := read_or_note(Scores.read, file, f"{what} (stage {Scores.stage})", missing):
             scores.append(score)
             log = Path(layout.run(str(run), "log.csv"))
             if log.exists() and len(epochs := pd.read_csv(log)):
                 logs[f"crf {score.crf}"] = epochs
-    comparison = None
+    comparison, controls = None, dict[str, dict[int, Controls]]()
     if cfg.comparison:
-        comparison = found_or_noted(Comparison, layout.comparison, "the comparison of the classifiers", missing)
+        what = f"the comparison of the classifiers (stage {Comparison.stage})"
+        comparison = read_or_note(Comparison.read, layout.comparison, what, missing)
         missing += [f"comparison: {line}" for line in comparison.missing] if comparison else []
-    controls: dict[str, dict[int, Controls]] = {}
     for run in checked_runs(cfg):
-        what = f"controls of {run.classifier} at crf {run.crf}"
-        if control := found_or_noted(Controls, layout.controls(run.classifier, run.crf), what, missing):
+        file, what = layout.controls(run.classifier, run.crf), f"controls of {run.classifier} at crf {run.crf}"
+        if control := read_or_note(Controls.read, file, f"{what} (stage {Controls.stage})", missing):
             controls.setdefault(run.classifier, {})[control.crf] = control
     return Attribution(
         scores=scores,
@@ -109,8 +106,12 @@ def read_attribution(
         matrices=matrices(cfg, comparison.matrix) if comparison else [],
         rebuilt={row.model: row for row in table(evaluations) if row.label == "mean"},
         verdict=verdict(scores, controls),
-        learning=_chart(figures.learning_chart(logs, scores[0].chance)) if logs else None,
-        reliability=_reliability(scores) if scores else None,
+        learning=figures.learning_chart(logs, scores[0].chance) if logs else None,
+        reliability=figures.reliability_chart(
+            {f"crf {it.crf}: calibration error {decimal(it.figures.ece.value)}": it.reliability for it in scores}
+        )
+        if scores
+        else None,
     )
 
 
@@ -208,21 +209,10 @@ def _crfs(scores: list[Scores]) -> str:
     return listed([f"crf {score.crf}" for score in scores])
 
 
-def _reliability(scores: list[Scores]) -> str:
-    panels = {f"crf {it.crf}: calibration error {it.figures.ece.value:.2f}": it.reliability for it in scores}
-    return _chart(figures.reliability_chart(panels))
-
-
-def _chart(svg: bytes) -> str:
-    return pictures.embedded(svg, "image/svg+xml")
-
-
-def bounds_text(figure: Figure | Bounded | None, share: bool = True) -> str:
+def bounds_text(figure: Figure | None, share: bool = True) -> str:
     """A figure with its interval: `60 % (31 to 83)` for a share, `0.63 (0.40 to 0.81)` else; a dash for None."""
     if figure is None or figure.value is None:
         return "–"
-    value = percent(figure.value) if share else f"{figure.value:.2f}"
-    if figure.low is None or figure.high is None:
-        return value
-    ends = [f"{100 * end:.0f}" if share else f"{end:.2f}" for end in (figure.low, figure.high)]
-    return f"{value} ({' to '.join(ends)})"
+    value = percent(figure.value) if share else decimal(figure.value)
+    ends = [f"{100 * end:.0f}" if share else decimal(end) for end in (figure.low, figure.high) if end is not None]
+    return f"{value} ({' to '.join(ends)})" if ends else value

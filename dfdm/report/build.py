@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML page of whatever a results folder holds."""
+"""The report: one self-contained HTML file of whatever a results folder holds."""
 
 import datetime
 from collections import Counter, defaultdict
@@ -7,19 +7,19 @@ from pathlib import Path
 
 import cv2
 import jinja2
+import pandas as pd
 
 from dfdm.base import palette
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
 from dfdm.base.names import REAL, people_of
 from dfdm.base.progress import duration
-from dfdm.base.text import listed, multiples, percent, size_text
+from dfdm.base.text import decimal, listed, multiples, percent, size_text
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import videos_of
-from dfdm.catalogue.migrate import check_version
 from dfdm.dataset.splits import PARTS
 from dfdm.report import figures, pictures
-from dfdm.report.attribution import NAMED, bounds_text, read_attribution
+from dfdm.report.attribution import CONTROL_FIGURES, NAMED, bounds_text, read_attribution
 from dfdm.report.clips import chosen_clips, clip_views
 from dfdm.report.evaluation import FIGURES, read_evaluations, table, warnings
 from dfdm.report.results import EncodedVideo, Results, read_results, versions
@@ -39,26 +39,25 @@ class Holding:
 
 @dataclass(frozen=True)
 class Training:
-    """One pair's trainings: curves, the log's last iteration and losses by model, preview sheets."""
+    """One pair's trainings: curves, the log's last line by model, preview sheets."""
 
     pair: str
     chart: str | None
-    last: dict[str, tuple[int, float, float]]
+    last: dict[str, pd.Series]
     previews: dict[str, str]
 
 
 def build(cfg: Config, results: Path, out: Path) -> None:
-    """Write the report of a results folder to `out`, an HTML page that loads nothing from anywhere.
+    """Write the report of a results folder to `out`, an HTML file that loads nothing from anywhere.
 
-    What the config asks for and the folder lacks is listed on the page. Raises DfdmError for a damaged file.
+    What the config asks for and the folder lacks is listed in it. Raises DfdmError for a damaged file.
     """
-    check_version(results)
     found = read_results(cfg, results)
     missing = list(found.missing)
     evaluations = read_evaluations(cfg, results, missing)
     attribution = read_attribution(cfg, results, evaluations, missing)
     clips = list(clip_views(cfg, found))
-    page = _template().render(
+    text = _template().render(
         cfg=cfg,
         palette=palette,
         settings={model: cfg.settings(model) for model in cfg.models},
@@ -70,6 +69,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
         models=[REAL, *cfg.models],
         attribution=attribution,
         named=NAMED,
+        control_figures=CONTROL_FIGURES,
         quality=table(evaluations),
         quality_warnings=warnings(evaluations),
         figures=FIGURES,
@@ -83,21 +83,19 @@ def build(cfg: Config, results: Path, out: Path) -> None:
         people={clip.video_id for clip in cfg.clips} | {clip.face_id for clip in cfg.clips},
     )
     with atomic(out) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def holdings(cfg: Config, found: Results) -> dict[tuple[str, int], Holding]:
     """Counts by (model, crf), `real` among the models."""
-    expected = Counter((video.name.model, video.crf) for video in videos_of(cfg, "dataset"))
     there: dict[tuple[str, int], list[EncodedVideo]] = defaultdict(list)
     for video in found.videos.values():
         there[video.name.model, video.crf].append(video)
-    return {where: _holding(there[where], count) for where, count in expected.items()}
-
-
-def _holding(videos: list[EncodedVideo], expected: int) -> Holding:
-    frames = sum(video.frames or 0 for video in videos)
-    return Holding(len(videos), expected, sum(video.bytes for video in videos), frames)
+    return {
+        where: Holding(len(held), count, sum(video.bytes for video in held), sum(video.frames or 0 for video in held))
+        for where, count in Counter((video.name.model, video.crf) for video in videos_of(cfg, "dataset")).items()
+        for held in [there[where]]
+    }
 
 
 def _shown_pairs(cfg: Config) -> list[str]:
@@ -107,16 +105,13 @@ def _shown_pairs(cfg: Config) -> list[str]:
 
 def _training(cfg: Config, found: Results, pair: str) -> Training:
     logs = {model: found.losses[pair, model] for model in cfg.models if (pair, model) in found.losses}
-    logs = {model: log for model, log in logs.items() if len(log)}
-    chart = None
-    if logs:
-        chart = pictures.embedded(figures.loss_chart(logs, people_of(pair)), "image/svg+xml")
-    last = {
-        model: (int(log["iteration"].iloc[-1]), float(log["loss_a"].iloc[-1]), float(log["loss_b"].iloc[-1]))
-        for model, log in logs.items()
-    }
-    previews = {model: _sheet(found.previews[pair, model]) for model in cfg.models if (pair, model) in found.previews}
-    return Training(pair, chart, last, previews)
+    sheets = {model: Path(found.layout.training_file(pair, model, "preview.png")) for model in cfg.models}
+    return Training(
+        pair,
+        figures.loss_chart(logs, people_of(pair)) if logs else None,
+        {model: log.iloc[-1] for model, log in logs.items()},
+        {model: _sheet(path) for model, path in sheets.items() if path.exists()},
+    )
 
 
 def _sheet(path: Path) -> str:
@@ -152,6 +147,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        size=size_text, percent=percent, duration=duration, multiples=multiples, bounds=bounds_text, listed=listed
+        size=size_text, percent=percent, decimal=decimal, duration=duration, multiples=multiples, listed=listed
     )
+    environment.filters["bounds"] = bounds_text
     return environment.get_template("report.html")

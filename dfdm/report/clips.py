@@ -13,7 +13,7 @@ from dfdm.media.video import VideoRecord, of_encoded
 from dfdm.report import pictures
 from dfdm.report.results import EncodedVideo, Results
 
-MOST_CLIPS = 24  # shown; beyond that an even choice, so that the page stays small
+MOST_CLIPS = 24  # shown; beyond that an even choice, so that the report stays small
 FRAME_WIDTH = 560
 FACE_SIZE = 224
 
@@ -42,7 +42,7 @@ class QualityRow:
 
 @dataclass(frozen=True)
 class ClipView:
-    """What the page shows of one clip; `frame` counts from the scene's first, `note` says how it was chosen."""
+    """What the report shows of one clip; `frame` counts from the scene's first, `note` says how it was chosen."""
 
     clip: VideoName
     frame: int
@@ -69,7 +69,7 @@ def chosen_clips(cfg: Config, most: int = MOST_CLIPS) -> list[VideoName]:
 
 
 def moment(cfg: Config, track: FaceTrack) -> Moment:
-    """The frame of a scene that the page shows: the middle face that no model was trained on, else of all."""
+    """The frame of a scene that the report shows: the middle face that no model was trained on, else of all."""
     if not len(track):
         return Moment(track.record.frames // 2, None, "no face was found in this scene: the middle frame")
     start = max(track.trained_count(cfg.settings(model).held_out) for model in cfg.models)

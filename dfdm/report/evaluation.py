@@ -8,7 +8,7 @@ from statistics import fmean
 from dfdm.base import text
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
-from dfdm.report.results import found_or_noted
+from dfdm.report.results import read_or_note
 from generators.results import Direction, Evaluation, Reconstruction
 
 MOST_ROWS = 4  # directions of a model that have rows of their own; beyond that, the lowest and the highest value
@@ -54,12 +54,8 @@ class Row:
 
     def text(self, figure: Figure) -> str:
         """A figure as the table shows it."""
-        value = self.figures[figure.key]
-        if value is None:
-            return "–"
-        if figure.key in _PERCENT:
-            return text.percent(value, figure.decimals)
-        return f"{value:.{figure.decimals}f}"
+        show = text.percent if figure.key in _PERCENT else text.decimal
+        return show(self.figures[figure.key], figure.decimals)
 
 
 def read_evaluations(cfg: Config, results: Path, missing: list[str]) -> dict[str, list[Row]]:
@@ -71,8 +67,9 @@ def read_evaluations(cfg: Config, results: Path, missing: list[str]) -> dict[str
     found: dict[str, list[Row]] = {}
     for model in cfg.models:
         for pair in cfg.pairs:
-            file, what = Layout(str(results)).evaluate(pair, model), f"evaluation of {model} for {pair}"
-            if measured := found_or_noted(Evaluation, file, what, missing):
+            file = Layout(str(results)).evaluate(pair, model)
+            what = f"evaluation of {model} for {pair} (stage {Evaluation.stage})"
+            if measured := read_or_note(Evaluation.read, file, what, missing):
                 rows = [_row(model, swap, measured.reconstruction[swap.face_id]) for swap in measured.swaps]
                 found.setdefault(model, []).extend(rows)
     return found

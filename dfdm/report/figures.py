@@ -1,4 +1,4 @@
-"""Charts of the page, as SVG: loss curves of the autoencoders, learning curves and reliability of the classifiers."""
+"""Charts of the report, as SVG: loss curves of the autoencoders, learning curves and reliability of the classifiers."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ import pandas as pd
 
 from attribution.results import Bin
 from dfdm.base.palette import BLUE, GREY, GRID, INK, ORANGE, QUIET
+from dfdm.report.pictures import embedded
 
 matplotlib.use("Agg")
 
@@ -44,7 +45,7 @@ def smooth(values: np.ndarray, span: int) -> np.ndarray:
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
 
-def loss_chart(logs: Mapping[str, pd.DataFrame], labels: tuple[str, str]) -> bytes:
+def loss_chart(logs: Mapping[str, pd.DataFrame], labels: Sequence[str]) -> str:
     """One panel a model: the loss of both sides over the iterations, raw (faint) and as a running mean.
 
     `logs` maps a model to its loss table (columns iteration, loss_a, loss_b); `labels` names the two sides.
@@ -67,7 +68,7 @@ def loss_chart(logs: Mapping[str, pd.DataFrame], labels: tuple[str, str]) -> byt
         return _svg(figure)
 
 
-def learning_chart(logs: Mapping[str, pd.DataFrame], chance: float) -> bytes:
+def learning_chart(logs: Mapping[str, pd.DataFrame], chance: float) -> str:
     """One panel a quality: training loss, and accuracy on training and validation clips over the epochs.
 
     `logs` maps a quality's name to its table (columns epoch, train_loss, train_accuracy, validation_accuracy);
@@ -93,7 +94,7 @@ def learning_chart(logs: Mapping[str, pd.DataFrame], chance: float) -> bytes:
         return _svg(figure)
 
 
-def reliability_chart(panels: Mapping[str, Sequence[Bin]]) -> bytes:
+def reliability_chart(panels: Mapping[str, Sequence[Bin]]) -> str:
     """Two panels a quality: share that is right over the stated probability, and the videos in each bin below.
 
     `panels` maps a title to bins. A dot stands at its bin's mean probability and is as large
@@ -131,8 +132,9 @@ def _panels(count: int, height: float) -> tuple[Any, list[Any]]:
     return figure, list(axes[0])
 
 
-def _svg(figure: Any) -> bytes:
+def _svg(figure: Any) -> str:
+    """The chart as a data address."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     pyplot.close(figure)
-    return buffer.getvalue()
+    return embedded(buffer.getvalue(), "image/svg+xml")

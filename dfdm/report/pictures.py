@@ -1,4 +1,4 @@
-"""Pictures for the page: one frame of a video, the SYNTHETIC stamp, close-ups, and how they are embedded."""
+"""Pictures for the report: one frame of a video, the SYNTHETIC stamp, close-ups, and how they are embedded."""
 
 import base64
 from pathlib import Path
@@ -93,5 +93,5 @@ def jpeg(rgb: np.ndarray, quality: int = 85) -> bytes:
 
 
 def embedded(data: bytes, kind: str = "image/jpeg") -> str:
-    """Bytes as a data address that a page can hold."""
+    """Bytes as a data address that an HTML file can hold."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -3,8 +3,10 @@
 import os
 import platform
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +15,6 @@ import pandas as pd
 from attribution import models as classifiers
 from dfdm.base.machine import cpu_model
 from dfdm.base.names import VideoName
-from dfdm.base.stored import Stored
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout, originals_of, videos_of
 from dfdm.dataset.sidecar import Sidecar
@@ -22,7 +23,7 @@ from dfdm.media.tracks import FaceTrack
 from dfdm.report.times import RuleTime, read_times
 from generators import models
 
-Read = TypeVar("Read", bound=Stored)
+Content = TypeVar("Content")
 PACKAGES = ("dfdm-pipeline", "torch", "torchvision", "numpy", "opencv-python-headless", "av", "snakemake")
 
 
@@ -41,20 +42,20 @@ class EncodedVideo:
 class Results:
     """Everything found for a config's run; `missing` says in words what was not."""
 
+    layout: Layout
     videos: dict[tuple[str, int], EncodedVideo]  # (name, crf)
     tracks: dict[str, FaceTrack]  # scene key
     losses: dict[tuple[str, str], pd.DataFrame]  # (pair, model)
-    previews: dict[tuple[str, str], Path]
     manifest: pd.DataFrame | None
     times: list[RuleTime]
     missing: list[str]
 
 
-def found_or_noted(kind: type[Read], file: str, what: str, missing: list[str]) -> Read | None:
-    """A result file; where there is none, `what` and the stage that makes it are added to `missing`."""
+def read_or_note(read: Callable[[Path], Content], file: str, what: str, missing: list[str]) -> Content | None:
+    """What a file holds; where there is none, `what` is added to `missing`."""
     if Path(file).exists():
-        return kind.read(file)
-    missing.append(f"{what} (stage {kind.stage})")
+        return read(Path(file))
+    missing.append(what)
     return None
 
 
@@ -64,31 +65,18 @@ def read_results(cfg: Config, results: Path) -> Results:
     Raises DfdmError for a file that is there and damaged.
     """
     layout, missing = Layout(str(results)), list[str]()
-    videos = _videos(cfg, layout, missing)
-    tracks = {}
-    for scene in originals_of(cfg):
-        path = Path(layout.track(scene.scene_key))
-        if path.exists():
-            tracks[scene.scene_key] = FaceTrack.load(path)
-        else:
-            missing.append(f"face track of {scene.scene_key} (stage faces)")
+    videos, tracks = _videos(cfg, layout, missing), dict[str, FaceTrack]()
     losses: dict[tuple[str, str], pd.DataFrame] = {}
-    previews: dict[tuple[str, str], Path] = {}
-    for pair in cfg.pairs:
-        for model in cfg.models:
-            log = Path(layout.training_file(pair, model, "loss.csv"))
-            preview = Path(layout.training_file(pair, model, "preview.png"))
-            if log.exists():
-                losses[pair, model] = pd.read_csv(log)
-            else:
-                missing.append(f"loss log of {model} for {pair} (stage train)")
-            if preview.exists():
-                previews[pair, model] = preview
-    manifest_path = Path(layout.manifest("dataset"))
-    manifest = pd.read_parquet(manifest_path) if manifest_path.exists() else None
-    if manifest is None:
-        missing.append("the dataset's manifest (stage dataset)")
-    return Results(videos, tracks, losses, previews, manifest, read_times(layout), missing)
+    for key in (scene.scene_key for scene in originals_of(cfg)):
+        track = read_or_note(FaceTrack.load, layout.track(key), f"face track of {key} (stage faces)", missing)
+        tracks |= {} if track is None else {key: track}
+    for pair, model in product(cfg.pairs, cfg.models):
+        file, what = layout.training_file(pair, model, "loss.csv"), f"loss log of {model} for {pair} (stage train)"
+        log = read_or_note(pd.read_csv, file, what, missing)
+        losses |= {} if log is None or log.empty else {(pair, model): log}
+    file, what = layout.manifest("dataset"), "the dataset's manifest (stage dataset)"
+    manifest = read_or_note(pd.read_parquet, file, what, missing)
+    return Results(layout, videos, tracks, losses, manifest, read_times(layout), missing)
 
 
 def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, int], EncodedVideo]:

@@ -266,7 +266,7 @@ def test_the_rate_that_validation_likes_best_is_chosen_and_one_that_diverges_is_
     assert delete_each_key(Tune, tmp_path / "r.json", tmp_path) == 8
     given = found.plain()
     del given["tried"][0]["validation_loss"]  # needed where the training did not diverge
-    with pytest.raises(DfdmError, match=r"r: tried\.0\.validation_loss is missing"):
+    with pytest.raises(DfdmError, match=r"r: tried\.0\.validation_accuracy or validation_loss is missing"):
         Tune.of(given, "r")
 
 

@@ -252,7 +252,7 @@ def test_what_weakens_an_answer_is_said(given) -> None:
     text = dataclasses.replace(weak, source=dataclasses.replace(given.source, about=about)).text()
     for part in (
         "short: 12 frames with a face",
-        "only 13% of the frames show a face",
+        "only 13 % of the frames show a face",
         "several people in 7 frames; only the one followed",
         "lost or cut 1 times",
         "crop of 80 px is enlarged to 256 px",

@@ -152,8 +152,8 @@ def test_more_faces_than_memory_are_refused_before_anything_is_decoded(tracks, m
     with pytest.raises(DfdmError) as caught:
         check_sources(("id0", "id1"), tracks, tracks[:0], TrainConfig(augment_size="384"), 64)
     assert str(caught.value) == (
-        "the faces of id0 and id1 (54 and 0, 384 px) need 0.0 GB of memory and 0.0 GB are free; lower train.max_faces "
-        "(to 9 or less), or set augment_size: model"
+        "the faces of id0 and id1 (54 and 0, 384 px) need 47.8 MB of memory and 20.0 MB are free; "
+        "lower train.max_faces (to 9 or less), or set augment_size: model"
     )
 
 
