@@ -105,8 +105,8 @@ def edits() -> list[tuple[str, str, str]]:
     found = []
     for words, code in pieces:
         (path,) = re.findall(r"`(\S+\.(?:py|smk))`", words)
-        line = re.search(r"(above|below) the line `(.+?)`", words)
-        found.append((path, line[0] if line else "end" if "end of" in words else "new", code))
+        line = re.search(r"(above|below) the line\s`(.+?)`", words)
+        found.append((path, f"{line[1]} {line[2]}" if line else "end" if "end of" in words else "new", code))
     return found
 
 
@@ -115,7 +115,7 @@ def apply(folder: Path, path: str, where: str, code: str) -> None:
     file = folder / path
     assert file.exists() == (where != "new"), path
     old = file.read_text() if file.exists() else ""
-    if found := re.fullmatch(r"(above|below) the line `(.+)`", where):
+    if found := re.fullmatch(r"(above|below) (.+)", where):
         line = f"{found[2]}\n"
         assert old.count(line) == 1, where
         file.write_text(old.replace(line, code + "\n\n" + line if found[1] == "above" else line + code))
