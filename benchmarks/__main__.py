@@ -71,8 +71,11 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.split(":", 1)[1].strip())
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{known}, which run only where they are named")
     parser.add_argument("--config", default="config.yaml", help="whose settings, clip and results are used")
-    every = [*names(), *classifiers.models.names()]
-    parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=every, metavar="MODEL")
+    parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=names(), metavar="MODEL")
+    every = classifiers.models.names()
+    parser.add_argument(
+        "--classifiers", nargs="+", default=every, choices=every, metavar="NAME", help="models: of which"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="at full size; default: every core")
     parser.add_argument("--seconds", type=float, default=6.0, help="for a measurement's repeats, after the first round")
     parser.add_argument("--frames", type=int, default=80, help="of the clip that is rendered")
