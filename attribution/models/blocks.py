@@ -68,6 +68,11 @@ def he_normal(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
+def mean_deviation(x: Tensor, axis: int) -> Tensor:
+    """Mean and deviation over an axis, side by side on axis 1."""
+    return torch.cat((x.mean(axis), (x.var(axis, correction=0) + 1e-5).sqrt()), 1)
+
+
 class VggFront(nn.Sequential):
     """The first 26 layers of torchvision's VGG-19 `features` (up to conv4_4), then ReLU: 10,585,152 parameters.
 
@@ -76,7 +81,7 @@ class VggFront(nn.Sequential):
     """
 
     def __init__(self, weights: Path | None) -> None:
-        from torchvision.models.vgg import make_layers  # half a second that the other models need not wait
+        from torchvision.models.vgg import make_layers  # slow to import, and most classifiers do without it
 
         super().__init__(*make_layers(VGG19))
         he_normal(self)
