@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 from importlib import import_module
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from dfdm.base.errors import DfdmError
@@ -72,7 +72,7 @@ class Registry:
 
 
 @cache
-def _installed() -> EntryPoints:
+def _installed() -> Any:
     """Every entry point; read once for all registries."""
     return entry_points()
 
