@@ -5,6 +5,7 @@ Docs: docs/attribution.md, Controls.
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from attribution.clips import Clips, Video, find_videos, normalise
+from attribution.clips import Clips, Video, find_videos
 from attribution.cues import cues_of, originals_and_swaps, trivial
-from attribution.inference import Trained, load, video_logits
+from attribution.inference import Trained, load, mean_by_video, over_clips, video_logits
 from attribution.openset import energy
 from attribution.results import Background, Controls, Originals, Permuted, Scores
 from dfdm.base.compute import resolve_device
@@ -35,32 +36,22 @@ def features_of(model: nn.Module, clips: Clips, device: torch.device) -> np.ndar
 
     Rows of one clip (frames, where the layer runs on frames) are averaged too. Sets eval mode.
     """
-    model.eval()
     seen: list[tuple[nn.Module, Tensor]] = []
-    hooks = [
-        layer.register_forward_pre_hook(lambda module, given: seen.append((module, given[0].detach())))
-        for layer in model.modules()
-        if isinstance(layer, nn.Linear)
-    ]
-    counts = np.zeros(len(clips.videos))
-    sums: np.ndarray | None = None
-    try:
-        for frames, _, index in clips.batches(clips.fixed()):
-            seen.clear()
-            model(normalise(frames, device, clips.settings.channels_last))
-            if not seen:
-                raise DfdmError(f"{clips.settings.model} has no linear layer to take features from")
-            given = torch.cat([value for layer, value in seen if layer is seen[-1][0]])
-            values = given.reshape(len(index), -1, given.shape[-1]).mean(1).double().cpu().numpy()  # [B, C]
-            sums = np.zeros((len(counts), values.shape[1])) if sums is None else sums
-            np.add.at(sums, index.numpy(), values)
-            np.add.at(counts, index.numpy(), 1)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if sums is None:
-        raise DfdmError("there is no video to take features from; every one has fewer face frames than the clip")
-    return sums / counts[:, None]
+
+    def features(frames: Tensor) -> Tensor:
+        seen.clear()
+        model(frames)
+        if not seen:
+            raise DfdmError(f"{clips.settings.model} has no linear layer to take features from")
+        given = torch.cat([value for layer, value in seen if layer is seen[-1][0]])
+        return given.reshape(len(frames), -1, given.shape[-1]).mean(1)  # [B, C]
+
+    with ExitStack() as hooks:
+        for layer in model.eval().modules():
+            if isinstance(layer, nn.Linear):
+                hook = layer.register_forward_pre_hook(lambda module, given: seen.append((module, given[0].detach())))
+                hooks.enter_context(hook)
+        return mean_by_video(*over_clips(features, clips, device))
 
 
 def permute_within(labels: np.ndarray, clusters: Sequence[str], random: np.random.Generator) -> np.ndarray:
@@ -122,12 +113,12 @@ def background(scores: Scores) -> Background:
     control. At a lossy crf what the model changed also changes how the rest is coded.
     """
     above = scores.figures.accuracy.low > scores.chance
-    if scores.crf == 0:
+    if scores.crf:
+        finding = "codec coupling: coding carries the model out of the region" if above else "at chance"
+    else:
         finding = (
             "above chance although no pixel differs: the control is broken" if above else "at chance, as it must be"
         )
-    else:
-        finding = "codec coupling: coding carries the model out of the region" if above else "at chance"
     return Background(
         figures=scores.figures,
         chance=scores.chance,

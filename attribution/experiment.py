@@ -1,7 +1,6 @@
 """A classifier from manifests to its files, and from a trained file to its scores: what `dfdm attribution` runs."""
 
 import csv
-import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from attribution.score import score
 from attribution.settings import AttributionConfig
 from dfdm.base.compute import resolve_device
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import atomic, digest
+from dfdm.base.files import atomic, digest, reading
 from dfdm.base.names import REAL
 from dfdm.base.tensorfile import write_tensors
 from dfdm.base.trainer import DivergedError
@@ -49,12 +48,8 @@ def classes_of(generators: Sequence[str], settings: AttributionConfig) -> list[s
 
 def read_manifest(path: Path, classes: Sequence[str], kind: Kind) -> pd.DataFrame:
     """The manifest's rows of the classes in a part of the split (column `part`); checked for columns and leaks."""
-    try:
+    with reading(path, "no readable parquet", "build the manifest"):
         rows = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise DfdmError(f"{path} does not exist; build the manifest first") from None
-    except (OSError, ValueError) as error:
-        raise DfdmError(f"{path} is no readable parquet ({error}); build the manifest again") from None
     column = f"split_{kind}"
     missing = [name for name in (*NEEDED, column) if name not in rows]
     if missing:
@@ -141,12 +136,10 @@ def train(
     meta = {**about.plain(), "key": key}
     tensors = {name: value.contiguous().numpy() for name, value in trainer.best_tensors.items()}
     write_tensors(out / "model.safetensors", tensors, meta)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([row[0], *(f"{value:.6g}" for value in row[1:])] for row in trainer.log)
-    with atomic(out / "log.csv") as path:
-        path.write_text(text.getvalue())
+    with atomic(out / "log.csv") as path, open(path, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([row[0], *(f"{value:.6g}" for value in row[1:])] for row in trainer.log)
     if trainer.timed or not (out / "speed.json").exists():  # a finished training that only writes again keeps it
         speed = trainer.timed / trainer.seconds if trainer.timed else None
         Speed(clips_per_second=speed, seconds=trainer.seconds, device=device).write(out / "speed.json")
@@ -163,7 +156,8 @@ def describe_training(run: Run, trainer: Trainer, short: LeftOut) -> Training:
     """What training.json and the model's metadata say."""
     job, best = trainer.job, trainer.best
     assert best is not None
-    right, count = last_epoch(trainer)
+    count = trainer.clips_per_epoch
+    right = round(trainer.log[-1][3] * count)  # of the last epoch
     chance = 1 / len(job.classes)
     size = cost(trainer.model, job.settings.clip, job.settings.size)
     return Training(
@@ -188,12 +182,6 @@ def describe_training(run: Run, trainer: Trainer, short: LeftOut) -> Training:
         multiply_adds=size.multiply_adds,
         open_set=describe(trainer.best_logits.numpy()),
     )
-
-
-def last_epoch(trainer: Trainer) -> tuple[int, int]:
-    """Right answers and clips of the last epoch of training."""
-    count = trainer.clips_per_epoch
-    return round(trainer.log[-1][3] * count), count
 
 
 def tune(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from attribution.run import Run
 from dfdm.base.stored import OPEN, Stored
@@ -260,7 +260,10 @@ class Originals(Stored):
 
 
 class Controls(Stored):
-    """The controls of one score; background, originals: None where there was nothing to score."""
+    """The controls of one score; background, originals: None where there was nothing to score.
+
+    A figure (`Bounded`, or `Figure | None`) with a title is a line of the report, its description the note beside it.
+    """
 
     stage = "controls"
     keyed: ClassVar = {"originals.predicted": "trivial.classes"}
@@ -268,7 +271,7 @@ class Controls(Stored):
     classifier: str
     crf: int
     split: Kind
-    accuracy: Bounded  # the score
+    accuracy: Bounded = Field(title="its accuracy", description="trained and scored on this quality, one seed")
     permuted: Permuted
     trivial: CueScores
     background: Background | None

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import classifiers, memory, rendering, steps
+from benchmarks import classifiers, memory, rendering, steps, workflow
 from benchmarks.timing import Others
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import write_json
@@ -28,7 +28,12 @@ PARTS: dict[str, Rows] = {
     "memory": memory.memory_rows,
     "loop": classifiers.loops,
 }
-MORE: dict[str, Rows] = {"models": classifiers.model_rows, "loader": classifiers.loader_rows}  # only where named
+MORE: dict[str, Rows] = {  # only where named; `loader` and `overhead` need the config's finished results
+    "models": classifiers.model_rows,
+    "loader": classifiers.loader_rows,
+    "overhead": workflow.overhead_rows,
+    "workflow": workflow.workflow_rows,
+}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -66,8 +71,11 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.split(":", 1)[1].strip())
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{known}, which run only where they are named")
     parser.add_argument("--config", default="config.yaml", help="whose settings, clip and results are used")
-    every = [*names(), *classifiers.models.names()]
-    parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=every, metavar="MODEL")
+    parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=names(), metavar="MODEL")
+    every = classifiers.models.names()
+    parser.add_argument(
+        "--classifiers", nargs="+", default=every, choices=every, metavar="NAME", help="models: of which"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="at full size; default: every core")
     parser.add_argument("--seconds", type=float, default=6.0, help="for a measurement's repeats, after the first round")
     parser.add_argument("--frames", type=int, default=80, help="of the clip that is rendered")

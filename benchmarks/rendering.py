@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from benchmarks.timing import cpu_seconds, in_turn, ratio
 from dfdm.catalogue import sources
 from dfdm.catalogue.config import Config
-from dfdm.media import detectors
-from dfdm.media.colour import yuv_to_rgb
-from dfdm.media.encoding import EncodeSettings, ffmpeg_binary, planes_hash, write_master
+from dfdm.commands.inputs import detector_of
+from dfdm.media.encoding import ffmpeg_binary, planes_hash, write_master
 from dfdm.media.settings import EncodeConfig
-from dfdm.media.tracks import FaceTrack, track_faces
+from dfdm.media.tracks import FaceTrack, track_planes
 from dfdm.media.video import VideoRecord, of_encoded, probe, read_planes
 from generators.models import build
 from generators.models.blocks import Autoencoder
@@ -37,17 +36,7 @@ def real_clip(cfg: Config, frames: int) -> tuple[Path, FaceTrack]:
     start = scene.frames[0] if scene.frames else 0
     record = probe(path, key, {"path": path.name}, (start, start + frames))
     record = record.model_copy(update={"audio": None})
-    pictures = (yuv_to_rgb(f, record.matrix, record.full_range) for f in read_planes(path, record))
-    faces = cfg.faces
-    detector = detectors.build(
-        faces.detector,
-        predictor=sources.locate(cfg.sources, faces.predictor) if faces.predictor else None,
-        weights=Path(faces.weights).expanduser() if faces.weights else None,
-        upsample=faces.upsample,
-        confidence=faces.confidence,
-        device="cpu",
-    )
-    return path, track_faces(pictures, detector, record, faces.keep, faces.cut_threshold, faces.max_gap)
+    return path, track_planes(read_planes(path, record), detector_of(cfg), record, cfg.faces)
 
 
 class Nothing(nn.Module):
@@ -85,8 +74,7 @@ def render_row(name: str, width: float, cfg: Config, clip: tuple[Path, FaceTrack
         master, raw = Path(folder, "swap.mp4"), Path(folder, "swap.yuv")
 
         def whole() -> None:
-            encoder = EncodeSettings(cfg.encode.preset, cfg.encode.threads)
-            write_master(master, swapper.render(read_planes(path, record), track), record, path, encoder, {})
+            write_master(master, swapper.render(read_planes(path, record), track), record, path, cfg.encode, {})
 
         @torch.inference_mode()
         def inference() -> None:

@@ -14,6 +14,7 @@ from dfdm.base.errors import DfdmError, reason
 from dfdm.base.files import UNREADABLE, reading
 from dfdm.base.states import load_state
 from dfdm.base.tensorfile import write_tensors
+from dfdm.media.masks import Kind
 from generators.models import build
 from generators.models.blocks import Autoencoder
 from generators.settings import Centering, TrainConfig
@@ -29,7 +30,7 @@ class ModelMeta:
     output_size: int
     centering: Centering
     coverage: float
-    mask: str
+    mask: Kind
     pair: tuple[str, str]
     iterations: int
     key: str

@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from attribution.results import Training
 from attribution.run import Run
 from attribution.settings import AttributionConfig
 from dfdm.base.errors import DfdmError
@@ -22,7 +24,8 @@ def test_a_classifier_of_other_crops_is_another_training(
     def fake(run: Run, settings: AttributionConfig, models: list[str], places: Any, device: str, key: str, out: Path):
         keys.append(key)
         rates.append(settings.lr)
-        return {"epoch": 1, "epochs": 1, "validation_accuracy": 0.2, "training_accuracy": 0.2, "learned": False}
+        figures = {"epoch": 1, "epochs": 1, "validation_accuracy": 0.2, "training_accuracy": 0.2, "learned": False}
+        return Training.model_construct(**figures)
 
     monkeypatch.setattr("attribution.experiment.train", fake)
     other = demo.model_copy(update={"crops": demo.crops.model_copy(update={"margin": 0.7})})
@@ -30,10 +33,11 @@ def test_a_classifier_of_other_crops_is_another_training(
         attribution.train(cfg, "23", [Path("m.parquet")], Path("out"))
     assert keys[0] == keys[1] != keys[2]
     rate = tmp_path / "rate.json"
-    rate.write_text('{"classifier": "dma_sta", "lr": 0.5}')
+    chosen = {"classifier": "dma_sta", "lr": 0.5, "epochs": 1, "crf": "23", "tried": []}
+    rate.write_text(json.dumps(chosen))
     attribution.train(demo, "23", [Path("m.parquet")], Path("out"), tune=rate)
     assert rates == [demo.attribution.lr] * 3 + [0.5]
-    rate.write_text('{"classifier": "xception", "lr": 0.5}')
+    rate.write_text(json.dumps({**chosen, "classifier": "xception"}))
     with pytest.raises(DfdmError, match="holds no rate of dma_sta"):
         attribution.train(demo, "23", [Path("m.parquet")], Path("out"), tune=rate)
 

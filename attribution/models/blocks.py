@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dfdm.base.errors import DfdmError, reason
 
-VGG19 = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512, 512, 512)  # up to conv4_4
+VGG19: list[str | int] = [64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512]  # up to conv4_4
 VGG_CHANNELS = 512
 
 
@@ -59,6 +59,20 @@ def weighted(weights: Tensor, features: Tensor) -> Tensor:
     return torch.einsum("bt,btf->bf", weights, features)
 
 
+def he_normal(network: nn.Module) -> None:
+    """Start a network's convolutions with He normal weights over fan-in and without bias."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def mean_deviation(x: Tensor, axis: int) -> Tensor:
+    """Mean and deviation over an axis, side by side on axis 1."""
+    return torch.cat((x.mean(axis), (x.var(axis, correction=0) + 1e-5).sqrt()), 1)
+
+
 class VggFront(nn.Sequential):
     """The first 26 layers of torchvision's VGG-19 `features` (up to conv4_4), then ReLU: 10,585,152 parameters.
 
@@ -67,20 +81,10 @@ class VggFront(nn.Sequential):
     """
 
     def __init__(self, weights: Path | None) -> None:
-        layers: list[nn.Module] = []
-        channels = 3
-        for entry in VGG19:
-            if isinstance(entry, str):
-                layers.append(nn.MaxPool2d(2))
-            else:
-                layers += [nn.Conv2d(channels, entry, 3, padding=1), nn.ReLU(inplace=True)]
-                channels = entry
-        super().__init__(*layers)
-        for module in layers:
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        from torchvision.models.vgg import make_layers  # slow to import, and most classifiers do without it
+
+        super().__init__(*make_layers(VGG19))
+        he_normal(self)
         if weights is not None:
             load_weights(self, weights, "features.")
 

@@ -9,6 +9,7 @@ clips of another length in evaluation (`TemporalAttention`). ImageNet weights fr
 """
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -170,15 +171,12 @@ class DmaSta(nn.Module):
         """
         gates = [module for module in self.modules() if isinstance(module, Gate)]
         seen: list[list[Tensor]] = [[] for _ in gates]
-        hooks = [
-            gate.conv.register_forward_hook(lambda _module, _inputs, out, kept=kept: kept.append(out.sigmoid()))
-            for gate, kept in zip(gates, seen)
-        ]
-        try:
+        with ExitStack() as hooks:
+            for gate, kept in zip(gates, seen):
+                hooks.enter_context(
+                    gate.conv.register_forward_hook(lambda _module, _inputs, out, kept=kept: kept.append(out.sigmoid()))
+                )
             features = per_frame(self.features, clips, whole=False)  # [B, T, F]
-        finally:
-            for hook in hooks:
-                hook.remove()
         opened = [torch.cat(chunks) for chunks in seen]  # [B * T, 1, h, w] each, h and w a stage's
         size = opened[0].shape[2:]
         maps = torch.stack([F.interpolate(gate, size, mode="bilinear") for gate in opened]).mean(0)  # [B * T, 1, h, w]

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attribution.clips import MEAN, STD
-from attribution.models.blocks import need, per_frame, refuse_weights
+from attribution.models.blocks import mean_deviation, need, per_frame, refuse_weights
 
 PLANES, BAND = 3, 64  # Y, Cb, Cr; frequencies of an 8x8 DCT
 WIDTH = 64  # channels of the map
@@ -51,11 +51,6 @@ def shape_and_level(energies: Tensor) -> Tensor:
     planes = energies.unflatten(1, (PLANES, BAND))  # [N, 3, 64, H, W]
     level = planes.mean(2)  # [N, 3, H, W]
     return torch.cat(((planes - level[:, :, None]).flatten(1, 2), level), 1)
-
-
-def mean_deviation(x: Tensor, axis: int) -> Tensor:
-    """Mean and deviation over an axis, side by side on axis 1."""
-    return torch.cat((x.mean(axis), (x.var(axis, correction=0) + 1e-5).sqrt()), 1)
 
 
 class ResidualDct(nn.Module):

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from filelock import lock_descriptor
-
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 LOCKS = "DFDM_DEVICE_LOCKS"  # another folder for the locks; every job of a machine must use the same
 _held: list[IO[bytes]] = []  # open for as long as the process lives
@@ -76,6 +74,8 @@ def take(device: str) -> str | None:
 
 
 def _lock_one(names: Sequence[str]) -> str:
+    from filelock import lock_descriptor  # here, since it is half of what the command line imports at its start
+
     there = installed()
     folder = Path(os.environ.get(LOCKS) or "/tmp/dfdm-devices")  # one for all users, so not TMPDIR
     told = False

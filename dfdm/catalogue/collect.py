@@ -85,7 +85,7 @@ def _row(item: Item, cropper: "Cropper", clip: int) -> tuple[dict[str, Any], lis
     else:
         file, hashed = cropper.crop(item)
         reader = CropReader(file)
-        crops, frames, size = str(file.relative_to(cropper.root)), len(reader), _size(reader)
+        crops, frames, size = str(file.relative_to(cropper.root)), len(reader), (reader.meta["size"],) * 2
     if frames < clip:
         raise DfdmError(f"{item.path} has {frames} frames with a face, fewer than a clip (attribution.clip: {clip})")
     name = known_name(item.name)
@@ -111,10 +111,6 @@ def _row(item: Item, cropper: "Cropper", clip: int) -> tuple[dict[str, Any], lis
 def _bytes(path: Path) -> int:
     files = path.iterdir() if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def _size(reader: CropReader) -> tuple[int, int]:
-    return int(reader.meta["size"]), int(reader.meta["size"])
 
 
 def _content(frames: FrameFolder | CropReader, step: int) -> tuple[str, int, tuple[int, int]]:

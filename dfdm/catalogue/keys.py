@@ -10,6 +10,7 @@ from typing import Any
 from attribution import models as classifiers
 from dfdm.base.section import FileRef
 from dfdm.catalogue.config import Config
+from dfdm.media import detectors
 from generators import models
 
 
@@ -30,7 +31,8 @@ def source_keys(cfg: Config, scene_key: str) -> dict[str, Any]:
 
 def faces_keys(cfg: Config) -> dict[str, Any]:
     """Detection and tracking."""
-    keys = cfg.faces.model_dump(exclude={"predictor", "weights"})  # the weights' hashes are in the predictor's record
+    # the weights' hashes are in the predictor's record
+    keys = cfg.faces.model_dump(exclude={"predictor", "weights"}) | detectors.package(cfg.faces.detector)
     keys["predictor"] = reference(cfg, cfg.faces.predictor) if cfg.faces.predictor else None
     return keys
 

@@ -65,11 +65,6 @@ class Layout:
         """The crops of an encoded video."""
         return f"{self.crops_root}/crf{crf}/{model}/{clip}_{model}.safetensors"
 
-    def encoded(self, video: Encoded) -> tuple[str, str, str]:
-        """The files of an encoded video: itself, its sidecar and its crops."""
-        where = (video.name.clip, video.name.model, video.crf)
-        return self.video(*where), self.sidecar(*where), self.crops(*where)
-
     def manifest(self, target: str) -> str:
         """The manifest of a target; the CSV lies beside."""
         return f"{self.results}/manifests/{target}.parquet"

@@ -37,6 +37,9 @@ _MOVED = {
     "benchmarks/score": "benchmarks/attribution_score",
     "benchmarks/comparison": "benchmarks/attribution_comparison",
 }
+_PATTERNS = [
+    (re.compile(re.escape(old).replace(r"\*", "([^/]+)") + "(?P<rest>/.*)?"), new) for old, new in _MOVED.items()
+]
 _RULES = {
     "source": "sources_probe",
     "predictor": "sources_predictor",
@@ -102,9 +105,8 @@ def _earlier(root: Path) -> list[str]:
 
 def _new_name(path: str) -> str:
     """Today's name of a path below the results folder."""
-    for old, new in _MOVED.items():
-        match = re.fullmatch(re.escape(old).replace(r"\*", "([^/]+)") + "(?P<rest>/.*)?", path)
-        if match:
+    for pattern, new in _PATTERNS:
+        if match := pattern.fullmatch(path):
             return new.replace("*", match[1] or "") + (match["rest"] or "")
     return path
 

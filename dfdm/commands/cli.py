@@ -104,7 +104,7 @@ def _run(words: Sequence[str]) -> int | None:
     elif line == "--version":
         print(f"dfdm {__version__}")
     else:
-        raise DfdmError(f"'dfdm {line}'".replace(" '", "'") + f" is no command; 'dfdm {topic}--help' lists them")
+        raise DfdmError(f"'{' '.join(['dfdm', *words])}' is no command; 'dfdm {topic}--help' lists them")
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
-from dfdm.base.names import Encoded, encoded_of
+from dfdm.base.names import encoded_of
 from dfdm.base.text import size_text
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def render(cfg: "Config", track: Path, checkpoint: Path, out: Path) -> None:
     from generators.checkpoint import load
     from generators.swap import Swapper
 
-    encoded = master_name(out)
-    name = encoded.name
+    name = master_name(out).name
     if name.pair is None:
         raise DfdmError(f"{out} is the name of an original, nothing to render; use 'dfdm original'")
     scene = track_of(track, name.scene_key)
@@ -49,7 +48,7 @@ def render(cfg: "Config", track: Path, checkpoint: Path, out: Path) -> None:
     swapper = Swapper(model, about.centering, about.coverage, side, cfg.render, resolve_device(cfg.device))
     planes = swapper.render(read_planes(video_of(cfg, scene.record), scene.record), scene)
     inputs = {"track": sha256(track), "checkpoint": sha256(checkpoint)}
-    _write_master(cfg, encoded, scene, planes, keys.render_keys(cfg), inputs, out)
+    _write_master(cfg, scene, planes, keys.render_keys(cfg), out, **inputs)
 
 
 def original(cfg: "Config", track: Path, out: Path) -> None:
@@ -66,33 +65,27 @@ def original(cfg: "Config", track: Path, out: Path) -> None:
     from dfdm.commands.inputs import master_name, track_of, video_of
     from dfdm.media.video import read_planes
 
-    encoded = master_name(out)
-    if encoded.name.pair is not None:
+    name = master_name(out).name
+    if name.pair is not None:
         raise DfdmError(f"{out} is the name of a swap; an original is called like id0_0003_real.mp4")
-    scene = track_of(track, encoded.name.scene_key)
+    scene = track_of(track, name.scene_key)
     planes = read_planes(video_of(cfg, scene.record), scene.record)
-    _write_master(cfg, encoded, scene, planes, {"encode": keys.encode_keys(cfg)}, {"track": sha256(track)}, out)
+    _write_master(cfg, scene, planes, {"encode": keys.encode_keys(cfg)}, out, track=sha256(track))
 
 
 def _write_master(
-    cfg: "Config",
-    encoded: Encoded,
-    track: "FaceTrack",
-    planes: Any,
-    determined_by: dict[str, Any],
-    inputs: dict[str, str],
-    out: Path,
+    cfg: "Config", scene: "FaceTrack", planes: Any, made_by: dict[str, Any], out: Path, **inputs: str
 ) -> None:
     from dfdm.base.progress import progress
     from dfdm.commands.inputs import video_of
     from dfdm.dataset.sidecar import provenance, write_sidecar
-    from dfdm.media.encoding import EncodeSettings, provenance_tags, write_master
+    from dfdm.media.encoding import provenance_tags, write_master
 
-    record, settings = track.record, EncodeSettings(cfg.encode.preset, cfg.encode.threads)
-    facts = provenance(encoded, determined_by, {"video": record.sha256, **inputs}, track)
-    frames = progress(planes, record.frames, f"render {encoded.name}", "frames")
-    write_master(out, frames, record, video_of(cfg, record), settings, provenance_tags(facts))
-    write_sidecar(out, track, facts)
+    record = scene.record
+    facts = provenance(encoded_of(out), made_by, {"video": record.sha256, **inputs}, scene)
+    frames = progress(planes, record.frames, f"render {out.stem}", "frames")
+    write_master(out, frames, record, video_of(cfg, record), cfg.encode, provenance_tags(facts))
+    write_sidecar(out, scene, facts)
 
 
 def encode(cfg: "Config", master: Path, track: Path, out: Path) -> None:
@@ -109,18 +102,17 @@ def encode(cfg: "Config", master: Path, track: Path, out: Path) -> None:
     """
     from dfdm.catalogue import keys
     from dfdm.commands.inputs import track_of
-    from dfdm.dataset.sidecar import provenance, read_sidecar, write_sidecar
-    from dfdm.media.encoding import EncodeSettings, provenance_tags, write_quality
+    from dfdm.dataset.sidecar import Sidecar, provenance, write_sidecar
+    from dfdm.media.encoding import provenance_tags, write_quality
 
     encoded, source = encoded_of(out), encoded_of(master)
     if encoded.name != source.name or source.crf != 0 or encoded.crf == 0:
         raise DfdmError(f"{master} at crf {source.crf} cannot give {out}; encode from the crf 0 of the same name")
     scene = track_of(track, encoded.name.scene_key)
-    made_by = read_sidecar(master)
+    made_by = Sidecar.read(master.with_suffix(".json"))
     inputs = {**made_by.inputs, "master": sha256(master)}
     facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, scene)
-    settings = EncodeSettings(cfg.encode.preset, cfg.encode.threads)
-    write_quality(out, master, encoded.crf, settings, provenance_tags(facts))
+    write_quality(out, master, encoded.crf, cfg.encode, provenance_tags(facts))
     write_sidecar(out, scene, facts)
 
 

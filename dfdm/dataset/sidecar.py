@@ -105,8 +105,3 @@ def write_sidecar(path: Path, track: FaceTrack, provenance: dict[str, Any]) -> N
     if packets != record.frames:
         raise DfdmError(f"{path} holds {packets} frames, its scene {record.scene_key} has {record.frames}")
     sidecar.write(path.with_suffix(".json"))
-
-
-def read_sidecar(video: Path) -> Sidecar:
-    """The sidecar of a video, by the video's path."""
-    return Sidecar.read(video.with_suffix(".json"))

@@ -13,7 +13,6 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -26,20 +25,13 @@ import numpy as np
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
+from dfdm.media.settings import EncodeConfig
 from dfdm.media.video import UNSPECIFIED, VideoRecord, of_encoded, read_planes
 
 # Sound that mp4 can hold is copied as it is; any other becomes AAC.
 _MP4_AUDIO = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "flac", "alac"}
 _BROKEN = (BrokenPipeError, av.error.FFmpegError)  # what sending meets when ffmpeg has ended: its message says why
 _WAITING = 2**26  # bytes of frames that may wait for ffmpeg: two batches of 16 at 1280 x 720
-
-
-@dataclass(frozen=True)
-class EncodeSettings:
-    """What of the encoder's settings changes the bytes: x264's preset and its thread count."""
-
-    preset: str
-    threads: int
 
 
 @cache
@@ -60,7 +52,7 @@ def write_master(
     frames: Iterator[np.ndarray],
     record: VideoRecord,
     audio_from: Path,
-    settings: EncodeSettings,
+    settings: EncodeConfig,
     metadata: dict[str, str],
 ) -> None:
     """Write a scene's frames (I420 arrays, one for each of the record's) as lossless H.264, crf 0, with its sound.
@@ -77,7 +69,7 @@ def write_master(
             raise DfdmError(f"{path}: crf 0 did not come back bit for bit from {ffmpeg_version()}; use another build")
 
 
-def write_quality(path: Path, master: Path, crf: int, settings: EncodeSettings, metadata: dict[str, str]) -> None:
+def write_quality(path: Path, master: Path, crf: int, settings: EncodeConfig, metadata: dict[str, str]) -> None:
     """Encode a master at another crf, sound copied, timestamps and colour tags kept.
 
     Raises DfdmError when ffmpeg fails or the frame count differs; the file then does not appear.
@@ -112,7 +104,7 @@ def _has_audio(path: Path) -> bool:
         return bool(container.streams.audio)
 
 
-def _codec(settings: EncodeSettings, crf: int) -> dict[str, Any]:
+def _codec(settings: EncodeConfig, crf: int) -> dict[str, Any]:
     return {
         "vcodec": "libx264",
         "crf": crf,
@@ -130,9 +122,7 @@ def _container(metadata: dict[str, str]) -> dict[str, Any]:
     return {"movflags": "use_metadata_tags+faststart", "map_metadata": -1, "fflags": "+bitexact", **tags}
 
 
-def _master(
-    path: Path, record: VideoRecord, audio_from: Path, settings: EncodeSettings, metadata: dict[str, str]
-) -> Any:
+def _master(path: Path, record: VideoRecord, audio_from: Path, settings: EncodeConfig, metadata: dict[str, str]) -> Any:
     """ffmpeg's crf 0 of frames from the pipe and, where there is sound, of the scene's part of the original's."""
     video = ffmpeg.input("pipe:", format="nut")["v"].filter(
         "setparams",  # tags only, converts nothing

@@ -37,6 +37,7 @@ NAMED = (
     Named("auc", "AUC", False, "how well each generator's probability ranks its videos above others'; 0.5 is chance"),
     Named("ece", "calibration error", False, "the stated probability against the share that is right; 0 is best"),
 )  # fmt: skip
+CONTROL_FIGURES = {name: field for name, field in Controls.model_fields.items() if field.title}
 
 
 @dataclass(frozen=True)

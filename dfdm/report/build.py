@@ -17,10 +17,9 @@ from dfdm.base.progress import duration
 from dfdm.base.text import decimal, listed, multiples, percent, size_text
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import videos_of
-from dfdm.catalogue.migrate import check_version
 from dfdm.dataset.splits import PARTS
 from dfdm.report import figures, pictures
-from dfdm.report.attribution import NAMED, bounds_text, read_attribution
+from dfdm.report.attribution import CONTROL_FIGURES, NAMED, bounds_text, read_attribution
 from dfdm.report.clips import chosen_clips, clip_views
 from dfdm.report.evaluation import FIGURES, read_evaluations, table, warnings
 from dfdm.report.results import EncodedVideo, Results, read_results, versions
@@ -53,7 +52,6 @@ def build(cfg: Config, results: Path, out: Path) -> None:
 
     What the config asks for and the folder lacks is listed in it. Raises DfdmError for a damaged file.
     """
-    check_version(results)
     found = read_results(cfg, results)
     missing = list(found.missing)
     evaluations = read_evaluations(cfg, results, missing)
@@ -71,6 +69,7 @@ def build(cfg: Config, results: Path, out: Path) -> None:
         models=[REAL, *cfg.models],
         attribution=attribution,
         named=NAMED,
+        control_figures=CONTROL_FIGURES,
         quality=table(evaluations),
         quality_warnings=warnings(evaluations),
         figures=FIGURES,

@@ -67,8 +67,6 @@ def _stage(parts: tuple[str, ...]) -> str | None:
             return "attribution_" + parts[-1].removesuffix(".json")
         case ("attribution", *_, folder, _):
             return "attribution_score" if folder.startswith("test_crf") else "attribution_train"
-        case (folder, _, *_):
-            own = ("faces", "train", "crops", "controls", "evaluate")
-            other = {"sources": "sources_probe", "manifests": "manifest", "regions": "region"}
-            return other.get(folder, folder if folder in own else None)
+        case (folder, _, *_) if folder not in ("benchmarks", "config", "logs", "state"):
+            return {"sources": "sources_probe", "manifests": "manifest", "regions": "region"}.get(folder, folder)
     return None

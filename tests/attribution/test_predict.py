@@ -26,8 +26,8 @@ from dfdm.dataset.settings import CropsConfig
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector
 from dfdm.media.detectors import build as build_detector
-from dfdm.media.encoding import EncodeSettings, write_master
-from dfdm.media.settings import FacesConfig
+from dfdm.media.encoding import write_master
+from dfdm.media.settings import EncodeConfig, FacesConfig
 from dfdm.media.tracks import track_faces
 from dfdm.media.video import probe, read_planes
 
@@ -53,7 +53,7 @@ def video(clips, tmp_path_factory) -> Path:
     source = clips / "WolfgangLanger_Pexels.mp4"
     record = probe(source, "id0_0000", {"path": source.name}, (300, 300 + FRAMES))
     out = tmp_path_factory.mktemp("predict") / "somebody.mp4"
-    write_master(out, read_planes(source, record), record, source, EncodeSettings("ultrafast", 1), {})
+    write_master(out, read_planes(source, record), record, source, EncodeConfig(preset="ultrafast"), {})
     return out
 
 
@@ -138,7 +138,7 @@ def test_a_video_without_an_answer_is_one_sentence(kind, sentence, tools, settin
     elif kind == "faceless":
         source = clips / "no_face.mp4"
         record = probe(source, "id0_0000", {}, (0, 4))
-        write_master(path, read_planes(source, record), record, source, EncodeSettings("ultrafast", 1), {})
+        write_master(path, read_planes(source, record), record, source, EncodeConfig(preset="ultrafast"), {})
     elif kind == "short":
         path = video
         trained = dataclasses.replace(tools.trained, settings=settings.model_copy(update={"clip": 11}))

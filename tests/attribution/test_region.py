@@ -17,7 +17,8 @@ from dfdm.catalogue.config import Config
 from dfdm.commands import attribution
 from dfdm.dataset.crops import CropReader, write_crops
 from dfdm.media import colour, detectors, masks
-from dfdm.media.encoding import EncodeSettings, write_master
+from dfdm.media.encoding import write_master
+from dfdm.media.settings import EncodeConfig
 from dfdm.media.tracks import FaceTrack, track_faces
 from dfdm.media.video import of_encoded, probe, read_planes, split_planes
 from generators.settings import RenderConfig
@@ -57,7 +58,7 @@ def scene(short, predictor, tmp_path_factory) -> tuple[Path, FaceTrack, dict[str
             swapper = Swapper(Tinted(number), "face", 0.875, "b", RenderConfig(color="none"))
             frames = swapper.render(frames, track)
         videos[model] = root / f"DFDM_crf0/{model}/{name}.mp4"
-        write_master(videos[model], frames, record, path, EncodeSettings("ultrafast", 1), {})
+        write_master(videos[model], frames, record, path, EncodeConfig(preset="ultrafast"), {})
     return root, track, videos
 
 

@@ -14,7 +14,8 @@ from dfdm.catalogue.seen import autoencoder_saw
 from dfdm.dataset.crops import CropReader
 from dfdm.dataset.splits import check_manifest
 from dfdm.media.detectors import build
-from dfdm.media.encoding import EncodeSettings, write_master
+from dfdm.media.encoding import write_master
+from dfdm.media.settings import EncodeConfig
 from dfdm.media.video import probe, read_planes
 
 SPLIT = {"scene": {"train": ["Video1"], "validation": ["Video2"], "test": ["Video3"]}}
@@ -144,7 +145,7 @@ def test_videos_are_cropped_once_and_their_crops_collected_again(demo, clips, pr
         planes = list(islice(read_planes(source, record), 3))
         planes[0][:] = planes[0] ^ int(scene)  # other bytes
         write_master(
-            root / f"id0_id1_{scene}_iae.mp4", iter(planes), record, source, EncodeSettings("ultrafast", 1), {}
+            root / f"id0_id1_{scene}_iae.mp4", iter(planes), record, source, EncodeConfig(preset="ultrafast"), {}
         )
     (root / "id0_id1_0003_iae.mp4").write_text("no video")
     parts = {"train": ["id0_0000"], "validation": ["id0_0001"], "test": ["id0_0002"]}

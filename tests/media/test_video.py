@@ -15,16 +15,16 @@ from dfdm.base.errors import DfdmError
 from dfdm.media import encoding
 from dfdm.media import video as video_module
 from dfdm.media.encoding import (
-    EncodeSettings,
     ffmpeg_binary,
     planes_hash,
     provenance_tags,
     write_master,
     write_quality,
 )
+from dfdm.media.settings import EncodeConfig
 from dfdm.media.video import VideoRecord, of_encoded, probe, read_one, read_planes, split_planes
 
-FAST = EncodeSettings("ultrafast", 1)
+FAST = EncodeConfig(preset="ultrafast")
 Short = tuple[Path, VideoRecord, list[np.ndarray]]
 
 
@@ -86,7 +86,7 @@ def test_one_frame_is_the_one_that_decoding_all_gives(clips: Path, tmp_path: Pat
     path = clips / name
     record = probe(path, "id0_0000", {}, (7, 167))
     video = tmp_path / "m.mp4"
-    settings = EncodeSettings("veryfast", 1)  # with B-frames, so that frames are stored out of order
+    settings = EncodeConfig(preset="veryfast")  # with B-frames, so that frames are stored out of order
     write_master(video, read_planes(path, record), record, path, settings, {})
     if crf:
         video, master = tmp_path / "q.mp4", video
@@ -163,11 +163,11 @@ def test_a_frame_at_no_time_of_the_file_is_an_error(short: Short, tmp_path: Path
 def test_crf_0_is_lossless_and_later_qualities_are_smaller_in_order(short: Short, tmp_path: Path) -> None:
     path, record, planes = short
     master = tmp_path / "crf0.mp4"
-    write_master(master, iter(planes), record, path, EncodeSettings("medium", 1), {})
+    write_master(master, iter(planes), record, path, EncodeConfig(preset="medium"), {})
     assert planes_hash(read_planes(master, of_encoded(record))) == planes_hash(iter(planes))
     sizes = [master.stat().st_size]
     for crf in (10, 23):
-        write_quality(tmp_path / f"crf{crf}.mp4", master, crf, EncodeSettings("medium", 1), {})
+        write_quality(tmp_path / f"crf{crf}.mp4", master, crf, EncodeConfig(preset="medium"), {})
         sizes.append((tmp_path / f"crf{crf}.mp4").stat().st_size)
         again = probe(tmp_path / f"crf{crf}.mp4", "id0_0000", {})
         assert (again.frames, again.matrix, again.full_range) == (10, record.matrix, record.full_range)

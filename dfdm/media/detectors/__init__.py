@@ -34,7 +34,7 @@ class Detector(Protocol):
 
 
 _REGISTRY = Registry("detector", "build", "dfdm.detectors", __name__, __path__)
-names = _REGISTRY.names
+names, package = _REGISTRY.names, _REGISTRY.package
 
 
 def build(
