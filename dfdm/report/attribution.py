@@ -67,12 +67,8 @@ class Attribution:
     @property
     def methods(self) -> list[str]:
         """Every way in which an interval was made, in order; the report numbers them."""
-        figures = [
-            figure
-            for score in self.scores
-            for figure in [*(figure for _, figure in score.figures), *score.recall.values(), *score.auc.values()]
-        ]
-        return list(dict.fromkeys(figure.method for figure in figures if figure and figure.value is not None))
+        every = [[*dict(it.figures).values(), *it.recall.values(), *it.auc.values()] for it in self.scores]
+        return list(dict.fromkeys(one.method for some in every for one in some if one and one.value is not None))
 
 
 def read_attribution(

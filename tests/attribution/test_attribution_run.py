@@ -67,7 +67,7 @@ def test_a_training_writes_its_files_and_chooses_the_epoch_by_validation(whole):
 
 def test_every_key_of_a_training_and_its_scores_is_needed(whole, tmp_path):
     folder = whole[0]
-    assert delete_each_key(Training, folder / "out" / "training.json", tmp_path) == 32
+    assert delete_each_key(Training, folder / "out" / "training.json", tmp_path) == 31
     assert delete_each_key(Speed, folder / "out" / "speed.json", tmp_path) == 3
     assert delete_each_key(Scores, folder / "test" / "scores.json", tmp_path) > 100
 
