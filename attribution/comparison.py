@@ -160,7 +160,9 @@ def beats(a: Entrant, b: Entrant, seed: int) -> Beats:
         gap = a.right[mine].mean(0) - b.right[other].mean(0)  # [n]
         value = float(gap.mean())
         if count >= intervals.FEWEST_CLUSTERS:
-            low, high = _mean_interval(gap, a.clusters, seed)
+            _, index = np.unique(np.asarray(a.clusters), return_inverse=True)
+            times = intervals.draws(count, seed)
+            low, high = intervals.percentiles((times @ np.bincount(index, weights=gap)) / (times @ np.bincount(index)))
     obstacle = _obstacle(a, b, shared, same, count)
     won = obstacle is None and low is not None and low > 0
     where = "lies above 0" if won else "does not lie above 0"
@@ -184,14 +186,6 @@ def _obstacle(a: Entrant, b: Entrant, shared: Sequence[int], same: bool, cluster
     if clusters < intervals.FEWEST_CLUSTERS:
         return f"The test has {clusters} clusters of pair and scene; a bootstrap over fewer than 10 cannot show it."
     return None if b.low > b.chance else f"{b.name} itself is not above chance ({percent(b.chance, 1)})."
-
-
-def _mean_interval(values: np.ndarray, clusters: Sequence[str], seed: int) -> tuple[float, float]:
-    """The mean's 95 per cent interval, whole clusters drawn; `values` `[n]`."""
-    _, index = np.unique(np.asarray(clusters), return_inverse=True)
-    sums, sizes = np.bincount(index, weights=values), np.bincount(index)
-    times = intervals.draws(len(sizes), seed)
-    return intervals.percentiles((times @ sums) / (times @ sizes))
 
 
 def pooled(tests: Sequence[intervals.Predictions], seed: int) -> tuple[Bounded, Figure]:

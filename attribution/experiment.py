@@ -1,6 +1,5 @@
 """A classifier from manifests to its files, and from a trained file to its scores: what `dfdm attribution` runs."""
 
-import csv
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from dfdm.base.trainer import DivergedError
 from dfdm.dataset.splits import PARTS, Kind, check_manifest
 
 NEEDED = ("name", "model", "crf", "crops", "sha256")
+Saw = Callable[[pd.DataFrame], float | None]  # of rows of a manifest: the share of the frames trained on
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,9 @@ def train(
     meta = {**about.plain(), "key": key}
     tensors = {name: value.contiguous().numpy() for name, value in trainer.best_tensors.items()}
     write_tensors(out / "model.safetensors", tensors, meta)
-    with atomic(out / "log.csv") as path, open(path, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([row[0], *(f"{value:.6g}" for value in row[1:])] for row in trainer.log)
+    with atomic(out / "log.csv") as path:
+        log = pd.DataFrame(trainer.log, columns=list(COLUMNS))
+        log.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
     if trainer.timed or not (out / "speed.json").exists():  # a finished training that only writes again keeps it
         speed = trainer.timed / trainer.seconds if trainer.timed else None
         Speed(clips_per_second=speed, seconds=trainer.seconds, device=device).write(out / "speed.json")
@@ -158,28 +157,24 @@ def describe_training(run: Run, trainer: Trainer, short: LeftOut) -> Training:
     assert best is not None
     count = trainer.clips_per_epoch
     right = round(trainer.log[-1][3] * count)  # of the last epoch
-    chance = 1 / len(job.classes)
     size = cost(trainer.model, job.settings.clip, job.settings.size)
     return Training(
         **vars(run),
-        model=job.settings.model,
+        **vars(size),
+        **job.settings.model_dump(include={"model", "lr", "epochs"}),
         run=str(run),
         settings=job.settings.model_dump(exclude={"save_every"}),
-        lr=job.settings.lr,
         rollbacks=trainer.rollbacks,
         classes=job.classes,
         epoch=best.epoch,
-        epochs=job.settings.epochs,
         steps=trainer.steps,
         videos=Parts(train=len(job.training.videos), validation=len(job.validation.videos)),
         left_out=short,
         training_accuracy=right / count,
         training_clips=count,
-        learned=learned(right, count, chance),
+        learned=learned(right, count, 1 / len(job.classes)),
         validation_accuracy=best.accuracy,
         validation_loss=best.loss,
-        parameters=size.parameters,
-        multiply_adds=size.multiply_adds,
         open_set=describe(trainer.best_logits.numpy()),
     )
 
@@ -227,26 +222,14 @@ def test(trained: Trained, videos: list[Video], device: str, seed: int) -> tuple
     logits = video_logits(trained.model, Clips(videos, trained.settings), resolve_device(device))
     probabilities, classes, names = softmax(logits, axis=1), trained.classes, [video.name for video in videos]
     truth = np.array([video.label for video in videos])
-    predictions = pd.DataFrame(
-        {
-            "name": names,
-            "truth": [classes[i] for i in truth],
-            "predicted": [classes[i] for i in probabilities.argmax(1)],
-        }
-    )
+    lines = zip(names, (classes[i] for i in truth), (classes[i] for i in probabilities.argmax(1)))
+    predictions = pd.DataFrame(lines, columns=["name", "truth", "predicted"])
     predictions[[f"p_{name}" for name in classes]] = probabilities
     predictions["energy"] = energy(logits)
     return score(names, truth, probabilities, classes, seed), predictions
 
 
-def score_run(
-    model: Path,
-    places: Places,
-    crf: int,
-    device: str,
-    out: Path,
-    saw: Callable[[pd.DataFrame], float | None] | None = None,
-) -> Scores:
+def score_run(model: Path, places: Places, crf: int, device: str, out: Path, saw: Saw | None = None) -> Scores:
     """Score a trained file on the test part of one quality; writes scores.json and predictions.parquet into `out`.
 
     Split, classes and settings are the file's own. `saw` gives, of the manifest's lines of the test videos, which

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
-from attribution.clips import Clips, Draw, Video, normalise
+from attribution.clips import Clips, Video, normalise
 from attribution.evidence import Evidence, evidence
 from attribution.inference import Trained, clip_logits, load
 from attribution.models.blocks import fused
@@ -21,7 +21,7 @@ from dfdm.dataset.settings import CropsConfig
 from dfdm.media.detectors import Detector
 from dfdm.media.settings import FacesConfig
 from dfdm.media.tracks import FaceTrack, track_planes
-from dfdm.media.video import VideoRecord, probe, read_planes
+from dfdm.media.video import probe, read_planes
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class Predictor:
         if not video.is_file():
             raise DfdmError(f"{video} does not exist or is no file; give a video")
         record = probe(video, video.name, {"path": str(video)})
-        track = self._follow(video, record)
+        planes = progress(read_planes(video, record), record.frames, f"faces of {video.name}", "frames")
+        track = track_planes(planes, self.detector, record, self.faces)
         if len(track) == 0:
             raise DfdmError(f"{video} shows no face that {self.faces.detector} finds; there is nothing to classify")
         if len(track) < settings.clip:
@@ -87,22 +88,17 @@ class Predictor:
                 resize=settings.resize if settings.pixels == "resized" else None,
                 source=self.source,
             )
-            found = self._telling(clips, logits, prediction.best, CropReader(crops)) if telling else None
-            return prediction, found
-
-    def _follow(self, video: Path, record: VideoRecord) -> FaceTrack:
-        planes = progress(read_planes(video, record), record.frames, f"faces of {video.name}", "frames")
-        return track_planes(planes, self.detector, record, self.faces)
+            return prediction, self._telling(clips, logits, prediction.best, CropReader(crops)) if telling else None
 
     def _telling(self, clips: Clips, logits: np.ndarray, target: int, reader: CropReader) -> Telling:
         """The clip that speaks loudest for a class; with equal ones the first."""
-        shares = softmax(logits, axis=1)[:, target]  # [clips]
+        settings, shares = clips.settings, softmax(logits, axis=1)[:, target]  # [clips]
         number = int(shares.argmax())
-        draw: Draw = clips.fixed()[number]
+        draw = clips.fixed()[number]
         frames = np.ascontiguousarray(clips.read(draw))  # [T, size, size, 3]
-        values = normalise(torch.from_numpy(frames)[None], self.device, clips.settings.channels_last)[0]
+        values = normalise(torch.from_numpy(frames)[None], self.device, settings.channels_last)[0]
         found = evidence(fused(self.trained.model), values, target)
-        settings, rows = clips.settings, np.arange(draw.start, draw.start + clips.settings.clip)
+        rows = np.arange(draw.start, draw.start + settings.clip)
         share = settings.size / settings.resize if settings.pixels == "resized" else None
         index = reader.frame_index[rows]
         return Telling(number + 1, float(shares[number]), frames, reader.frames(rows), share, index, found)

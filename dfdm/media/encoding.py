@@ -76,7 +76,8 @@ def write_quality(path: Path, master: Path, crf: int, settings: EncodeConfig, me
     """
     with atomic(path) as temporary:
         source = ffmpeg.input(str(master))
-        streams = [source.video] + ([source.audio] if _has_audio(master) else [])
+        with av.open(str(master)) as container:
+            streams = [source.video, source.audio] if container.streams.audio else [source.video]
         output = ffmpeg.output(*streams, str(temporary), **_codec(settings, crf), **_container(metadata), acodec="copy")
         with _running(output) as process:
             process.wait()
@@ -99,21 +100,9 @@ def planes_hash(frames: Iterator[np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _has_audio(path: Path) -> bool:
-    with av.open(str(path)) as container:
-        return bool(container.streams.audio)
-
-
 def _codec(settings: EncodeConfig, crf: int) -> dict[str, Any]:
-    return {
-        "vcodec": "libx264",
-        "crf": crf,
-        "preset": settings.preset,
-        "threads": settings.threads,
-        "pix_fmt": "yuv420p",
-        "fps_mode": "passthrough",
-        "enc_time_base": "demux",
-    }
+    times = {"fps_mode": "passthrough", "enc_time_base": "demux"}
+    return {"vcodec": "libx264", "pix_fmt": "yuv420p", "crf": crf, **settings.model_dump(), **times}
 
 
 def _container(metadata: dict[str, str]) -> dict[str, Any]:

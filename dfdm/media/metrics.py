@@ -16,16 +16,8 @@ def ssim(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> float:
     """
     from skimage.metrics import structural_similarity
 
-    _, each = structural_similarity(
-        first,
-        second,
-        channel_axis=-1,
-        data_range=255,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        full=True,
-    )
+    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    _, each = structural_similarity(first, second, channel_axis=-1, data_range=255, full=True, **window)
     return _average(each.mean(-1), weight)
 
 

@@ -71,21 +71,17 @@ class VideoRecord(Stored):
     @property
     def notes(self) -> list[str]:
         """What decoding changes, in words: conversion, padding, rotation, variable rate, missing tags."""
-        found = []
-        if self.pixel_format != "yuv420p":
-            found.append(f"{self.pixel_format} converted to yuv420p")
-        upright = (self.stored_width, self.stored_height)
+        stored, size = f"{self.stored_width}x{self.stored_height}", f"{self.width}x{self.height}"
         if self.rotation % 180:
-            upright = upright[::-1]
-        if upright != (self.width, self.height):
-            found.append(f"padded from {upright[0]}x{upright[1]} to {self.width}x{self.height}")
-        if self.rotation:
-            found.append(f"rotated by {self.rotation} degrees")
-        if self.pts is not None:
-            found.append("variable frame rate, timestamps kept")
-        if self.matrix is None:
-            found.append("no colour matrix tag, BT.601 assumed")
-        return found
+            stored = f"{self.stored_height}x{self.stored_width}"
+        notes = {
+            f"{self.pixel_format} converted to yuv420p": self.pixel_format != "yuv420p",
+            f"padded from {stored} to {size}": stored != size,
+            f"rotated by {self.rotation} degrees": self.rotation != 0,
+            "variable frame rate, timestamps kept": self.pts is not None,
+            "no colour matrix tag, BT.601 assumed": self.matrix is None,
+        }
+        return [note for note, holds in notes.items() if holds]
 
     def to_json(self) -> str:
         """The record as JSON, for a face track."""
@@ -180,34 +176,30 @@ def read_one(path: Path, record: VideoRecord, index: int) -> np.ndarray:
     DfdmError where the file has no frame at that time or another size than the record's.
     """
     seconds = Fraction(*record.time_base) * (record.pts[index] if record.pts else index)
-    for frame in _around(path, seconds):
-        planes = _planes(frame)
-        if planes.shape != (record.height * 3 // 2, record.width):
-            raise DfdmError(f"{path} has frames of another size than {record.scene_key}; make it again")
-        return planes
-    raise DfdmError(f"{path} has no frame {index} of {record.scene_key}; run the encode stage again")
-
-
-def _around(path: Path, seconds: Fraction) -> Iterator[VideoFrame]:
-    """The frame shown at a time after the first frame's, to a tick of the file's clock; none where there is none."""
     with _open(path) as container:
-        stream = container.streams.video[0]
         try:
-            first = next(container.decode(stream)).pts
-            wanted = first + seconds / stream.time_base
-            for start in (int(wanted), first):  # a keyframe may be stored before frames that are shown before it
-                container.seek(start, stream=stream)
-                frames = container.decode(stream)
-                frame = next(frames, None)
-                if frame is None or frame.pts > wanted + 1:
-                    continue
-                while frame is not None and frame.pts < wanted - 1:
-                    frame = next(frames, None)
-                if frame is not None and frame.pts <= wanted + 1:
-                    yield frame
-                return
+            frame = _frame_at(container, seconds)
         except (av.error.FFmpegError, StopIteration) as error:
             raise DfdmError(f"{path} is damaged ({error}); make it again") from None
+        if frame is None:
+            raise DfdmError(f"{path} has no frame {index} of {record.scene_key}; run the encode stage again")
+        planes = _planes(frame)
+    if planes.shape != (record.height * 3 // 2, record.width):
+        raise DfdmError(f"{path} has frames of another size than {record.scene_key}; make it again")
+    return planes
+
+
+def _frame_at(container: Any, seconds: Fraction) -> VideoFrame | None:
+    """The frame shown at a time after the first frame's, to a tick of the file's clock."""
+    stream = container.streams.video[0]
+    first = next(container.decode(stream)).pts
+    wanted = first + seconds / stream.time_base
+    for start in (int(wanted), first):  # a keyframe may be stored before frames that are shown before it
+        container.seek(start, stream=stream)
+        frame = next((frame for frame in container.decode(stream) if frame.pts >= wanted - 1), None)
+        if frame is not None and frame.pts <= wanted + 1:
+            return frame
+    return None
 
 
 def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[int, int] | None = None) -> VideoRecord:
