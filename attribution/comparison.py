@@ -120,15 +120,13 @@ def _entry(runs: Mapping[ScoredRun, Scores], tune: Tune | None, seed: int) -> tu
     known = [speed for speed in speeds if speed is not None]
     entry = Entry(
         classifier=first.run.classifier,
-        model=training.model,
+        **training.model_dump(include={"model", "parameters", "multiply_adds"}),
         learned=all(found.training.learned for found in scores),
         rate=training.lr,
         seeds=seeds,
         accuracies=[found.figures.accuracy.value for found in scores],
         accuracy=accuracy,
         macro_f1=macro_f1,
-        parameters=training.parameters,
-        multiply_adds=training.multiply_adds,
         clips_per_second=float(np.mean(known)) if known else None,
     )
     tuned = (tune.epochs, sorted(tried.lr for tried in tune.tried)) if tune else None

@@ -12,13 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.special import softmax
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from attribution.clips import Clips, Video, find_videos
-from attribution.cues import cues_of, originals_and_swaps, trivial
+from attribution.cues import cues_of, logistic, trivial
 from attribution.inference import Trained, load, mean_by_video, over_clips, video_logits
 from attribution.openset import energy
 from attribution.results import Background, Controls, Originals, Permuted, Scores
@@ -27,6 +24,7 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.names import REAL, cluster_of
 from dfdm.dataset.splits import PARTS
 
+Labelled = tuple[np.ndarray, np.ndarray]  # features [n, C] and class indices [n]
 FEATURES = "input of the classifier's last linear layer, mean over a video's fixed clips"
 
 
@@ -62,33 +60,20 @@ def permute_within(labels: np.ndarray, clusters: Sequence[str], random: np.rando
     return out
 
 
-def permuted(
-    train: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    clusters: Sequence[str],
-    permutations: int,
-    seed: int,
-) -> Permuted:
-    """A cheap head on frozen features [n, C] (class indices [n]): learned with permuted labels, scored with true ones.
+def permuted(train: Labelled, test: Labelled, clusters: Sequence[str], permutations: int, seed: int) -> Permuted:
+    """A cheap head on frozen features: learned with permuted labels, scored with true ones.
 
     `clusters` [n] of the training videos: labels are permuted within each.
     """
 
     def accuracy(labels: np.ndarray) -> float:
-        head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        return float(head.fit(train[0], labels).score(*test))
+        return float(logistic().fit(train[0], labels).score(*test))
 
     random = np.random.default_rng(seed)
     accuracies = [accuracy(permute_within(train[1], clusters, random)) for _ in range(permutations)]
-    low, high = np.quantile(accuracies, (0.025, 0.975))
-    return Permuted(
-        accuracies=accuracies,
-        low=float(low),
-        high=float(high),
-        true=accuracy(train[1]),
-        features=FEATURES,
-        permutations=permutations,
-    )
+    low, high = np.quantile(accuracies, (0.025, 0.975)).tolist()
+    true = accuracy(train[1])
+    return Permuted(accuracies=accuracies, low=low, high=high, true=true, features=FEATURES, permutations=permutations)
 
 
 def originals(trained: Trained, videos: list[Video], threshold: float, device: torch.device) -> Originals:
@@ -129,19 +114,12 @@ def background(scores: Scores) -> Background:
 
 
 def run_controls(
-    model: Path,
-    scores: Path,
-    manifest: Path,
-    crops: Path,
-    permutations: int,
-    device: str,
-    background_scores: Path | None,
-    out: Path,
+    model: Path, scores: Path, manifest: Path, crops: Path, permutations: int, device: str, of_background: Path | None
 ) -> Controls:
-    """The controls of a score (scores.json) at its training's own quality, written to `out`.
+    """The controls of a score (scores.json) at its training's own quality.
 
     `model`: the trained classifier. `manifest`: the table of the quality, originals included; `crops`: the folder its
-    column `crops` is relative to; `background_scores`: scores.json of the background's classifier at this quality.
+    column `crops` is relative to; `of_background`: scores.json of the background's classifier at this quality.
     """
     own, place = Scores.read(scores), resolve_device(device)
     column, crf, seed = f"split_{own.run.split}", own.crf, own.run.seed
@@ -149,7 +127,7 @@ def run_controls(
     rows = pd.read_parquet(manifest)
     if set(rows["crf"]) != {crf}:
         raise DfdmError(f"{manifest} is not the table of crf {crf} alone; give the manifest of that quality")
-    real, swaps = originals_and_swaps(rows, trained.classes)
+    real, swaps = rows[rows["model"] == REAL], rows[rows["model"].isin(trained.classes)]
     features, labels, names, cues = {}, {}, {}, {}
     for part in PARTS:
         videos, _ = find_videos(swaps[swaps[column] == part], crops, trained.classes, trained.settings.clip)
@@ -163,16 +141,13 @@ def run_controls(
     clusters = [cluster_of(name) for name in names["train"]]
     train, test = ((features[part], labels[part]) for part in ("train", "test"))
     parts = {part: (names[part], cues[part], labels[part]) for part in PARTS}
-    threshold = own.training.open_set.threshold
-    found = Controls(
+    return Controls(
         classifier=own.run.classifier,
         crf=crf,
         split=own.run.split,
         accuracy=own.figures.accuracy,
         permuted=permuted(train, test, clusters, permutations, seed),
         trivial=trivial(parts, trained.classes, seed),
-        background=background(Scores.read(background_scores)) if background_scores else None,
-        originals=originals(trained, unswapped, threshold, place) if unswapped else None,
+        background=background(Scores.read(of_background)) if of_background else None,
+        originals=originals(trained, unswapped, own.training.open_set.threshold, place) if unswapped else None,
     )
-    found.write(out)
-    return found

@@ -107,12 +107,8 @@ class Region:
 
     def blocks(self, frame: int) -> np.ndarray:
         """The region's blocks in a frame of the video with a face, bool [H / 2, W / 2]."""
-        try:
-            row = self._rows[frame]
-        except KeyError:
-            raise DfdmError(
-                f"{self._path} knows no face in frame {frame}; make region and crops of one track"
-            ) from None
+        if (row := self._rows.get(frame)) is None:
+            raise DfdmError(f"{self._path} knows no face in frame {frame}; make region and crops of one track")
         x0, y0, x1, y1 = (int(value) for value in self._box[row])
         bits = np.unpackbits(self._bits[self._start[row] : self._start[row + 1]], count=(y1 - y0) * (x1 - x0))
         blocks = np.zeros((self.about["height"] // 2, self.about["width"] // 2), bool)

@@ -236,16 +236,10 @@ def controls(cfg: "Config", classifier: str, crf: int, manifest: Path, out: Path
     from attribution.controls import run_controls
 
     layout, other = Layout(str(results or cfg.results)), background_run(cfg, crf)
-    found = run_controls(
-        model=Path(layout.run(str(run))),
-        scores=Path(layout.scores(str(run), crf)),
-        manifest=manifest,
-        crops=Path(layout.crops_root),
-        permutations=cfg.controls.permutations,
-        device=cfg.device,
-        background_scores=Path(layout.scores(str(other), crf)) if other else None,
-        out=out,
-    )
+    model, scores, crops = Path(layout.run(str(run))), Path(layout.scores(str(run), crf)), Path(layout.crops_root)
+    of_background = Path(layout.scores(str(other), crf)) if other else None
+    found = run_controls(model, scores, manifest, crops, cfg.controls.permutations, cfg.device, of_background)
+    found.write(out)
     low, high = percent(found.permuted.low, 1), percent(found.permuted.high, 1)
     print(f"{run}: permuted labels {low} to {high}, trivial cues {percent(found.trivial.figures.accuracy.value, 1)}")
 

@@ -91,9 +91,9 @@ def transform(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
-    """The affine matrix [2, 3] that takes back what `matrix` did."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([linear, -linear @ matrix[:, 2]])
+    """The affine matrix [n, n + 1] that takes back what `matrix` did."""
+    linear = np.linalg.inv(matrix[:, :-1])
+    return np.column_stack([linear, -linear @ matrix[:, -1]])
 
 
 def legacy_matrix(landmarks: np.ndarray) -> np.ndarray:

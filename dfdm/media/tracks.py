@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -63,15 +63,10 @@ class FaceTrack:
 
         The same track gives the same bytes.
         """
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
+        counts = json.dumps(vars(self.counts), sort_keys=True)
         with atomic(path) as temporary, open(temporary, "wb") as file:
-            np.savez(
-                file,
-                format=np.int32(_FORMAT),
-                record=np.array(self.record.to_json()),
-                counts=np.array(json.dumps(asdict(self.counts), sort_keys=True)),
-                **arrays,
-            )
+            np.savez(file, format=np.int32(_FORMAT), record=self.record.to_json(), counts=counts, **arrays)
 
     @staticmethod
     def load(path: str | Path) -> "FaceTrack":

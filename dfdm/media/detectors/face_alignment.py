@@ -37,11 +37,9 @@ class FaceAlignmentDetector:
 
             def _load_native(self, network_name: str, network_size: int, device: str, dtype: Any) -> Any:
                 network = FAN(network_size)
-                network.load_state_dict(_read(weights / LANDMARKS_FILE))
+                state = torch.load(weights / LANDMARKS_FILE, map_location="cpu", weights_only=True)
+                network.load_state_dict(state)
                 return network.to(device, dtype=dtype).eval()
-
-        def _read(path: Path) -> Any:
-            return torch.load(path, map_location="cpu", weights_only=True)
 
         try:
             self._finder = LocalFaceAlignment(
