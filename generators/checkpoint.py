@@ -40,18 +40,9 @@ def describe(
     net: Autoencoder, model: str, pair: tuple[str, str], settings: TrainConfig, iterations: int, key: str
 ) -> ModelMeta:
     """What a model's file says of it."""
-    return ModelMeta(
-        model=model,
-        width=settings.width,
-        input_size=net.input_size,
-        output_size=net.output_size,
-        centering=settings.centering,
-        coverage=settings.coverage,
-        mask=settings.mask,
-        pair=pair,
-        iterations=iterations,
-        key=key,
-    )
+    sizes = {"input_size": net.input_size, "output_size": net.output_size}
+    trained = settings.model_dump(include={"width", "centering", "coverage", "mask"})
+    return ModelMeta(model=model, **sizes, **trained, pair=pair, iterations=iterations, key=key)
 
 
 def save(path: Path, model: Autoencoder, meta: ModelMeta) -> None:
@@ -67,9 +58,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[Autoencoder, M
     """Read a model, in evaluation mode on `device`; a damaged file or one that is no such model is a DfdmError."""
     with reading(path, "no readable dfdm model", "train it"):
         tensors, meta = _read(path)
-        with torch.device("meta"):
-            model = build(meta.model, meta.width)
-        model.load_state_dict(tensors, assign=True)
+        model = _built(meta.model, meta.width, tensors)
     return model.to(device).eval().requires_grad_(False), meta
 
 
@@ -86,8 +75,7 @@ def start_weights(path: Path, model: str, width: float) -> dict[str, Tensor]:
             tensors, meta = _read(path)
             holds = (meta.model, meta.width)
         if holds == (model, width):
-            with torch.device("meta"):
-                build(model, width).load_state_dict(tensors, assign=True)
+            _built(model, width, tensors)
     except UNREADABLE as error:
         raise DfdmError(
             f"train.start_from: {path} cannot be read as a model or training state ({reason(error)}); it was left as "
@@ -99,6 +87,13 @@ def start_weights(path: Path, model: str, width: float) -> dict[str, Tensor]:
             f"{width:g}; it was left as it is: name a file that fits, or give the key to one model only"
         )
     return tensors
+
+
+def _built(model: str, width: float, tensors: dict[str, Tensor]) -> Autoencoder:
+    with torch.device("meta"):
+        net = build(model, width)
+    net.load_state_dict(tensors, assign=True)
+    return net
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], ModelMeta]:

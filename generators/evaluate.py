@@ -149,16 +149,13 @@ def reference_rows(scenes: list[Scene], held_out: float, most: int) -> dict[int,
 
     At most `most` a person, evenly over all the faces that a training sees.
     """
+    faces: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for index, scene in enumerate(scenes):
+        faces[scene.person] += [(index, row) for row in range(scene.track.trained_count(held_out))]
     chosen: dict[int, set[int]] = defaultdict(set)
-    for person in {scene.person for scene in scenes}:
-        faces = [
-            (index, row)
-            for index, scene in enumerate(scenes)
-            if scene.person == person
-            for row in range(scene.track.trained_count(held_out))
-        ]
-        for place in np.linspace(0, len(faces) - 1, min(most, len(faces))).round().astype(int):
-            index, row = faces[place]
+    for own in faces.values():
+        for place in np.linspace(0, len(own) - 1, min(most, len(own))).round().astype(int):
+            index, row = own[place]
             chosen[index].add(row)
     return chosen
 
@@ -200,11 +197,10 @@ def _measure_reconstruction(tools: Tools, frame: Frame, person: Measured, side: 
     rebuilt = (made * 255).round().byte().permute(1, 2, 0).cpu().numpy()  # [out, out, 3]
     drawn = masks.draw_mask(landmarks, about.mask, (frame.record.width, frame.record.height))
     mask = masks.cut_mask(masks.training_mask(drawn), about.output_size, about.coverage, about.centering, landmarks)
-    if not mask.any():
-        return
-    person.frames += 1
-    person.values["ssim"].append(metrics.ssim(rebuilt, target, mask))
-    person.values["psnr"].append(metrics.psnr(rebuilt, target, mask))
+    if mask.any():
+        person.frames += 1
+        person.values["ssim"].append(metrics.ssim(rebuilt, target, mask))
+        person.values["psnr"].append(metrics.psnr(rebuilt, target, mask))
 
 
 def _measure_swap(tools: Tools, frame: Frame, before: Frame | None, direction: Measured) -> None:
@@ -231,8 +227,7 @@ def _measure_swap(tools: Tools, frame: Frame, before: Frame | None, direction: M
             direction.values["sharpness" + suffix].append(metrics.detail(luma, inside))
             if suffix in earlier:
                 direction.values["flicker" + suffix].append(metrics.change(luma, earlier[suffix], inside))
-    width = max(1, round(RIM * alignment.eye_distance(frame.landmarks)))
-    edge = metrics.rim(mask > OPAQUE, width)
+    edge = metrics.rim(mask > OPAQUE, max(1, round(RIM * alignment.eye_distance(frame.landmarks))))
     if edge.any():
         old = _rgb(frame.original, frame, region)
         direction.values["edge_colour"].append(metrics.colour_difference(rgb[y0:y1, x0:x1], old, edge))
@@ -241,11 +236,12 @@ def _measure_swap(tools: Tools, frame: Frame, before: Frame | None, direction: M
 def nearest_face(detector: Detector, rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
     """The landmarks [68, 2] of the detected face nearest to a known one; None where none lies within half of it."""
     middle, reach = landmarks.mean(axis=0), np.ptp(landmarks, axis=0).max() / 2
-    faces = [face.landmarks for face in detector.detect(rgb)]
-    distances = [float(np.linalg.norm(face.mean(axis=0) - middle)) for face in faces]
-    if not faces or min(distances) > reach:
-        return None
-    return faces[int(np.argmin(distances))]
+
+    def distance(face: np.ndarray) -> float:
+        return float(np.linalg.norm(face.mean(axis=0) - middle))
+
+    nearest = min((face.landmarks for face in detector.detect(rgb)), key=distance, default=None)
+    return None if nearest is None or distance(nearest) > reach else nearest
 
 
 def _away(embeddings: list[np.ndarray], mean: np.ndarray) -> np.ndarray:
@@ -267,23 +263,12 @@ def _direction(video_id: str, face_id: str, found: Measured, references: dict[st
     identity = None
     if found.embeddings and len(references) == 2:
         to_face, to_video = (_away(found.embeddings, references[person]) for person in (face_id, video_id))
-        identity = Identity(
-            to_face=float(to_face.mean()),
-            to_video=float(to_video.mean()),
-            nearer_to_face=float((to_face < to_video).mean()),
-        )
-    return Direction(
-        video_id=video_id,
-        face_id=face_id,
-        clips=found.clips,
-        frames=found.frames,
-        frames_without_landmarks=found.without_landmarks,
-        identity=identity,
-        landmark_error=found.mean("landmark_error"),
-        flicker=found.ratio("flicker"),
-        sharpness=found.ratio("sharpness"),
-        edge_colour=found.mean("edge_colour"),
-    )
+        nearer = float((to_face < to_video).mean())
+        identity = Identity(to_face=float(to_face.mean()), to_video=float(to_video.mean()), nearer_to_face=nearer)
+    figures = {name: found.mean(name) for name in ("landmark_error", "edge_colour")}
+    figures |= {name: found.ratio(name) for name in ("flicker", "sharpness")}
+    counts = {"frames": found.frames, "frames_without_landmarks": found.without_landmarks}
+    return Direction(video_id=video_id, face_id=face_id, clips=found.clips, identity=identity, **counts, **figures)
 
 
 def set_threads(count: int) -> None:

@@ -1,8 +1,9 @@
 """One person's training faces in memory: aligned pictures and masks (docs/architectures.md, Faces and Masks)."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ FULL = 384  # px of a training face
 FEWEST = 16  # faces that a training needs of a person
 SHOWN = 8  # held-out faces kept for the preview
 FLAT = 1.0  # px: landmarks that scatter less along some direction (standard deviation) lie in a line or a point
+Rows = list[tuple[int, int]]  # faces: the scene in a person's list, the row of its track
 Scenes = list[tuple[Path, FaceTrack]]  # the video file and face track of each scene of a person
 
 
@@ -49,19 +51,18 @@ def check_sources(
     pair: tuple[str, str], tracks_a: Scenes, tracks_b: Scenes, settings: TrainConfig, model_size: int
 ) -> None:
     """Before anything is decoded: are there two people, and room in memory for their faces? DfdmError if not."""
-    for _, one in tracks_a:
-        for _, other in tracks_b:
-            first, second = one.record, other.record
-            if first.sha256 == second.sha256 and first.start < second.stop and second.start < first.stop:
-                raise DfdmError(
-                    f"scenes {first.scene_key} and {second.scene_key} are the same frames of the same video, so "
-                    f"{pair[0]} and {pair[1]} are one person; mend sources.people"
-                )
-    counts = [min(len(_rows(tracks, settings)[0]), settings.max_faces) for tracks in (tracks_a, tracks_b)]
+    for (_, one), (_, other) in product(tracks_a, tracks_b):
+        first, second = one.record, other.record
+        if first.sha256 == second.sha256 and first.start < second.stop and second.start < first.stop:
+            raise DfdmError(
+                f"scenes {first.scene_key} and {second.scene_key} are the same frames of the same video, so "
+                f"{pair[0]} and {pair[1]} are one person; mend sources.people"
+            )
+    sides = ([track for _, track in tracks] for tracks in (tracks_a, tracks_b))
+    counts = [min(len(_rows(tracks, settings)[0]), settings.max_faces) for tracks in sides]
     size = face_size(settings, model_size)
     face = size * size * 6  # bytes: picture and masks
-    free = available_memory()
-    if free is not None and sum(counts) * face > free:
+    if (free := available_memory()) is not None and sum(counts) * face > free:
         raise DfdmError(
             f"the faces of {pair[0]} and {pair[1]} ({counts[0]} and {counts[1]}, {size} px) need "
             f"{size_text(sum(counts) * face)} of memory and {size_text(free)} are free; "
@@ -96,10 +97,10 @@ def usable(track: FaceTrack) -> np.ndarray:
     return finite & (scatter > FLAT**2) & (within >= 0.5)
 
 
-def _rows(tracks: Scenes, settings: TrainConfig) -> tuple[list[tuple[int, int]], list[tuple[int, int]], int]:
-    """(scene, row of its track) of the faces to train on and of those held out; how many more are unusable."""
+def _rows(tracks: Iterable[FaceTrack], settings: TrainConfig) -> tuple[Rows, Rows, int]:
+    """The faces to train on and of those held out; how many more are unusable."""
     rows, held, lost = [], [], 0
-    for scene, (_, track) in enumerate(tracks):
+    for scene, track in enumerate(tracks):
         good, kept = usable(track), track.trained_count(settings.held_out)
         rows += [(scene, row) for row in range(kept) if good[row]]
         held += [(scene, row) for row in range(kept, len(track)) if good[row]]
@@ -110,8 +111,7 @@ def _rows(tracks: Scenes, settings: TrainConfig) -> tuple[list[tuple[int, int]],
 def trained_faces(tracks: Sequence[FaceTrack], settings: TrainConfig) -> list[np.ndarray]:
     """Which faces of a person's scenes a training is given: bool [n] for each track, in order; see `load_faces`."""
     seen = [np.zeros(len(track), bool) for track in tracks]
-    rows, _, _ = _rows([(Path(), track) for track in tracks], settings)
-    for scene, row in _evenly(rows, settings.max_faces):
+    for scene, row in _evenly(_rows(tracks, settings)[0], settings.max_faces):
         seen[scene][row] = True
     return seen
 
@@ -124,7 +124,7 @@ def load_faces(person: str, tracks: Scenes, settings: TrainConfig, model_size: i
     and told.
     Memory: the result, and one frame. Raises DfdmError for too few faces and for a track that does not fit its video.
     """
-    rows, held, lost = _rows(tracks, settings)
+    rows, held, lost = _rows((track for _, track in tracks), settings)
     left_out = f"{lost} more left out: their landmarks are no numbers, lie in a line or outside the frame"
     if len(rows) < FEWEST:
         raise DfdmError(
@@ -137,7 +137,7 @@ def load_faces(person: str, tracks: Scenes, settings: TrainConfig, model_size: i
     trained, shown = _evenly(rows, settings.max_faces), _evenly(held or rows, SHOWN)
     size = face_size(settings, model_size)
     faces = np.empty((len(trained), size, size, 3), np.uint8)
-    drawn = np.empty((len(trained), size, size, 3), np.uint8)
+    drawn = np.empty_like(faces)
     seen = np.empty((len(shown), model_size, model_size, 3), np.uint8)
     place_of = {place: index for index, place in enumerate(trained)}
     place_shown = {place: index for index, place in enumerate(shown)}
@@ -167,7 +167,7 @@ def load_faces(person: str, tracks: Scenes, settings: TrainConfig, model_size: i
     return FaceSet(person, faces, drawn, seen)
 
 
-def _evenly(items: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+def _evenly(items: Rows, most: int) -> Rows:
     """At most `most` items, evenly spread."""
     if len(items) <= most:
         return items

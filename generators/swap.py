@@ -114,18 +114,16 @@ class Swapper:
 
     def _target(self, planes: np.ndarray, landmarks: np.ndarray, record: VideoRecord) -> _Target | None:
         """Cut the face out of a frame; None where nothing of it lies inside the frame."""
-        size = self._model.output_size
-        frame_size = (planes.shape[1], planes.shape[0] * 2 // 3)
+        size, frame_size = self._model.output_size, (planes.shape[1], planes.shape[0] * 2 // 3)
         place = placed(landmarks, size, self._centering, self._coverage, self._settings, frame_size)
         if place is None:
             return None
-        region = place.region
-        rgb = colour.yuv_to_rgb(planes, record.matrix, record.full_range, region)
+        rgb = colour.yuv_to_rgb(planes, record.matrix, record.full_range, place.region)
         old = fed = alignment.warp(rgb, place.matrix, size)
         if self._model.input_size != size:
             crop = self._settings.convert_crop
             matrix = alignment.aligned_matrix(landmarks, self._model.input_size, self._centering, self._coverage, crop)
-            fed = alignment.warp(rgb, _moved(matrix, region), self._model.input_size)
+            fed = alignment.warp(rgb, _moved(matrix, place.region), self._model.input_size)
         return _Target(place, fed, old)
 
     @torch.inference_mode()
@@ -180,8 +178,7 @@ def placed(
     mask = masks.draw_mask(landmarks, settings.mask, frame_size)
     mask = masks.render_mask(mask, settings.mask_threshold, settings.mask_blur, settings.erosion)
     mask = masks.cut_mask(mask, size, coverage, centering, landmarks)
-    fade = edge_fade(size, settings.edge)
-    if fade is not None:
+    if (fade := edge_fade(size, settings.edge)) is not None:
         mask = np.minimum(mask, fade)
     if region is None or not mask.any():
         return None

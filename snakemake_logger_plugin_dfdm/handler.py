@@ -22,13 +22,13 @@ from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 from snakemake_logger_plugin_dfdm import text
 from snakemake_logger_plugin_dfdm.board import Board, Job
 
-MOST_RUNNING = 6  # jobs shown by name
 LOCKED = (
     "Another snakemake works on this folder, or one was killed in it. If none runs any more: "
     "'snakemake --unlock' (with the same --configfile), then the same command again."
 )
 # Ctrl-C reaches the jobs' commands as well as Snakemake, and either may speak of it first.
 STOPPED = re.compile(r"^Terminating processes on user|^Will exit after finishing|exit status 130\.|<Signals\.SIGINT")
+EXIT_STATUS = re.compile(r"CalledProcessError.*(returned non-zero exit|died with)", re.S)
 
 
 @dataclass
@@ -88,8 +88,8 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.JOB_ERROR and not self.common_settings.dryrun:
             self._failed(record, shown)
             return
-        plain = text.plainly(getattr(record, "exception", ""), record.getMessage()) if event == LogEvent.ERROR else None
-        if plain is not None:
+        plain = event == LogEvent.ERROR and text.plainly(getattr(record, "exception", ""), record.getMessage())
+        if plain:
             if shown:
                 self._print(plain, logging.ERROR)
             return
@@ -108,7 +108,9 @@ class LogHandler(LogHandlerBase):
             elif event == LogEvent.JOB_FINISHED:
                 self.board.finish(record.job_id, record.created)  # type: ignore[attr-defined]
         if event == LogEvent.ERROR and not self.silent:
-            self._explain(record)
+            locked = getattr(record, "exception", "") == "LockException"
+            if more := LOCKED if locked else text.meant(record.getMessage(), self.targets):
+                self._print(more, logging.ERROR)
 
     def _failed(self, record: logging.LogRecord, shown: bool) -> None:
         values = vars(record)
@@ -118,14 +120,6 @@ class LogHandler(LogHandlerBase):
         if failed is not None and shown:
             self._print(text.failure(failed, self.config), logging.ERROR)
 
-    def _explain(self, record: logging.LogRecord) -> None:
-        if getattr(record, "exception", "") == "LockException":
-            self._print(LOCKED, logging.ERROR)
-        else:
-            near = text.meant(record.getMessage(), self.targets)
-            if near:
-                self._print(near, logging.ERROR)
-
     def _print(self, words: str, level: int = logging.WARNING) -> None:
         self.messages.emit(logging.LogRecord("dfdm", level, __file__, 0, words, (), None))
 
@@ -134,26 +128,24 @@ class LogHandler(LogHandlerBase):
         if not self.summarises:
             return
         if self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-            from snakemake_logger_plugin_dfdm.terminal import block
+            from snakemake_logger_plugin_dfdm.terminal import block, table
 
-            self.live, self.messages.stream = block(self._table, self.stream, self.common_settings.nocolor)
+            def drawn() -> Any:
+                with self.guard:
+                    return table(self.board, time.time())
+
+            self.live, self.messages.stream = block(drawn, self.stream, self.common_settings.nocolor)
             self.live.start()
         else:
             self.ticker = threading.Thread(target=self._tick, name="summary", daemon=True)
             self.ticker.start()
-
-    def _table(self) -> Any:
-        from snakemake_logger_plugin_dfdm.terminal import table
-
-        with self.guard:
-            return table(self.board, time.time(), MOST_RUNNING)
 
     def _tick(self) -> None:
         while not self.ended.wait(self.every):
             with self.guard:
                 now = time.time()
                 long = [job for job in self.board.running.values() if now - job.started >= self.every]
-                lines = [text.line(self.board, now), *(f"  {said}" for said in text.running(long, now, MOST_RUNNING))]
+                lines = [text.line(self.board, now), *(f"  {said}" for said in text.running(long, now))]
             self._print("\n".join(lines))
 
     def close(self) -> None:
@@ -175,20 +167,12 @@ def _shown_otherwise(record: logging.LogRecord, live: bool) -> bool:
     """Whether the block shows it anyway, or it is a command's exit status, which its job's failure explains better."""
     event = getattr(record, "event", None)
     if event == LogEvent.ERROR:
-        return (
-            re.search(r"CalledProcessError.*(returned non-zero exit|died with)", record.getMessage(), re.S) is not None
-        )
+        return bool(EXIT_STATUS.search(record.getMessage()))
     return live and event in (LogEvent.PROGRESS, LogEvent.JOB_STARTED)
 
 
 def _job(record: logging.LogRecord) -> Job:
     values = vars(record)
-    name = values.get("rule_msg") or values["rule_name"]
-    return Job(
-        id=values["jobid"],
-        rule=values["rule_name"],
-        name=str(name).strip().splitlines()[0],
-        log=tuple(Path(path) for path in values["log"]),
-        command=values.get("shellcmd"),
-        started=record.created,
-    )
+    rule, log = values["rule_name"], tuple(map(Path, values["log"]))
+    name = str(values.get("rule_msg") or rule).strip().splitlines()[0]
+    return Job(values["jobid"], rule, name, log, values.get("shellcmd"), record.created)

@@ -42,7 +42,7 @@ def block(render: Callable[[], RenderableType], stream: Any, plain: bool) -> tup
     return live, Above(console)
 
 
-def table(board: Board, now: float, most_running: int) -> RenderableType:
+def table(board: Board, now: float) -> RenderableType:
     """The board as rich draws it."""
     rows = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     rows.add_column("stage")
@@ -61,7 +61,7 @@ def table(board: Board, now: float, most_running: int) -> RenderableType:
             duration(row.mean) if row.mean is not None else "",
         )
     lines: list[RenderableType] = [Text("─" * 60, "dim"), rows]
-    for said in text.running(list(board.running.values()), now, most_running):
+    for said in text.running(board.running.values(), now):
         lines.append(Text(f"  {said}", "dim", no_wrap=True, overflow="ellipsis"))
     for failed in list(board.failures.values())[-3:]:
         logs = ", ".join(map(str, failed.job.log))

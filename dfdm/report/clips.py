@@ -23,41 +23,27 @@ class Cell:
     """One video's frame: its column's name and the pictures as data addresses (None: the video is missing)."""
 
     model: str
-    frame: str | None
-    face: str | None
-
-
-@dataclass(frozen=True)
-class QualityRow:
-    """One quality's pictures, the original first."""
-
-    crf: int
-    cells: list[Cell]
-
-    @property
-    def has_faces(self) -> bool:
-        """Whether any cell has a close-up."""
-        return any(cell.face for cell in self.cells)
-
-
-@dataclass(frozen=True)
-class ClipView:
-    """What the report shows of one clip; `frame` counts from the scene's first, `note` says how it was chosen."""
-
-    clip: VideoName
-    frame: int
-    seconds: float
-    note: str
-    rows: list[QualityRow]
+    frame: str | None = None
+    face: str | None = None
 
 
 @dataclass(frozen=True)
 class Moment:
     """The frame to show of a scene, its landmarks [68, 2] (None without a face) and why this one."""
 
-    frame: int
+    frame: int  # counts from the scene's first
     landmarks: np.ndarray | None
     note: str
+
+
+@dataclass(frozen=True)
+class ClipView:
+    """What the report shows of one clip: which frame, and by quality its pictures, the original's first."""
+
+    clip: VideoName
+    shown: Moment
+    seconds: float
+    rows: dict[int, list[Cell]]
 
 
 def chosen_clips(cfg: Config, most: int = MOST_CLIPS) -> list[VideoName]:
@@ -88,36 +74,27 @@ def clip_views(cfg: Config, found: Results) -> Iterator[ClipView]:
         if track is None:
             continue
         record, shown = of_encoded(track.record), moment(cfg, track)
-        rows = []
+        names = [replace(clip, face_id=None, model=REAL), *(replace(clip, model=model) for model in cfg.models)]
+        rows: dict[int, list[Cell]] = {}
         for crf in cfg.qualities:
-            cells = []
-            for name in (
-                VideoName(clip.video_id, None, clip.scene, REAL),
-                *(replace(clip, model=m) for m in cfg.models),
-            ):
+            cells = rows[crf] = []
+            for name in names:
                 video = found.videos.get((str(name), crf))
-                if video is None:
-                    cells.append(Cell(name.model, None, None))
-                    continue
-                cell = originals.get(video.path) or _cell(video, record, shown)
-                if name.model == REAL:
+                cell = originals.get(video.path) or _cell(video, record, shown) if video else Cell(name.model)
+                if video and name.model == REAL:
                     originals[video.path] = cell
                 cells.append(cell)
-            rows.append(QualityRow(crf, cells))
-        if any(cell.frame for row in rows for cell in row.cells):
-            yield ClipView(clip, shown.frame, shown.frame / track.record.fps, shown.note, rows)
+        if any(cell.frame for cells in rows.values() for cell in cells):
+            yield ClipView(clip, shown, shown.frame / track.record.fps, rows)
 
 
 def _cell(video: EncodedVideo, record: VideoRecord, shown: Moment) -> Cell:
     rgb = pictures.read_frame(video.path, record, shown.frame)
-    frame, face = pictures.fit_width(rgb, FRAME_WIDTH), None
+    kept = [(pictures.fit_width(rgb, FRAME_WIDTH), 0.13, 80)]  # picture, the stamp's share, quality of the JPEG
     if shown.landmarks is not None:
-        face = pictures.close_up(rgb, shown.landmarks, FACE_SIZE)
-    if video.name.model != REAL:
-        frame = pictures.stamp(frame, video.name.model, share=0.13)
-        face = face if face is None else pictures.stamp(face, video.name.model)
-    return Cell(
-        video.name.model,
-        pictures.embedded(pictures.jpeg(frame, 80)),
-        face if face is None else pictures.embedded(pictures.jpeg(face, 88)),
-    )
+        kept.append((pictures.close_up(rgb, shown.landmarks, FACE_SIZE), 0.11, 88))
+    model, addresses = video.name.model, []
+    for picture, share, quality in kept:
+        stamped = picture if model == REAL else pictures.stamp(picture, model, share)
+        addresses.append(pictures.embedded(pictures.jpeg(stamped, quality)))
+    return Cell(model, *addresses)

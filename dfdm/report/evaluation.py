@@ -76,7 +76,7 @@ def read_evaluations(cfg: Config, results: Path, missing: list[str]) -> dict[str
 
 
 def _row(model: str, swap: Direction, rebuilt: Reconstruction) -> Row:
-    values = {**dict(rebuilt), **dict(swap), **(dict(swap.identity) if swap.identity else {})}
+    values = {**dict(rebuilt), **dict(swap), **dict(swap.identity or {})}
     label = f"{swap.video_id}_{swap.face_id}"
     figures = {figure.key: values.get(figure.key) for figure in FIGURES}
     return Row(model, label, swap.frames, swap.frames_without_landmarks, figures)
@@ -86,14 +86,10 @@ def table(found: Mapping[str, list[Row]]) -> list[Row]:
     """The table's lines: for each model the mean of its directions, then each of them or their range."""
     lines = []
     for model, rows in found.items():
-        frames = sum(row.frames or 0 for row in rows)
-        lost = sum(row.lost or 0 for row in rows)
+        frames, lost = (sum(getattr(row, count) or 0 for row in rows) for count in ("frames", "lost"))
         lines.append(Row(model, "mean", frames, lost, _over(rows, fmean)))
-        if len(rows) <= MOST_ROWS:
-            lines += rows
-        else:
-            lines += [Row(model, "lowest", None, None, _over(rows, min))]
-            lines += [Row(model, "highest", None, None, _over(rows, max))]
+        ends = (("lowest", min), ("highest", max)) if len(rows) > MOST_ROWS else ()
+        lines += [Row(model, label, None, None, _over(rows, end)) for label, end in ends] or rows
     return lines
 
 
@@ -107,19 +103,16 @@ def warnings(found: Mapping[str, list[Row]]) -> list[str]:
     """What a reader must know before using the swaps, in plain sentences; empty where nothing is wrong."""
     sentences = []
     for model, rows in found.items():
-        wrong = [row.label for row in rows if _is_other(row)]
-        if wrong:
+        if wrong := [row.label for row in rows if _is_other(row)]:
             sentences.append(
                 f"{model} is undertrained: its swaps {_and(wrong)} are not nearer to face_id than to video_id. "
                 "More iterations or a larger width help."
             )
-        soft = [row.label for row in rows if (row.figures["ssim"] or 1) < LEAST_SSIM and row.label not in wrong]
-        if soft:
+        if soft := [row.label for row in rows if (row.figures["ssim"] or 1) < LEAST_SSIM and row.label not in wrong]:
             sentences.append(
                 f"{model} looks undertrained: the faces it rebuilds for {_and(soft)} reach an SSIM below {LEAST_SSIM}."
             )
-        lost = [row.label for row in rows if (row.lost or 0) > (row.frames or 0) / 4]
-        if lost:
+        if lost := [row.label for row in rows if (row.lost or 0) > (row.frames or 0) / 4]:
             sentences.append(
                 f"{model}: the detector finds no face in more than a quarter of the frames of {_and(lost)}."
             )
@@ -131,15 +124,12 @@ def warnings(found: Mapping[str, list[Row]]) -> list[str]:
 def _is_other(row: Row) -> bool:
     """Whether a swap shows the person it should hide."""
     to_face, to_video, share = (row.figures[key] for key in ("to_face", "to_video", "nearer_to_face"))
-    if to_face is None or to_video is None or share is None:
-        return False
-    return to_face >= to_video or share < LEAST_NEARER
+    measured = to_face is not None and to_video is not None and share is not None
+    return measured and (to_face >= to_video or share < LEAST_NEARER)
 
 
 def _and(words: list[str]) -> str:
-    if len(words) > MOST_ROWS:
-        return f"of {len(words)} directions"
-    return text.listed(words)
+    return f"of {len(words)} directions" if len(words) > MOST_ROWS else text.listed(words)
 
 
 def format_table(found: Mapping[str, list[Row]]) -> str:
@@ -147,7 +137,7 @@ def format_table(found: Mapping[str, list[Row]]) -> str:
     head = ["model", "of", "frames", "no face", *(f"{figure.name} {figure.sign}" for figure in FIGURES)]
     lines = []
     for row in table(found):
-        counts = ["" if count is None else str(count) for count in (row.frames, row.lost)]
+        counts = ("" if count is None else str(count) for count in (row.frames, row.lost))
         name = row.model if row.label == "mean" else ""
-        lines.append([name, row.label, *counts, *(row.text(figure) for figure in FIGURES)])
+        lines.append([name, row.label, *counts, *map(row.text, FIGURES)])
     return "\n".join([text.table(head, lines, left=2), *warnings(found)])

@@ -32,10 +32,9 @@ def read_times(layout: Layout) -> list[RuleTime]:
     written, times = bytes_written(layout), []
     for rule, parts in tables.items():
         table = pd.concat(parts)
-        memory = pd.to_numeric(table["max_rss"], errors="coerce").max() if "max_rss" in table else float("nan")
-        times.append(
-            RuleTime(rule, len(table), table["s"].sum(), table["s"].max(), float(memory), written.get(rule, 0))
-        )
+        memory = float(pd.to_numeric(table["max_rss"], errors="coerce").max()) if "max_rss" in table else float("nan")
+        seconds = table["s"]
+        times.append(RuleTime(rule, len(table), seconds.sum(), seconds.max(), memory, written.get(rule, 0)))
     return sorted(times, key=lambda time: -time.seconds)
 
 
@@ -46,8 +45,7 @@ def bytes_written(layout: Layout) -> dict[str, int]:
     for folder, _, names in os.walk(root, followlinks=True):  # a stage's folder may lie on another disk
         inside = Path(folder).relative_to(root).parts
         for name in names:
-            stage = _stage((*inside, name))
-            if stage is not None:
+            if stage := _stage((*inside, name)):
                 found[stage] += Path(folder, name).stat().st_size
     return dict(found)
 
