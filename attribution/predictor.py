@@ -20,7 +20,7 @@ from dfdm.dataset.crops import CropReader, side_along, write_crops
 from dfdm.dataset.settings import CropsConfig
 from dfdm.media.detectors import Detector
 from dfdm.media.settings import FacesConfig
-from dfdm.media.tracks import FaceTrack, track_planes
+from dfdm.media.tracks import track_planes
 from dfdm.media.video import probe, read_planes
 
 
@@ -71,6 +71,7 @@ class Predictor:
                 f"{video} is too short: {len(track)} frames show a face, and the classifier takes clips of "
                 f"{settings.clip}; give a longer video"
             )
+        counts, pieces, side = track.counts, len(np.unique(track.segment)), side_along(track, self.crops.margin)
         with tempfile.TemporaryDirectory(prefix="dfdm-predict-") as folder:
             crops = Path(folder) / "crops.safetensors"
             write_crops(crops, video, track, self.crops.margin, self.crops.smooth, {"name": video.name})
@@ -79,7 +80,7 @@ class Predictor:
             prediction = Prediction(
                 video=str(video),
                 sha256=record.sha256,
-                seen=_seen(track, self.crops.margin),
+                seen=Seen(counts.frames, counts.with_face, counts.several_faces, pieces, side),
                 classes=classes,
                 logits=logits.mean(0),
                 clips=len(logits),
@@ -117,8 +118,3 @@ def load_predictor(
     torch.set_num_threads(trained.settings.threads)
     source = Source(str(classifier), sha256(classifier), trained.about)
     return Predictor(trained, source, detector, faces, crops, device)
-
-
-def _seen(track: FaceTrack, margin: float) -> Seen:
-    counts, pieces = track.counts, len(np.unique(track.segment))
-    return Seen(counts.frames, counts.with_face, counts.several_faces, pieces, side_along(track, margin))

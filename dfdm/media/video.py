@@ -209,13 +209,11 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
     its size, or its timestamps do not increase.
     """
     pts: list[Any] = []
-    shape: tuple[int, int] | None = None
     first: VideoFrame | None = None
     for frame in _decode(path):
         first = first or frame
-        if shape not in (None, (frame.width, frame.height)):
+        if (frame.width, frame.height) != (first.width, first.height):
             raise DfdmError(f"{path} changes its size at frame {len(pts)}; cut it there into two files")
-        shape = (frame.width, frame.height)
         pts.append(frame.pts)
     if first is None:
         raise DfdmError(f"{path} holds no frame; replace the file")
@@ -235,12 +233,9 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
     if any(later <= earlier for earlier, later in pairwise(pts)):
         raise DfdmError(f"{path} has timestamps that do not increase; remux it with ffmpeg")
     rate, constant = _rate(pts, time_base, guessed)
-    scene_pts = [value - pts[start] for value in pts[start:stop]]
     end = pts[stop] if stop < len(pts) else pts[-1] + round(1 / rate / time_base)
     planes = _planes(first)
-    full_range = {1: False, 2: True}.get(int(first.color_range))
-    if first.format.name.startswith("yuvj"):
-        full_range = True
+    full_range = first.format.name.startswith("yuvj") or {1: False, 2: True}.get(int(first.color_range))
     frame_base = 1 / rate if constant else time_base
     return VideoRecord(
         scene_key=scene_key,
@@ -258,7 +253,7 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         time_base=(frame_base.numerator, frame_base.denominator),
         start_seconds=float(pts[start] * time_base - origin),
         duration_seconds=float((end - pts[start]) * time_base),
-        pts=None if constant else tuple(scene_pts),
+        pts=None if constant else tuple(value - pts[start] for value in pts[start:stop]),
         matrix=_tag(int(first.colorspace)),
         full_range=full_range,
         primaries=_tag(int(first.color_primaries)),
