@@ -40,9 +40,9 @@ def describe(
     net: Autoencoder, model: str, pair: tuple[str, str], settings: TrainConfig, iterations: int, key: str
 ) -> ModelMeta:
     """What a model's file says of it."""
-    sizes = {"input_size": net.input_size, "output_size": net.output_size}
-    trained = settings.model_dump(include={"width", "centering", "coverage", "mask"})
-    return ModelMeta(model=model, **sizes, **trained, pair=pair, iterations=iterations, key=key)
+    about = settings.model_dump(include={"width", "centering", "coverage", "mask"})
+    about |= {"input_size": net.input_size, "output_size": net.output_size}
+    return ModelMeta(model=model, **about, pair=pair, iterations=iterations, key=key)
 
 
 def save(path: Path, model: Autoencoder, meta: ModelMeta) -> None:

@@ -107,17 +107,10 @@ def evaluate(
                     _measure_swap(tools, frame, before, direction)
                     before = frame
     references = {person: np.mean(m.embeddings, 0) for person, m in own.items() if m.embeddings}
-    return Evaluation(
-        model=tools.about.model,
-        pair=people,
-        computed_on=computed_on,
-        reconstruction={
-            person: Reconstruction(frames=m.frames, ssim=m.mean("ssim"), psnr=m.mean("psnr"))
-            for person, m in own.items()
-        },
-        references=_references(own, references),
-        swaps=[_direction(*names, measured, references) for names, measured in swaps.items()],
-    )
+    about: dict[str, Any] = {"model": tools.about.model, "pair": people, "computed_on": computed_on}
+    rebuilt = {p: Reconstruction(frames=m.frames, ssim=m.mean("ssim"), psnr=m.mean("psnr")) for p, m in own.items()}
+    found = [_direction(*names, measured, references) for names, measured in swaps.items()]
+    return Evaluation(**about, reconstruction=rebuilt, references=_references(own, references), swaps=found)
 
 
 @dataclass(frozen=True)
@@ -174,12 +167,10 @@ def frames_of(
         shown.update()
         if (row := wanted.get(index)) is None:
             continue
-        place = placed(
-            *(smoothed.landmarks[row], about.output_size, about.centering, about.coverage, tools.render),
-            frame_size=(record.width, record.height),
-        )
-        where = (index, int(track.segment[row]), record, track.landmarks[row])
-        yield Frame(*where, planes, swap, place, held_out=row in measured, reference=row in references)
+        fit = (about.output_size, about.centering, about.coverage, tools.render, record)
+        place, where = placed(smoothed.landmarks[row], *fit), (index, int(track.segment[row]), record)
+        chosen = {"held_out": row in measured, "reference": row in references}
+        yield Frame(*where, track.landmarks[row], planes, swap, place, **chosen)
 
 
 def _rgb(planes: np.ndarray, frame: Frame, region: colour.Region | None = None) -> np.ndarray:
@@ -265,10 +256,10 @@ def _direction(video_id: str, face_id: str, found: Measured, references: dict[st
         to_face, to_video = (_away(found.embeddings, references[person]) for person in (face_id, video_id))
         nearer = float((to_face < to_video).mean())
         identity = Identity(to_face=float(to_face.mean()), to_video=float(to_video.mean()), nearer_to_face=nearer)
-    figures = {name: found.mean(name) for name in ("landmark_error", "edge_colour")}
+    figures: dict[str, Any] = {name: found.mean(name) for name in ("landmark_error", "edge_colour")}
     figures |= {name: found.ratio(name) for name in ("flicker", "sharpness")}
-    counts = {"frames": found.frames, "frames_without_landmarks": found.without_landmarks}
-    return Direction(video_id=video_id, face_id=face_id, clips=found.clips, identity=identity, **counts, **figures)
+    figures |= {"frames": found.frames, "frames_without_landmarks": found.without_landmarks, "clips": found.clips}
+    return Direction(video_id=video_id, face_id=face_id, identity=identity, **figures)
 
 
 def set_threads(count: int) -> None:

@@ -22,7 +22,7 @@ from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, split_planes
 from generators import colour_match
 from generators.models.blocks import Autoencoder
-from generators.settings import RenderConfig
+from generators.settings import Centering, RenderConfig
 
 _MARGIN = 4  # px of frame around the aligned square that resampling may read
 _EDGE = 2  # px around the face that it is padded by before it is warped back: the reach of cubic resampling
@@ -46,14 +46,10 @@ class Place:
     def warp_back(self, layers: np.ndarray) -> np.ndarray:
         """Bring layers on the crop, padded by the edge on each side, onto the region: [h, w] or [h, w, C] float32."""
         x0, y0, x1, y1 = self.region
-        cubic = alignment.scale_of(self.matrix) < 1
-        return cv2.warpAffine(
-            layers,
-            self.matrix + np.array([0, 0, _EDGE]),
-            (x1 - x0, y1 - y0),
-            flags=cv2.WARP_INVERSE_MAP | (cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR),
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        matrix, size = self.matrix + np.array([0, 0, _EDGE]), (x1 - x0, y1 - y0)
+        resampling = cv2.INTER_CUBIC if alignment.scale_of(self.matrix) < 1 else cv2.INTER_LINEAR
+        flags = cv2.WARP_INVERSE_MAP | resampling
+        return cv2.warpAffine(layers, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
     def frame_mask(self) -> np.ndarray:
         """How much of each pixel of the region is the new face, [h, w] float32 0..1, as the blend weighs it."""
@@ -78,7 +74,7 @@ class Swapper:
     def __init__(
         self,
         model: Autoencoder,
-        centering: alignment.Centering,
+        centering: Centering,
         coverage: float,
         to: Literal["a", "b"],
         settings: RenderConfig,
@@ -114,8 +110,8 @@ class Swapper:
 
     def _target(self, planes: np.ndarray, landmarks: np.ndarray, record: VideoRecord) -> _Target | None:
         """Cut the face out of a frame; None where nothing of it lies inside the frame."""
-        size, frame_size = self._model.output_size, (planes.shape[1], planes.shape[0] * 2 // 3)
-        place = placed(landmarks, size, self._centering, self._coverage, self._settings, frame_size)
+        size = self._model.output_size
+        place = placed(landmarks, size, self._centering, self._coverage, self._settings, record)
         if place is None:
             return None
         rgb = colour.yuv_to_rgb(planes, record.matrix, record.full_range, place.region)
@@ -162,17 +158,13 @@ class Swapper:
 
 
 def placed(
-    landmarks: np.ndarray,
-    size: int,
-    centering: alignment.Centering,
-    coverage: float,
-    settings: RenderConfig,
-    frame_size: tuple[int, int],
+    landmarks: np.ndarray, size: int, centering: Centering, coverage: float, settings: RenderConfig, record: VideoRecord
 ) -> Place | None:
-    """Where a face of `size` px is put in a frame (width, height); None where nothing of it lies inside.
+    """Where a face of `size` px is put in a frame of the record's size; None where nothing of it lies inside.
 
     `centering` and `coverage` are those of the model's training. Source: docs/architectures.md, Conversion 1, 2.
     """
+    frame_size = (record.width, record.height)
     matrix = alignment.aligned_matrix(landmarks, size, centering, coverage, settings.convert_crop)
     region = _region(matrix, size, frame_size)
     mask = masks.draw_mask(landmarks, settings.mask, frame_size)

@@ -76,11 +76,9 @@ class Board:
     def finish(self, job_id: int, now: float) -> None:
         """Count a job as done; an earlier failed attempt of it is forgotten."""
         self.failures.pop(job_id, None)
-        job = self.running.pop(job_id, None)
-        if job is None:
-            return
-        self.done[job.rule] += 1
-        self._seconds[job.rule] += now - job.started
+        if job := self.running.pop(job_id, None):
+            self.done[job.rule] += 1
+            self._seconds[job.rule] += now - job.started
 
     def fail(self, job: Job, environment: str | None, hint: str, now: float) -> Failure | None:
         """Count a job's attempt as failed; None where it was counted already, or the user stopped the run."""
@@ -88,8 +86,8 @@ class Board:
         if self.stopped or (known is None and job.id in self.failures):
             return None
         job = replace(job, name=known.name, started=known.started) if known else job
-        failure = Failure(job, now - job.started, max(1, self._attempts[job.id]), environment, hint)
-        self.failures[job.id] = failure
+        seconds, attempt = now - job.started, max(1, self._attempts[job.id])
+        failure = self.failures[job.id] = Failure(job, seconds, attempt, environment, hint)
         return failure
 
     def rows(self) -> list[Row]:
@@ -112,14 +110,12 @@ class Board:
         A rule without a finished job counts as its stage's others, else as its running jobs so far: then the answer
         is a lower bound.
         """
-        if self.started is None:
-            return None
         elapsed: dict[str, list[float]] = defaultdict(list)
         for job in self.running.values():
             elapsed[job.rule].append(now - job.started)
         failed = self._failed()
         busy = sum(self._seconds.values()) + sum(sum(times) for times in elapsed.values())
-        if busy <= 0:
+        if self.started is None or busy <= 0:
             return None
         work, longest, untimed, at_least = 0.0, 0.0, 0, False
         for rule, stage in ((rule, rules) for rules in self._rules().values() for rule in rules):

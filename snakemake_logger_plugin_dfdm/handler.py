@@ -80,8 +80,7 @@ class LogHandler(LogHandlerBase):
 
     def _take(self, record: logging.LogRecord) -> None:
         event, shown = getattr(record, "event", None), bool(self.shows.filter(record))
-        about = getattr(record, "dfdm", None)
-        if about is not None:
+        if about := getattr(record, "dfdm", None):
             self.config, self.targets = about["config"], about["targets"]
             self.board.stages = about["stages"]
             return
@@ -93,14 +92,18 @@ class LogHandler(LogHandlerBase):
             if shown:
                 self._print(plain, logging.ERROR)
             return
-        if shown and not _shown_otherwise(record, live=self.live is not None):
+        in_block = self.live is not None and event in (LogEvent.PROGRESS, LogEvent.JOB_STARTED)
+        # a job's failure explains its command's exit status better
+        explained = event == LogEvent.ERROR and EXIT_STATUS.search(record.getMessage())
+        if shown and not in_block and not explained:
             self.messages.emit(record)
         if self.common_settings.dryrun:
             return
         with self.guard:
             if event == LogEvent.RUN_INFO and self.board.started is None:
                 self.board.plan(record.stats, record.created)  # type: ignore[attr-defined]
-                self._begin()
+                if self.summarises:
+                    self._begin()
             elif event == LogEvent.JOB_INFO:
                 self.board.start(_job(record))
             elif STOPPED.search(record.getMessage()):
@@ -125,8 +128,6 @@ class LogHandler(LogHandlerBase):
 
     def _begin(self) -> None:
         """Show the summary from now on: a live block on a terminal, a line now and then elsewhere."""
-        if not self.summarises:
-            return
         if self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
             from snakemake_logger_plugin_dfdm.terminal import block, table
 
@@ -161,14 +162,6 @@ class LogHandler(LogHandlerBase):
                 level = logging.ERROR if self.board.failures else logging.WARNING
                 self._print(text.ending(self.board, self.config, time.time()), level)
         super().close()
-
-
-def _shown_otherwise(record: logging.LogRecord, live: bool) -> bool:
-    """Whether the block shows it anyway, or it is a command's exit status, which its job's failure explains better."""
-    event = getattr(record, "event", None)
-    if event == LogEvent.ERROR:
-        return bool(EXIT_STATUS.search(record.getMessage()))
-    return live and event in (LogEvent.PROGRESS, LogEvent.JOB_STARTED)
 
 
 def _job(record: logging.LogRecord) -> Job:

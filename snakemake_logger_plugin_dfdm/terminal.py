@@ -60,11 +60,8 @@ def table(board: Board, now: float) -> RenderableType:
             Text(str(row.failed), "bold red") if row.failed else "",
             duration(row.mean) if row.mean is not None else "",
         )
-    lines: list[RenderableType] = [Text("─" * 60, "dim"), rows]
-    for said in text.running(board.running.values(), now):
-        lines.append(Text(f"  {said}", "dim", no_wrap=True, overflow="ellipsis"))
-    for failed in list(board.failures.values())[-3:]:
-        logs = ", ".join(map(str, failed.job.log))
-        lines.append(Text(f"  failed: {failed.job.name}; log: {logs}", "red", no_wrap=True, overflow="ellipsis"))
-    lines.append(Text(text.totals(board, now), "bold"))
-    return Group(*lines)
+    lines = [(said, "dim") for said in text.running(board.running.values(), now)]
+    for job in [failed.job for failed in board.failures.values()][-3:]:
+        lines.append((f"failed: {job.name}; log: {', '.join(map(str, job.log))}", "red"))
+    jobs = [Text(f"  {said}", style, no_wrap=True, overflow="ellipsis") for said, style in lines]
+    return Group(Text("─" * 60, "dim"), rows, *jobs, Text(text.totals(board, now), "bold"))

@@ -164,11 +164,10 @@ def _against(score: Scores, control: Controls) -> list[str]:
             f"{percent(control.permuted.high)}): no skill is shown there."
         )
     if trivial >= own.low:
-        cues = listed(control.trivial.cues)
         how = "as good as the classifier" if trivial >= own.value else "inside the classifier's interval"
         sentences.append(
-            f"{where} trivial cues alone ({cues}) name {percent(trivial)} of the videos, {how}: "
-            "the score need not come from the faces."
+            f"{where} trivial cues alone ({listed(control.trivial.cues)}) name {percent(trivial)} of the videos, "
+            f"{how}: the score need not come from the faces."
         )
     if background and background.above_chance:
         named = f"{where} the background alone names {percent(background.figures.accuracy.value)} of the videos"

@@ -56,18 +56,14 @@ def build(cfg: Config, results: Path, out: Path) -> None:
     evaluations = read_evaluations(cfg, results, found.missing)
     text = _template().render(
         cfg=cfg,
-        palette=palette,
         now=datetime.datetime.now().astimezone(),
         found=found,
         clips=list(clip_views(cfg, found)),
         chosen_count=len(chosen_clips(cfg)),
         holdings=holdings(cfg, found),
         attribution=read_attribution(cfg, results, evaluations, found.missing),
-        named=NAMED,
-        control_figures=CONTROL_FIGURES,
         quality=table(evaluations),
         quality_warnings=warnings(evaluations),
-        figures=FIGURES,
         trainings=[_training(cfg, found, pair) for pair in cfg.pairs[:: -(-len(cfg.pairs) // MOST_PAIRS) or 1]],
         parts=_parts(found.manifest),
         versions=versions(cfg),
@@ -122,13 +118,11 @@ def _parts(manifest: pd.DataFrame | None) -> dict[str, dict[str, int]]:
 
 
 def _template() -> jinja2.Template:
+    loader, strict = jinja2.PackageLoader("dfdm.report", "."), jinja2.StrictUndefined
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("dfdm.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals.update(palette=palette, named=NAMED, control_figures=CONTROL_FIGURES, figures=FIGURES)
     environment.filters.update(size=size_text, percent=percent, decimal=decimal, duration=duration)
     environment.filters.update(multiples=multiples, listed=listed, bounds=bounds_text)
     return environment.get_template("report.html")

@@ -49,9 +49,7 @@ class ClipView:
 def chosen_clips(cfg: Config, most: int = MOST_CLIPS) -> list[VideoName]:
     """All clips, or an even choice of `most` of them."""
     clips = cfg.clips
-    if len(clips) <= most:
-        return clips
-    return [clips[round(position)] for position in np.linspace(0, len(clips) - 1, most)]
+    return clips if len(clips) <= most else [clips[round(at)] for at in np.linspace(0, len(clips) - 1, most)]
 
 
 def moment(cfg: Config, track: FaceTrack) -> Moment:
@@ -68,7 +66,7 @@ def moment(cfg: Config, track: FaceTrack) -> Moment:
 
 def clip_views(cfg: Config, found: Results) -> Iterator[ClipView]:
     """The pictures of every chosen clip whose scene has a face track and whose videos exist in part at least."""
-    originals: dict[Path, Cell] = {}  # an original serves every face that is put on it
+    made: dict[Path, Cell] = {}  # by video: an original serves every face that is put on it
     for clip in chosen_clips(cfg):
         track = found.tracks.get(clip.scene_key)
         if track is None:
@@ -77,13 +75,11 @@ def clip_views(cfg: Config, found: Results) -> Iterator[ClipView]:
         names = [replace(clip, face_id=None, model=REAL), *(replace(clip, model=model) for model in cfg.models)]
         rows: dict[int, list[Cell]] = {}
         for crf in cfg.qualities:
-            cells = rows[crf] = []
+            rows[crf] = []
             for name in names:
-                video = found.videos.get((str(name), crf))
-                cell = originals.get(video.path) or _cell(video, record, shown) if video else Cell(name.model)
-                if video and name.model == REAL:
-                    originals[video.path] = cell
-                cells.append(cell)
+                if (video := found.videos.get((str(name), crf))) and video.path not in made:
+                    made[video.path] = _cell(video, record, shown)
+                rows[crf].append(made[video.path] if video else Cell(name.model))
         if any(cell.frame for cells in rows.values() for cell in cells):
             yield ClipView(clip, shown, shown.frame / track.record.fps, rows)
 

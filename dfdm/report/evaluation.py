@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 
@@ -65,13 +66,11 @@ def read_evaluations(cfg: Config, results: Path, missing: list[str]) -> dict[str
     that lacks a figure.
     """
     found: dict[str, list[Row]] = {}
-    for model in cfg.models:
-        for pair in cfg.pairs:
-            file = Layout(str(results)).evaluate(pair, model)
-            what = f"evaluation of {model} for {pair} (stage {Evaluation.stage})"
-            if measured := read_or_note(Evaluation.read, file, what, missing):
-                rows = [_row(model, swap, measured.reconstruction[swap.face_id]) for swap in measured.swaps]
-                found.setdefault(model, []).extend(rows)
+    for model, pair in product(cfg.models, cfg.pairs):
+        what = f"evaluation of {model} for {pair} (stage {Evaluation.stage})"
+        if measured := read_or_note(Evaluation.read, Layout(str(results)).evaluate(pair, model), what, missing):
+            rows = [_row(model, swap, measured.reconstruction[swap.face_id]) for swap in measured.swaps]
+            found.setdefault(model, []).extend(rows)
     return found
 
 

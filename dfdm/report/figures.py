@@ -21,26 +21,20 @@ STYLE = {
     "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": GREY,
-    "axes.labelcolor": QUIET,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
     "axes.grid": True,
     "grid.color": GRID,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
+    **dict.fromkeys(("axes.labelcolor", "xtick.color", "ytick.color"), QUIET),
     "lines.linewidth": 1.4,
-    "legend.frameon": False,
     "svg.hashsalt": "dfdm",
 }
 
 
 def smooth(values: np.ndarray, span: int) -> np.ndarray:
     """The running mean over `span` values, shorter at both ends."""
-    if span < 2:
-        return values
     kernel = np.ones(span)
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
@@ -100,8 +94,7 @@ def reliability_chart(panels: Mapping[str, Sequence[Bin]]) -> str:
         count = len(panels)
         size = {"figsize": (3.7 * count, 4.6), "layout": "constrained", "squeeze": False, "sharex": True}
         figure, axes = pyplot.subplots(2, count, height_ratios=(3.2, 1), **size)
-        for column, (title, bins) in enumerate(panels.items()):
-            upper, lower = axes[0, column], axes[1, column]
+        for (upper, lower), (title, bins) in zip(axes.T, panels.items()):
             most = max(1, *(part.videos for part in bins))
             upper.plot((0, 1), (0, 1), color=QUIET, linestyle=":", linewidth=1)
             for part in bins:
