@@ -169,8 +169,8 @@ def frames_of(
             continue
         fit = (about.output_size, about.centering, about.coverage, tools.render, record)
         place, where = placed(smoothed.landmarks[row], *fit), (index, int(track.segment[row]), record)
-        chosen = {"held_out": row in measured, "reference": row in references}
-        yield Frame(*where, track.landmarks[row], planes, swap, place, **chosen)
+        seen = row in measured, row in references
+        yield Frame(*where, track.landmarks[row], planes, swap, place, *seen)
 
 
 def _rgb(planes: np.ndarray, frame: Frame, region: colour.Region | None = None) -> np.ndarray:

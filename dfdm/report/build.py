@@ -108,9 +108,12 @@ def _sheet(path: Path) -> str:
 
 def _parts(manifest: pd.DataFrame | None) -> dict[str, dict[str, int]]:
     """For each split that was made: swapped videos by part; those in no part are counted as dropped."""
-    parts = {}
-    for split in ("scene", "identity") if manifest is not None else ():
-        column = manifest.loc[manifest["model"] != REAL, f"split_{split}"]
+    parts: dict[str, dict[str, int]] = {}
+    if manifest is None:
+        return parts
+    swapped = manifest[manifest["model"] != REAL]
+    for split in ("scene", "identity"):
+        column = swapped[f"split_{split}"]
         if column.notna().any():
             dropped = {"dropped": int(column.isna().sum())} if column.hasnans else {}
             parts[split] = {part: int((column == part).sum()) for part in PARTS} | dropped

@@ -123,8 +123,9 @@ def warnings(found: Mapping[str, list[Row]]) -> list[str]:
 def _is_other(row: Row) -> bool:
     """Whether a swap shows the person it should hide."""
     to_face, to_video, share = (row.figures[key] for key in ("to_face", "to_video", "nearer_to_face"))
-    measured = to_face is not None and to_video is not None and share is not None
-    return measured and (to_face >= to_video or share < LEAST_NEARER)
+    if to_face is None or to_video is None or share is None:
+        return False
+    return to_face >= to_video or share < LEAST_NEARER
 
 
 def _and(words: list[str]) -> str:
