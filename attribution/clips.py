@@ -98,8 +98,8 @@ def fit(frames: np.ndarray, resize: int, size: int) -> np.ndarray:
 def cut_native(frames: np.ndarray, size: int, centre: tuple[float, float] | None) -> np.ndarray:
     """A square of the frames' own pixels about a point (x, y; None: the middle): uint8 `[k, size, size, 3]`.
 
-    The corner lies on even pixels, as chroma does. A square that does not fit is moved inside the frame; where the
-    frame is smaller than the square, it stands in the middle and is mirrored at its borders.
+    The corner is on even pixels, as chroma does. A square that does not fit is moved inside the frame; where the
+    frame is smaller than the square, it is placed in the middle and mirrored at its borders.
     """
     height, width = frames.shape[1:3]
     x, y = centre or (width / 2, height / 2)

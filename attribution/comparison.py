@@ -34,7 +34,7 @@ class ScoredRun:
 
 @dataclass(frozen=True)
 class Entrant:
-    """A classifier's seeds on the same test videos, as far as `beats` looks at them.
+    """A classifier's seeds on the same test videos, with what `beats` needs of them.
 
     right: bool `[seeds, n]`, the videos sorted by name; names: `[n]`; rates: the learning rates it was tuned over and
     the epochs of each (None: not tuned); low: lower end of its pooled accuracy.
@@ -163,7 +163,7 @@ def beats(a: Entrant, b: Entrant, seed: int) -> Beats:
             low, high = intervals.percentiles((times @ np.bincount(index, weights=gap)) / (times @ np.bincount(index)))
     obstacle = _obstacle(a, b, shared, same, count)
     won = obstacle is None and low is not None and low > 0
-    where = "lies above 0" if won else "does not lie above 0"
+    where = "is above 0" if won else "is not above 0"
     why = obstacle or f"The 95 % interval of the paired difference in accuracy {where} over {len(shared)} seeds."
     return Beats(a=a.name, b=b.name, difference=Difference(value=value, low=low, high=high), beats=won, why=why)
 
@@ -172,7 +172,7 @@ def _obstacle(a: Entrant, b: Entrant, shared: Sequence[int], same: bool, cluster
     """The sentence why nothing can be said; None where the interval decides."""
     for one in (a, b):
         if not one.learned:
-            return f"{one.name} has not learned: its training accuracy does not leave chance."
+            return f"{one.name} has not learned: its training accuracy is not above chance."
     if not same:
         return "They were not scored on the same test videos."
     if len(shared) < FEWEST_SEEDS:

@@ -1,4 +1,4 @@
-"""What a classifier's score is worth nothing without: the same question where there is nothing, or nothing but trifles.
+"""The controls of a classifier's score: the same question where no information is left, or only trivial cues.
 
 Docs: docs/attribution.md, Controls.
 """

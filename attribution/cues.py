@@ -34,7 +34,7 @@ def picture_cues(crops: Path, original: Path) -> list[float]:
     """
     reader, before = CropReader(crops), CropReader(original)
     if not np.array_equal(reader.frame_index, before.frame_index):
-        raise DfdmError(f"{crops} and {original} are not cut along one track; run the crops stage again for both")
+        raise DfdmError(f"{crops} and {original} are not cut along the same track; run the crops stage again for both")
     rows = sorted({int(row) for row in np.linspace(0, len(reader) - 1, FRAMES).round()})
     values = []
     for picture, old, outline in zip(reader.frames(rows), before.frames(rows), reader.polygon[rows]):
@@ -54,7 +54,7 @@ def cues_of(rows: pd.DataFrame, originals: pd.DataFrame, crops: Path) -> np.ndar
     for name, size, frames, fps, file in zip(*columns, strict=True):
         scene = parse_name(name).scene_key
         if scene not in real:
-            raise DfdmError(f"the manifest lacks the original of {name}; make the originals of that quality too")
+            raise DfdmError(f"the manifest has no original of {name}; make the originals of that quality too")
         values.append([size, size * 8 * fps / frames, *picture_cues(crops / file, real[scene])])
     return np.array(values, np.float64).reshape(len(rows), len(CUES))
 

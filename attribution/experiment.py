@@ -33,7 +33,7 @@ Saw = Callable[[pd.DataFrame], float | None]  # of rows of a manifest: the share
 
 @dataclass(frozen=True)
 class Places:
-    """Where the videos are told and lie: manifests (one a quality), crops, regions; and the training states."""
+    """Where things are: manifests (one for each quality), crops, regions, training states."""
 
     manifests: Sequence[Path]
     crops: Path
@@ -48,26 +48,26 @@ def classes_of(generators: Sequence[str], settings: AttributionConfig) -> list[s
 
 def read_manifest(path: Path, classes: Sequence[str], kind: Kind) -> pd.DataFrame:
     """The manifest's rows of the classes in a part of the split (column `part`); checked for columns and leaks."""
-    with reading(path, "no readable parquet", "build the manifest"):
+    with reading(path, "not a readable parquet", "build the manifest"):
         rows = pd.read_parquet(path)
     column = f"split_{kind}"
     missing = [name for name in (*NEEDED, column) if name not in rows]
     if missing:
-        raise DfdmError(f"{path} lacks the column {missing[0]}; build the manifest again")
+        raise DfdmError(f"{path} has no column {missing[0]}; build the manifest again")
     if rows["crf"].nunique() > 1:
-        raise DfdmError(f"{path} holds videos of several qualities; give the manifest of one quality")
+        raise DfdmError(f"{path} contains videos of several qualities; give the manifest of one quality")
     rows = rows[rows["model"].isin(classes)].rename(columns={column: "part"})
     check_manifest(rows, kind)
     return rows[rows["part"].isin(PARTS)]
 
 
 def read_manifests(places: Places, classes: Sequence[str], run: Run) -> pd.DataFrame:
-    """The rows of every quality that a run trains on, checked together: a scene keeps its side at all of them."""
+    """The rows of every quality that a run trains on, checked together: a scene is in the same part at all of them."""
     tables = [read_manifest(path, classes, run.split) for path in places.manifests]
     qualities = [str(crf) for table in tables for crf in table["crf"].unique()]
     if run.crf != ALL and qualities != [run.crf]:
         raise DfdmError(
-            f"the manifest holds videos of crf {', '.join(qualities) or '-'}, not of {run.crf}; give the manifest of "
+            f"the manifest has videos of crf {', '.join(qualities) or '-'}, not of {run.crf}; give the manifest of "
             "the quality that --crf names"
         )
     if len(set(qualities)) != len(qualities):
@@ -80,7 +80,7 @@ def read_manifests(places: Places, classes: Sequence[str], run: Run) -> pd.DataF
 def videos_of(
     rows: pd.DataFrame, places: Places, classes: Sequence[str], settings: AttributionConfig, part: str
 ) -> tuple[list[Video], dict[str, int]]:
-    """The videos of one part, and those left out as shorter than a clip (told on stderr)."""
+    """The videos of one part, and those left out because they are shorter than a clip (printed on stderr)."""
     videos: list[Video] = []
     short: dict[str, int] = {}
     regions = places.regions if settings.region == "background" else None
@@ -124,9 +124,9 @@ def prepare(
 def train(
     run: Run, settings: AttributionConfig, generators: Sequence[str], places: Places, device: str, key: str, out: Path
 ) -> Training:
-    """Train a run, or go on; writes model.safetensors, log.csv, training.json and speed.json into `out`.
+    """Train a run, or continue; writes model.safetensors, log.csv, training.json and speed.json into `out`.
 
-    `key` is the hash of what lies behind the videos and settings; both are added to it, so that every training has
+    `key` is the hash of what is behind the videos and settings; both are added to it, so that every training has
     a state folder of its own. The test part is not read.
     """
     job, content, short = prepare(run, settings, generators, places)
@@ -240,7 +240,7 @@ def score_run(model: Path, places: Places, crf: int, device: str, out: Path, saw
     run = about.as_run()
     rows = read_manifest(places.manifests[0], trained.classes, run.split)
     if set(rows["crf"]) != {crf}:
-        raise DfdmError(f"{places.manifests[0]} holds no videos of crf {crf}; give the manifest of that quality")
+        raise DfdmError(f"{places.manifests[0]} contains no videos of crf {crf}; give the manifest of that quality")
     videos, short = videos_of(rows, places, trained.classes, trained.settings, "test")
     figures, predictions = test(trained, videos, device, run.seed)
     tested = {video.name for video in videos}

@@ -40,7 +40,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Job:
-    """What is trained: clips of two parts, classes, seed; `qualities` crf values together stand in both parts.
+    """What is trained: clips of two parts, classes, seed; both parts have videos of `qualities` crf values.
 
     An epoch is a clip of every video at one of the qualities, `clips_per_epoch` times: as many steps for several
     qualities together as for one.
@@ -143,7 +143,7 @@ class Trainer(BaseTrainer):
         self.sums = [0.0, 0.0, 0.0]
 
     def advance(self, states: StateFolder, interrupt: Interrupt) -> None:
-        """Train to the end from where it stands; save as `save_every` says, and when interrupted."""
+        """Train to the end from the current step; save as `save_every` says, and when interrupted."""
         with Progress(self.steps, self.job.title, initial=self.step) as shown:
             while self.step < self.steps:
                 done, skip = divmod(self.step, self.steps_per_epoch)
@@ -180,7 +180,7 @@ def build_optimizer(model: nn.Module, settings: AttributionConfig) -> torch.opti
 
 
 def fit(job: Job, device: str, key: str, state_dir: Path) -> Trainer:
-    """Train, or go on: the finished training, its best checkpoint in it.
+    """Train, or continue: the finished training, its best checkpoint in it.
 
     `key` is the hash of all that changes the result, and its folder in `state_dir`.
     """

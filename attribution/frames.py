@@ -1,4 +1,4 @@
-"""The frames of a video, wherever they lie: a packed crop file or a folder of pictures."""
+"""The frames of a video, wherever they are: a packed crop file or a folder of pictures."""
 
 from pathlib import Path
 

@@ -72,7 +72,7 @@ def video_logits(model: nn.Module, clips: Clips, device: torch.device) -> np.nda
 
 def load(path: Path, device: torch.device) -> Trained:
     """Read `model.safetensors` as `attribution.fitting` wrote it, ready to classify; DfdmError for any other file."""
-    with reading(path, "no classifier of this pipeline", "train the classifier"):
+    with reading(path, "not a classifier of this pipeline", "train the classifier"):
         with safe_open(path, framework="np") as file:
             about = json.loads(file.metadata()["dfdm"])
         settings, classes = AttributionConfig.model_validate(about["settings"]), list(about["classes"])

@@ -1,4 +1,4 @@
-"""The picture of a prediction: the most telling clip's frames, where the classifier looks, and the classes as bars."""
+"""The picture of a prediction: the strongest clip's frames, where the classifier looks, and the classes as bars."""
 
 from pathlib import Path
 from textwrap import fill
@@ -140,7 +140,7 @@ def _words(figure: Figure, prediction: Prediction, telling: Telling, high: float
     limit = "" if prediction.threshold is None else f" (none of these above {prediction.threshold:.2f})"
     best, source = prediction.classes[prediction.best], prediction.source
     second = (
-        f"clip {telling.number} of {prediction.clips}, which speaks loudest for {best} "
+        f"clip {telling.number} of {prediction.clips}, the strongest for {best} "
         f"({percent(telling.probability, 1)}) · energy {prediction.energy:.2f}{limit} · classifier {source.run}"
     )
     figure.text(edge, 1 - 0.62 / high, second, fontsize=9, color=QUIET, va="center")

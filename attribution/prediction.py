@@ -98,7 +98,7 @@ class Prediction:
         share = percent(self.probabilities[self.best], 1)
         likest = "an unswapped video" if self.classes[self.best] == REAL else self.classes[self.best]
         if self.verdict == NONE:
-            return f"none of these: too little evidence for any known class (likest: {likest}, {share} among them)"
+            return f"none of these: too little evidence for any known class (most likely: {likest}, {share} among them)"
         if self.verdict == REAL:
             return f"an unswapped video, not made by one of these models (probability {share})"
         return f"made by {likest} (probability {share})"
@@ -123,13 +123,13 @@ class Prediction:
         if self.source.about.get("learned") is False:
             found.append("the classifier did not learn its own training videos; its predictions are chance")
         if self.source.open_set is None:
-            found.append("the classifier's file has no threshold for 'none of these', so that is never said")
+            found.append("the classifier's file has no threshold for 'none of these', so it never gives this answer")
         elif self.source.open_set["videos"] < FEW:
             found.append(
                 f"the threshold for 'none of these' rests on {self.source.open_set['videos']} validation videos only"
             )
         if REAL not in self.classes:
-            found.append("the classifier knows no real videos: an unswapped one may be given a model too")
+            found.append("the classifier was not trained on real videos: it may name a model for an unswapped one too")
         return found
 
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""Who made this video? From any video file to a prediction: face, crops, clips, logits, and the most telling clip."""
+"""Who made this video? From any video file to a prediction: face, crops, clips, logits, and the strongest clip."""
 
 import tempfile
 from dataclasses import dataclass
@@ -54,13 +54,14 @@ class Predictor:
     device: torch.device
 
     def predict(self, video: Path, telling: bool = False) -> tuple[Prediction, Telling | None]:
-        """One video's prediction and, where asked for, its most telling clip.
+        """One video's prediction and, where asked for, its strongest clip.
 
-        DfdmError, one sentence, for a file that is no whole video, shows no face, or fewer face frames than a clip.
+        DfdmError, one sentence, for a file that is not a complete video, shows no face, or fewer face frames than a
+        clip.
         """
         settings, classes = self.trained.settings, self.trained.classes
         if not video.is_file():
-            raise DfdmError(f"{video} does not exist or is no file; give a video")
+            raise DfdmError(f"{video} does not exist or is not a file; give a video")
         record = probe(video, video.name, {"path": str(video)})
         planes = progress(read_planes(video, record), record.frames, f"faces of {video.name}", "frames")
         track = track_planes(planes, self.detector, record, self.faces)
@@ -92,7 +93,7 @@ class Predictor:
             return prediction, self._telling(clips, logits, prediction.best, CropReader(crops)) if telling else None
 
     def _telling(self, clips: Clips, logits: np.ndarray, target: int, reader: CropReader) -> Telling:
-        """The clip that speaks loudest for a class; with equal ones the first."""
+        """The clip with the highest probability of a class; of equal ones the first."""
         settings, shares = clips.settings, softmax(logits, axis=1)[:, target]  # [clips]
         number = int(shares.argmax())
         draw = clips.fixed()[number]

@@ -35,7 +35,7 @@ class Bounded(Figure):
     high: float
 
     def holds(self, value: float) -> bool:
-        """Whether a value lies in the interval."""
+        """Whether a value is in the interval."""
         return self.low <= value <= self.high
 
     @property
@@ -55,7 +55,7 @@ class Figures(Stored):
 
 
 class Bin(Stored):
-    """The test videos whose highest probability lies in (low, high]; confidence: its mean; accuracy: share right."""
+    """The test videos whose highest probability is in (low, high]; confidence: its mean; accuracy: share right."""
 
     low: float
     high: float

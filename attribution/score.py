@@ -1,4 +1,4 @@
-"""Figures of a classifier on the test part, each with a 95 per cent interval, over all classes always.
+"""Figures of a classifier on the test part, each with a 95 % interval, over all classes always.
 
 How the intervals are made, and which figure has none: docs/attribution.md, Scores.
 """

@@ -81,7 +81,7 @@ def model_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]
             clips = pictures(size, clip, batch, device)
             row: dict[str, Any] = {"model": name, "setting": title, "parameters": f"{cost.parameters:,}"}
             row["multiply_adds_g"] = cost.multiply_adds / 1e9
-            # one clip tells how long the rest will take: training is about 3 forwards
+            # one clip shows how long the rest will take: training is about 3 forwards
             if 16 * batch * seconds(partial(inference, model.eval(), clips[:1])) <= 10 * args.seconds:
                 fused = blocks.fused(model)
                 model.train()

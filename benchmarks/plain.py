@@ -2,7 +2,7 @@
 
 Layers of `torch.nn` in their default layout, each side through the encoder by itself, pixel shuffle and loss by
 torch's own functions, torch's Adam of one weight at a time, faces augmented one by one with OpenCV inside the loop.
-The mathematics is ours exactly: tests/benchmarks holds loss, gradients and batches against each other.
+The mathematics is ours exactly: tests/benchmarks compares loss, gradients and batches.
 """
 
 import cv2
@@ -61,7 +61,7 @@ def plain_layers(block: nn.Module) -> nn.Module | None:
 
 
 def plain_model(name: str, width: float) -> Autoencoder:
-    """An autoencoder with plain layers in the place of our blocks."""
+    """An autoencoder with plain layers instead of our blocks."""
     model = build(name, width)
     for parent in list(model.modules()):
         for child, block in list(parent.named_children()):

@@ -123,7 +123,7 @@ def times_parts(rounds: dict[str, list[float]]) -> float:
 
 
 def encode_alone(raw: Path, record: VideoRecord, settings: EncodeConfig) -> None:
-    """ffmpeg's own time for the crf 0 of frames that lie ready, I420 one after another."""
+    """ffmpeg's own time for the crf 0 of frames that are in memory, I420 one after another."""
     picture = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-video_size", f"{record.width}x{record.height}"]
     codec = ["-c:v", "libx264", "-crf", "0", "-preset", settings.preset, "-threads", str(settings.threads)]
     command = [ffmpeg_binary(), "-y", "-loglevel", "error", *picture, "-framerate", "{}/{}".format(*record.rate)]

@@ -28,7 +28,7 @@ from generators.trainer import Job, Trainer
 
 CPU = torch.device("cpu")
 FACES = 96  # a person
-ROUND = 8  # augmented batches between two looks at the clock
+ROUND = 8  # augmented batches between two checks of the clock
 _built: dict[str, Callable[[int], None]] = {}  # in a contender's process: what runs its steps
 
 
@@ -64,7 +64,7 @@ def peak_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]
 
 
 def made_up_faces(person: str, size: int) -> FaceSet:
-    """Smooth random pictures in the place of faces: the time does not depend on what they show."""
+    """Smooth random pictures instead of faces: the time does not depend on what they show."""
     rng = np.random.default_rng(len(person))
     coarse = rng.integers(0, 256, (2 * FACES, 8, 8, 3), dtype=np.uint8)
     images = np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC) for image in coarse])

@@ -56,7 +56,7 @@ def save(path: Path, model: Autoencoder, meta: ModelMeta) -> None:
 
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[Autoencoder, ModelMeta]:
     """Read a model, in evaluation mode on `device`; a damaged file or one that is no such model is a DfdmError."""
-    with reading(path, "no readable dfdm model", "train it"):
+    with reading(path, "not a readable dfdm model", "train it"):
         tensors, meta = _read(path)
         model = _built(meta.model, meta.width, tensors)
     return model.to(device).eval().requires_grad_(False), meta
@@ -78,13 +78,13 @@ def start_weights(path: Path, model: str, width: float) -> dict[str, Tensor]:
             _built(model, width, tensors)
     except UNREADABLE as error:
         raise DfdmError(
-            f"train.start_from: {path} cannot be read as a model or training state ({reason(error)}); it was left as "
-            "it is: name a whole file or remove the key"
+            f"train.start_from: {path} cannot be read as a model or training state ({reason(error)}); it was left "
+            "unchanged: name an intact file or remove the key"
         ) from None
     if holds != (model, width):
         raise DfdmError(
-            f"train.start_from: {path} holds {holds[0]} at width {holds[1]:g}, which does not fit {model} at width "
-            f"{width:g}; it was left as it is: name a file that fits, or give the key to one model only"
+            f"train.start_from: {path} contains {holds[0]} at width {holds[1]:g}, which does not fit {model} at width "
+            f"{width:g}; it was not changed: name a file that fits, or give the key to one model only"
         )
     return tensors
 

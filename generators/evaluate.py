@@ -30,7 +30,7 @@ from generators.results import Direction, Evaluation, Identity, Reconstruction, 
 from generators.settings import EvaluateConfig, RenderConfig
 from generators.swap import Place, placed
 
-OPAQUE = 0.9  # of the mask: where the new face stands for itself, for the colours at its edge
+OPAQUE = 0.9  # of the mask: where the pixel is nearly only the new face, for the colours at its edge
 RIM = 0.05  # the edge's width, as a share of the distance between the eyes
 
 
@@ -115,7 +115,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a scene: planes of the original and of the swap (None: not made), where the face lies.
+    """One frame of a scene: planes of the original and of the swap (None: not made), where the face is.
 
     `landmarks` are the detector's, `place` where the swap was put (None: outside the frame, nothing was swapped).
     """
@@ -225,7 +225,7 @@ def _measure_swap(tools: Tools, frame: Frame, before: Frame | None, direction: M
 
 
 def nearest_face(detector: Detector, rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
-    """The landmarks [68, 2] of the detected face nearest to a known one; None where none lies within half of it."""
+    """The landmarks [68, 2] of the detected face nearest to a known one; None where none is within half of it."""
     middle, reach = landmarks.mean(axis=0), np.ptp(landmarks, axis=0).max() / 2
 
     def distance(face: np.ndarray) -> float:

@@ -74,7 +74,7 @@ def slots(model: Autoencoder) -> list[Slot]:
         kind = type(layer).__name__
         convolution = isinstance(layer, nn.Conv2d) and layer.groups == 1
         if not (convolution or isinstance(layer, nn.Linear)) or not isinstance(layer.bias, nn.Parameter):
-            raise DfdmError(f"weight exchange does not know the layer {name} ({kind}); teach it in exchange.py")
+            raise DfdmError(f"weight exchange does not know the layer {name} ({kind}); add it to exchange.py")
         if not found and not (convolution and layer.weight.shape[1] == 3):
             raise DfdmError(f"weight exchange needs a first convolution that sees 3 colours, and {name} is {kind}")
         inward = (1,) if not found else ()  # the first layer sees colours
@@ -93,7 +93,7 @@ def load_original(model: Autoencoder, weights: Parts | Sequence[np.ndarray]) -> 
     `weights`: for each part (`encoder`, `decoder_a` ...) the list that Keras' `get_weights()` gives of it, or all
     arrays as one flat list, part after part. Afterwards both give the same picture of the same face, the original
     in BGR and channels last, ours in RGB and channels first. Everything is checked before the model is changed: a
-    wrong count, shape or type, or a value that is no number, is a DfdmError that names the array.
+    wrong count, shape or type, or a value that is not a number, is a DfdmError that names the array.
     """
     expected = slots(model)
     paired = list(zip(expected, _listed(expected, weights)))
@@ -121,7 +121,7 @@ def _listed(expected: list[Slot], weights: Parts | Sequence[np.ndarray]) -> list
     """All arrays in the order of the slots; a wrong part or count is a DfdmError."""
     if not isinstance(weights, Mapping):
         if len(weights) != len(expected):
-            raise DfdmError(f"the list holds {len(weights)} arrays, this model has {len(expected)}")
+            raise DfdmError(f"the list contains {len(weights)} arrays, this model has {len(expected)}")
         return list(weights)
     counts = Counter(slot.part for slot in expected)
     if set(weights) != set(counts):
@@ -130,7 +130,7 @@ def _listed(expected: list[Slot], weights: Parts | Sequence[np.ndarray]) -> list
         )
     for part, count in counts.items():
         if len(weights[part]) != count:
-            raise DfdmError(f"{part} holds {len(weights[part])} arrays, this model's has {count}")
+            raise DfdmError(f"{part} contains {len(weights[part])} arrays, this model's has {count}")
     return [weights[slot.part][slot.number] for slot in expected]
 
 
@@ -143,14 +143,14 @@ def _check(slot: Slot, array: np.ndarray) -> None:
     if array.dtype != np.float32:
         raise DfdmError(f"{slot.name} is of type {array.dtype}; {wanted}")
     if bad := int((~np.isfinite(array)).sum()):
-        raise DfdmError(f"{slot.name} holds {bad} values that are no finite numbers; {wanted} without them")
+        raise DfdmError(f"{slot.name} contains {bad} values that are not finite numbers; {wanted} without them")
 
 
 def read_npz(path: Path) -> Weights:
     """Read what `export_file` wrote; a missing, damaged or foreign file is a DfdmError naming it."""
     numbered: dict[str, dict[int, np.ndarray]] = {}
     make = "write it with numpy.savez, keys like encoder/0"
-    with reading(path, "no readable .npz of weights", make), np.load(path, allow_pickle=False) as file:
+    with reading(path, "not a readable .npz of weights", make), np.load(path, allow_pickle=False) as file:
         for key in file.files:
             part, _, number = key.rpartition("/")
             if not part or not number.isdecimal():
@@ -158,7 +158,7 @@ def read_npz(path: Path) -> Weights:
             numbered.setdefault(part, {})[int(number)] = file[key]
     for part, arrays in numbered.items():
         if missing := set(range(len(arrays))) - set(arrays):
-            raise DfdmError(f"{path} lacks {part}/{min(missing)}; a part's arrays count from 0 without a gap")
+            raise DfdmError(f"{path} has no {part}/{min(missing)}; a part's arrays count from 0 without a gap")
     return {part: [arrays[number] for number in range(len(arrays))] for part, arrays in numbered.items()}
 
 
@@ -172,7 +172,7 @@ def import_file(
     """
     for person in pair:
         if not re.fullmatch(names.ID, person):
-            raise DfdmError(f"'{person}' is no person; people are called id0, id1 ...")
+            raise DfdmError(f"'{person}' is not a person; people are called id0, id1 ...")
     if pair[0] == pair[1]:
         raise DfdmError(f"a pair is two people, and both sides are {pair[0]}")
     with torch.device("meta"):

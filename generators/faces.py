@@ -56,7 +56,7 @@ def check_sources(
         if first.sha256 == second.sha256 and first.start < second.stop and second.start < first.stop:
             raise DfdmError(
                 f"scenes {first.scene_key} and {second.scene_key} are the same frames of the same video, so "
-                f"{pair[0]} and {pair[1]} are one person; mend sources.people"
+                f"{pair[0]} and {pair[1]} are one person; correct sources.people"
             )
     sides = ([track for _, track in tracks] for tracks in (tracks_a, tracks_b))
     counts = [min(len(_rows(tracks, settings)[0]), settings.max_faces) for tracks in sides]
@@ -74,12 +74,12 @@ def check_sources(
 def check_different(side_a: FaceSet, side_b: FaceSet) -> None:
     """Two people of whom half the faces are alike to the last bit are one: DfdmError."""
     middle = side_a.faces.shape[1] // 2
-    rows = {face[middle].tobytes() for face in side_a.faces}  # a row tells faces apart, and is quick to compare
+    rows = {face[middle].tobytes() for face in side_a.faces}  # one row distinguishes faces, and is quick to compare
     alike = sum(face[middle].tobytes() in rows for face in side_b.faces)
     if 2 * alike >= min(len(side_a), len(side_b)):
         raise DfdmError(
             f"{alike} of {len(side_b)} faces of {side_b.person} are also faces of {side_a.person}, so they are one "
-            "person (copies of one video?); mend sources.people"
+            "person (copies of one video?); correct sources.people"
         )
 
 
@@ -120,12 +120,12 @@ def load_faces(person: str, tracks: Scenes, settings: TrainConfig, model_size: i
     """Decode a person's scenes once and keep the faces that training needs.
 
     `model_size`: the larger of the model's input and output. The last `held_out` share of each scene's faces is not
-    trained on; of more than `max_faces`, as many evenly spread ones are. Faces that cannot be aligned are left out,
-    and told.
-    Memory: the result, and one frame. Raises DfdmError for too few faces and for a track that does not fit its video.
+    trained on; of more than `max_faces`, as many evenly spread ones are. Faces that cannot be aligned are left out, and
+    counted on stderr. Memory: the result, and one frame. Raises DfdmError for too few faces and for a track that does
+    not fit its video.
     """
     rows, held, lost = _rows((track for _, track in tracks), settings)
-    left_out = f"{lost} more left out: their landmarks are no numbers, lie in a line or outside the frame"
+    left_out = f"{lost} more left out: their landmarks are not numbers, lie in a line or outside the frame"
     if len(rows) < FEWEST:
         raise DfdmError(
             f"{person} has {len(rows)} faces to train on, at least {FEWEST} are needed"
@@ -162,7 +162,7 @@ def load_faces(person: str, tracks: Scenes, settings: TrainConfig, model_size: i
         path, track = tracks[scene]
         raise DfdmError(
             f"the track of {track.record.scene_key} has a face in frame {track.frame_index[row]}, which the "
-            f"scene in {path} lacks; run the faces stage again"
+            f"scene in {path} does not have; run the faces stage again"
         )
     return FaceSet(person, faces, drawn, seen)
 

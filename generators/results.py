@@ -14,7 +14,7 @@ class Reconstruction(Stored):
 
 
 class References(Stored):
-    """The scale of identity: how far the two people lie apart, and each one's faces from the own mean."""
+    """The scale of identity: the distance between the two people, and of each one's faces from their mean."""
 
     faces: dict[str, int]
     apart: float

@@ -58,7 +58,7 @@ class Place:
 
 @dataclass
 class _Target:
-    """The face of one frame: where it lies and what the model and the blend need of it."""
+    """The face of one frame: where it is and what the model and the blend need of it."""
 
     place: Place
     fed: np.ndarray  # [in, in, 3] uint8 RGB
@@ -109,7 +109,7 @@ class Swapper:
                     yield planes if target is None else self._blend(planes, target, next(faces), track.record)
 
     def _target(self, planes: np.ndarray, landmarks: np.ndarray, record: VideoRecord) -> _Target | None:
-        """Cut the face out of a frame; None where nothing of it lies inside the frame."""
+        """Cut the face out of a frame; None where nothing of it is inside the frame."""
         size = self._model.output_size
         place = placed(landmarks, size, self._centering, self._coverage, self._settings, record)
         if place is None:
@@ -143,7 +143,7 @@ class Swapper:
         """Lay a face [out, out, 3] over a copy of the frame."""
         x0, y0, x1, y1 = target.place.region
         yuv = colour.rgb_to_yuv(face, record.matrix, record.full_range)
-        # Beyond the square the colour goes on and the mask is 0: no fringe where the mask reaches the edge.
+        # Beyond the square the colour continues and the mask is 0: no fringe where the mask reaches the edge.
         yuv = cv2.copyMakeBorder(yuv, _EDGE, _EDGE, _EDGE, _EDGE, cv2.BORDER_REPLICATE)
         layers = target.place.warp_back(cv2.merge([*cv2.split(yuv), target.place.padded_mask()]))  # [h, w, 4]
         luma, *chroma, mask = cv2.split(layers)
@@ -160,7 +160,7 @@ class Swapper:
 def placed(
     landmarks: np.ndarray, size: int, centering: Centering, coverage: float, settings: RenderConfig, record: VideoRecord
 ) -> Place | None:
-    """Where a face of `size` px is put in a frame of the record's size; None where nothing of it lies inside.
+    """Where a face of `size` px is put in a frame of the record's size; None where nothing of it is inside.
 
     `centering` and `coverage` are those of the model's training. Source: docs/architectures.md, Conversion 1, 2.
     """

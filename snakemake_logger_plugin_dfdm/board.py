@@ -64,7 +64,7 @@ class Board:
     _attempts: Counter[int] = field(default_factory=Counter)
 
     def plan(self, counts: dict[str, int], now: float) -> None:
-        """Take the jobs to come by rule, as Snakemake counts them (its `total` is no rule)."""
+        """Take the jobs to come by rule, as Snakemake counts them (its `total` is not a rule)."""
         self.planned = Counter({rule: count for rule, count in counts.items() if rule != "total"})
         self.started = now
 
@@ -105,7 +105,7 @@ class Board:
         return 60 * done / max(now - self.started, 1e-3) if done and self.started is not None else None
 
     def left(self, now: float) -> Left | None:
-        """Work to come over the number of jobs that ran side by side so far; None before there is anything to go by.
+        """Work to come over the number of jobs that ran side by side so far; None before the first job.
 
         A rule without a finished job counts as its stage's others, else as its running jobs so far: then the answer
         is a lower bound.

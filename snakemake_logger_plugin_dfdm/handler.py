@@ -1,6 +1,6 @@
 """What Snakemake runs for `--logger dfdm`: its usual messages, a summary of the run, plain words on failures.
 
-On a terminal the summary is a block below the messages, drawn again twice a second; elsewhere it is one line every half
+On a terminal the summary is a block below the messages, redrawn twice a second; elsewhere it is one line every half
 minute. Snakemake calls the handler on a thread of its own. workflow/Snakefile gives it each rule's stage, the targets
 and the path of the config in a log record with the attribute `dfdm`.
 """
@@ -23,8 +23,8 @@ from snakemake_logger_plugin_dfdm import text
 from snakemake_logger_plugin_dfdm.board import Board, Job
 
 LOCKED = (
-    "Another snakemake works on this folder, or one was killed in it. If none runs any more: "
-    "'snakemake --unlock' (with the same --configfile), then the same command again."
+    "Another snakemake uses this folder, or one was killed in it. If none runs now: "
+    "'snakemake --unlock' (with the same --configfile), then run the same command again."
 )
 # Ctrl-C reaches the jobs' commands as well as Snakemake, and either may speak of it first.
 STOPPED = re.compile(r"^Terminating processes on user|^Will exit after finishing|exit status 130\.|<Signals\.SIGINT")
@@ -36,7 +36,7 @@ class LogHandlerSettings(LogHandlerSettingsBase):
     """The plugin's settings, as Snakemake's command line and profiles take them."""
 
     every: int = field(
-        default=30, metadata={"help": "Seconds between two summary lines where the output is no terminal.", "type": int}
+        default=30, metadata={"help": "Seconds between two summary lines if the output is not a terminal.", "type": int}
     )
 
 

@@ -15,7 +15,7 @@ MOST_RUNNING = 6  # jobs shown by name
 TAIL = 12  # lines of a failed job's log
 MOST_FAILURES = 20  # shown in full at the end
 ROOM = 1_000_000  # bytes free, below which a disk is called full
-GO_ON = "Run the same command again to go on: finished jobs stay, trainings resume from their last saved state."
+GO_ON = "Run the same command again to continue: finished jobs stay, trainings resume from their last saved state."
 
 
 def totals(board: Board, now: float, ended: bool = False) -> str:
@@ -81,7 +81,7 @@ def failure(failed: Failure, config: str | None, lines: int = TAIL) -> str:
         parts.append(f"    log: {', '.join(map(str, job.log))}" + ("" if said else " (empty)"))
     # the log itself could not say this
     full = [path.parent for path in job.log if path.parent.exists() and shutil.disk_usage(path.parent).free < ROOM]
-    parts += [f"    the disk that holds {folder} is full: free some space" for folder in full[:1]]
+    parts += [f"    the disk that contains {folder} is full: free some space" for folder in full[:1]]
     if failed.environment:
         parts.append(f"    in the conda environment {failed.environment}")
     if job.command:
@@ -103,7 +103,7 @@ def alone(job: Job, config: str | None) -> str:
 
 
 def ending(board: Board, config: str | None, now: float) -> str:
-    """What stands last: the failures once more, what is left and how to go on."""
+    """What is printed last: the failures again, what is left and how to continue."""
     failures = list(board.failures.values())
     parts = []
     if failures:
@@ -135,9 +135,9 @@ def meant(said: str, targets: list[str]) -> str | None:
         return None
     shown = f"Named targets are {', '.join(targets[:12])}{' ...' if len(targets) > 12 else ''}."
     if found is None:
-        return f"This is a rule of many jobs, no target. {shown}"
+        return f"This rule makes many jobs and is not a target. {shown}"
     near = get_close_matches(found[1], targets, n=4, cutoff=0.6)
-    return f"'{found[1]}' is no target of this config. " + (f"Did you mean {' or '.join(near)}?" if near else shown)
+    return f"'{found[1]}' is not a target of this config. " + (f"Did you mean {' or '.join(near)}?" if near else shown)
 
 
 def plainly(kind: str, said: str) -> str | None:

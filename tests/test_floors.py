@@ -19,7 +19,7 @@ LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 
 def room_of(module: str) -> str | None:
-    """The room that a module lies in; None of code that is not ours, and of `dfdm` itself."""
+    """The room that a module is in; None of code that is not ours, and of `dfdm` itself."""
     return next((room for room in LEVEL if f"{module}.".startswith(f"{room}.")), None)
 
 

@@ -38,7 +38,7 @@ def test_a_classifier_of_other_crops_is_another_training(
     attribution.train(demo, "23", [Path("m.parquet")], Path("out"), tune=rate)
     assert rates == [demo.attribution.lr] * 3 + [0.5]
     rate.write_text(json.dumps({**chosen, "classifier": "xception"}))
-    with pytest.raises(DfdmError, match="holds no rate of dma_sta"):
+    with pytest.raises(DfdmError, match="contains no rate of dma_sta"):
         attribution.train(demo, "23", [Path("m.parquet")], Path("out"), tune=rate)
 
 
@@ -61,7 +61,7 @@ def test_the_content_of_the_file_to_start_from_is_part_of_the_training(
     run(copy)
     assert keys[1] == keys[2]
     assert len({keys[0], keys[1], keys[3]}) == 3
-    with pytest.raises(DfdmError, match=r"train\.start_from: .*none is no file"):
+    with pytest.raises(DfdmError, match=r"train\.start_from: .*none is not a file"):
         run(tmp_path / "none")
 
 
@@ -81,7 +81,7 @@ def test_an_original_never_gets_the_name_of_a_swap_nor_a_swap_that_of_an_origina
         dataset.original(demo, track, tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4")
     with pytest.raises(DfdmError, match="is the name of an original"):
         dataset.render(demo, track, tmp_path / "w", tmp_path / "DFDM_crf0/real/id0_0000_real.mp4")
-    with pytest.raises(DfdmError, match="lies in a folder"):
+    with pytest.raises(DfdmError, match="is in a folder"):
         dataset.original(demo, track, tmp_path / "DFDM_crf0/iae/id0_0000_real.mp4")
     with pytest.raises(DfdmError, match="only the crf 0 master is rendered"):
         dataset.original(demo, track, tmp_path / "DFDM_crf10/real/id0_0000_real.mp4")

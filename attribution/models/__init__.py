@@ -35,7 +35,7 @@ def build(
     for key, value in options.items():
         if key not in known:
             have = f"it has {', '.join(sorted(known))}" if known else "it has none"
-            raise DfdmError(f"attribution.options: '{key}' is no option of {name}; {have}")
+            raise DfdmError(f"attribution.options: '{key}' is not an option of {name}; {have}")
         if type(value) is not type(known[key]):
             kind = type(known[key]).__name__
             raise DfdmError(f"attribution.options: {key} of {name} is {value!r}, but should be of type {kind}")

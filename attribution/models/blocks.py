@@ -94,8 +94,8 @@ def load_weights(
 ) -> None:
     """Fill a part from a state dict on disk whose keys are the part's after `prefix`.
 
-    Keys with one of the words `random` among their dotted words stay as they are; everything else must be there in
-    the right shape (old files may lack the batch counters). DfdmError names the file and the first key that does not
+    Keys with one of the words `random` among their dotted words stay as they are; everything else must be there in the
+    right shape (old files may not have the batch counters). DfdmError names the file and the first key that does not
     fit; `hint` is the config key to look at.
     """
     if not path.is_file():
@@ -103,7 +103,7 @@ def load_weights(
     try:
         given = dict(torch.load(path, map_location="cpu", weights_only=True))
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError) as error:
-        raise DfdmError(f"attribution.weights: {path} is no state dict ({reason(error)})") from None
+        raise DfdmError(f"attribution.weights: {path} is not a state dict ({reason(error)})") from None
     own = part.state_dict()
     wanted = [key for key in own if not set(key.split(".")) & set(random)]
     found = {key: given[prefix + key] for key in wanted if prefix + key in given}
@@ -153,7 +153,7 @@ def fused(model: nn.Module) -> nn.Module:
     """A copy for inference with every batch normalisation that follows a convolution folded into it.
 
     Pairs are neighbours in an `nn.Sequential`, and attributes `conv1`, `bn1` and so on of one module, which in all
-    models here means that bn1 is applied to conv1's output (tests/attribution/test_classifiers.py holds them to it).
+    models here means that bn1 is applied to conv1's output (tests/attribution/test_classifiers.py checks this).
     """
     model = copy.deepcopy(model).eval()
     for module in list(model.modules()):

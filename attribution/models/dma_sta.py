@@ -41,7 +41,7 @@ class Gate(nn.Module):
 
 
 class Basic(nn.Module):
-    """Two 3x3 convolutions (depth 18 and 34); the gate stands after bn2, before the shortcut is added."""
+    """Two 3x3 convolutions (depth 18 and 34); the gate is after bn2, before the shortcut is added."""
 
     expansion = 1
 
@@ -60,7 +60,7 @@ class Basic(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 (with the stride: ResNet v1.5), 1x1; the gate stands after bn3, before the shortcut."""
+    """1x1, 3x3 (with the stride: ResNet v1.5), 1x1; the gate is after bn3, before the shortcut."""
 
     expansion = 4
 
@@ -184,17 +184,17 @@ class DmaSta(nn.Module):
         return weights / weights.sum(1, keepdim=True), maps[:, 0].unflatten(0, clips.shape[:2])
 
 
-# The published state's names. conv1, bn1, layer1..4, fc and ta are known (docs/attribution.md); the names of the
-# gates' and the temporal attention's weights inside them were not seen, so they are told by their place and shape.
+# The published state's names: `layer<I>.<J>.sa.conv1.weight` for the gates, `ta.fc.0.weight` and `ta.fc.2.weight` for
+# the temporal attention (docs/attribution.md). They are found by place and shape, so that another name works too.
 BACKBONE = {"conv1", "bn1", "conv2", "bn2", "conv3", "bn3", "downsample", "fc"}
 
 
 def published_names(published: Mapping[str, Tensor]) -> dict[str, str]:
     """Published state entry -> ours, for each of its entries (338 at depth 50).
 
-    Entries of the ResNet have torchvision's names in both (known). Inferred: in a block `layerI.J.` the one entry
-    that is not the ResNet's is the gate's weight; in `ta.` the entry whose output is the smaller is `squeeze`, the
-    other `expand`. DfdmError names an entry that is neither.
+    Entries of the ResNet have torchvision's names in both. In a block `layerI.J.` the one entry that is not the
+    ResNet's is the gate's weight. In `ta.` the entry with the smaller output is `squeeze`, the other one `expand`.
+    DfdmError names an entry that is neither.
     """
     names: dict[str, str] = {}
     for key, value in published.items():
@@ -206,7 +206,7 @@ def published_names(published: Mapping[str, Tensor]) -> dict[str, str]:
         elif words[0].startswith("layer") and value.shape == (1, 2, 7, 7):
             names[key] = ".".join([*words[:2], "gate.conv.weight"])
         else:
-            raise DfdmError(f"'{key}' of shape {tuple(value.shape)} is no entry of the published DMA-STA")
+            raise DfdmError(f"'{key}' of shape {tuple(value.shape)} is not an entry of the published DMA-STA")
     if len(set(names.values())) != len(names):
         raise DfdmError("two entries of this state have the same place in DMA-STA; it is not the published one")
     return names

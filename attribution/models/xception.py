@@ -22,7 +22,7 @@ def separable(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 class Block(nn.Module):
-    """Separable convolutions, ReLU before each (but the network's first), beside a shortcut."""
+    """Separable convolutions, ReLU before each (except the network's first), with a shortcut."""
 
     def __init__(self, widths: tuple[int, ...], halve: bool, relu_first: bool = True) -> None:
         super().__init__()

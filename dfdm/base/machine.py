@@ -30,7 +30,7 @@ _GROUP_FILES = [
 
 
 def cpu_model() -> str:
-    """The CPU's name, as the kernel tells it."""
+    """The CPU's name, as the kernel gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -42,7 +42,7 @@ def cpu_model() -> str:
 def keep_freed_memory() -> None:
     """Have the C library keep freed memory for the next request of this process, where it is glibc.
 
-    By default each large tensor is mapped anew and its pages are cleared by the kernel one by one: 4 instead of
+    By default each large tensor is mapped again and its pages are cleared by the kernel one by one: 4 instead of
     30 GB/s, a tenth or more of a training step. What the process holds at its peak stays the same.
     """
     if platform.libc_ver()[0] != "glibc":

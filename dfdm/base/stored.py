@@ -1,4 +1,4 @@
-"""JSON files that one part writes and another reads: each is one model, and it stands beside its writer."""
+"""JSON files that one part writes and another reads: each is one model, and is next to its writer."""
 
 from collections.abc import Mapping
 from operator import attrgetter
@@ -22,7 +22,7 @@ class Stored(BaseModel):
 
     @classmethod
     def of(cls, values: Any, where: Path | str) -> Self:
-        """The model of plain values; DfdmError, one sentence with `where` they stand and the key, for wrong ones."""
+        """The model of plain values; DfdmError, one sentence with `where` and the key, for wrong ones."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -31,7 +31,7 @@ class Stored(BaseModel):
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """The model of a file; DfdmError, one sentence, for a file that is absent, damaged or lacks a key."""
+        """The model of a file; DfdmError, one sentence, for a file that is absent, damaged or has no key."""
         return cls.of(read_json(path), path)
 
     @model_validator(mode="after")
@@ -59,6 +59,6 @@ def fault(error: ValidationError) -> str:
     key = ".".join(map(str, first["loc"]))
     if first["type"] == "missing":
         return f"{key} is missing"
-    if first["type"] == "value_error":  # of a model's own check, whose sentence goes on from the key
+    if first["type"] == "value_error":  # of a model's own check, whose sentence continues from the key
         return f"{key}.{first['ctx']['error']}".removeprefix(".")
-    return f"{key}: {first['msg'][:1].lower()}{first['msg'][1:]}" if key else "this is no JSON object"
+    return f"{key}: {first['msg'][:1].lower()}{first['msg'][1:]}" if key else "this is not a JSON object"

@@ -1,4 +1,4 @@
-"""Where everything lies below the results folder; the workflow's rules and every reader take paths from here.
+"""Where everything is below the results folder; the workflow's rules and every reader take paths from here.
 
 The arguments may be wildcards (`"{clip}"`), which is how the rules use them.
 """
@@ -36,11 +36,11 @@ class Layout:
         return f"{self.results}/faces/{scene_key}.npz"
 
     def checkpoint(self, pair: str, model: str) -> str:
-        """The weights of one training; loss.csv and preview.png lie beside."""
+        """The weights of one training; loss.csv and preview.png are next to them."""
         return f"{self.results}/train/{pair}/{model}/model.safetensors"
 
     def training_file(self, pair: str, model: str, name: str) -> str:
-        """A file beside the weights: loss.csv or preview.png."""
+        """A file next to the weights: loss.csv or preview.png."""
         return str(Path(self.checkpoint(pair, model)).with_name(name))
 
     @property
@@ -49,11 +49,11 @@ class Layout:
         return f"{self.results}/dataset"
 
     def video(self, clip: str, model: str, crf: int | str) -> str:
-        """An encoded video; its sidecar lies beside it."""
+        """An encoded video; its sidecar is next to it."""
         return f"{self.dataset}/DFDM_crf{crf}/{model}/{clip}_{model}.mp4"
 
     def sidecar(self, clip: str, model: str, crf: int | str) -> str:
-        """The JSON beside an encoded video."""
+        """The JSON next to an encoded video."""
         return f"{self.dataset}/DFDM_crf{crf}/{model}/{clip}_{model}.json"
 
     @property
@@ -66,7 +66,7 @@ class Layout:
         return f"{self.crops_root}/crf{crf}/{model}/{clip}_{model}.safetensors"
 
     def manifest(self, target: str) -> str:
-        """The manifest of a target; the CSV lies beside."""
+        """The manifest of a target; the CSV is next to it."""
         return f"{self.results}/manifests/{target}.parquet"
 
     def run(self, run: str, name: str = "model.safetensors") -> str:
@@ -137,7 +137,7 @@ def targets(cfg: Config) -> list[str]:
 def videos_of(cfg: Config, target: str) -> list[Encoded]:
     """The encoded videos of a target, swaps first; originals belong to `dataset` and to the qualities."""
     if target not in targets(cfg):
-        raise DfdmError(f"'{target}' is no target of this config; known are {', '.join(targets(cfg))}")
+        raise DfdmError(f"'{target}' is not a target of this config; known are {', '.join(targets(cfg))}")
     models = [model for model in cfg.models if target in ("dataset", model) or target.startswith(f"{model}_crf")]
     models = models or list(cfg.models)
     qualities = [crf for crf in cfg.qualities if target.endswith(f"crf{crf}")] or cfg.qualities
@@ -147,6 +147,6 @@ def videos_of(cfg: Config, target: str) -> list[Encoded]:
 
 
 def originals_of(cfg: Config) -> list[VideoName]:
-    """The unswapped scenes beside the swaps: every scene whose frames a swap shows."""
+    """The unswapped scenes of the swaps: every scene whose frames a swap shows."""
     scenes = dict.fromkeys((clip.video_id, clip.scene) for clip in cfg.clips)
     return [VideoName(video_id, None, scene, REAL) for video_id, scene in scenes]

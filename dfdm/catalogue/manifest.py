@@ -66,7 +66,7 @@ def add_splits(table: pd.DataFrame, splits: SplitsConfig | DataSplits, seed: int
 
 
 def write_manifest(table: pd.DataFrame, path: Path) -> None:
-    """Write the table as Parquet and, beside it, as CSV."""
+    """Write the table as Parquet and, next to it, as CSV."""
     with atomic(path) as temporary:
         table.to_parquet(temporary, index=False)
     with atomic(path.with_suffix(".csv")) as temporary:

@@ -10,7 +10,7 @@ from dfdm.catalogue.people import Row
 ROOT = Path(__file__).parents[2]
 _INTRO = """# The config
 
-Every key with its type or range, its default and what it does, made from the code by `make docs`. NAME stands for any
+Every key with its type or range, its default and what it does, made from the code by `make docs`. NAME means any
 name. Sections with the same keys have one table. Unknown keys are errors: `dfdm check --config mine.yaml` checks a
 file. An editor with a YAML language server completes and checks the keys while you type if the first line of the file
 is, with the right path, `# yaml-language-server: $schema=workflow/schemas/config.schema.json`."""
@@ -41,13 +41,13 @@ def _lean(node: Any) -> Any:
 
 
 def _values(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """The schemas of what any name may stand for."""
+    """The schemas of sections that may have any name."""
     values = [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]
     return [value for value in values if isinstance(value, dict)]
 
 
 def _places(made: dict[str, Any], node: dict[str, Any], place: str, found: dict[str, list[str]]) -> None:
-    """Find where every section of the schema may stand: its name in the schema, and its paths in a config."""
+    """Find where every section of the schema may be: its name in the schema, and its paths in a config."""
     inner = [(f"{place}.{key}".removeprefix("."), part) for key, part in node.get("properties", {}).items()]
     inner += [(place, part) for part in node.get("anyOf", [])] + [(f"{place}.NAME", part) for part in _values(node)]
     inner += [(f"{place}[]", node["items"])] if "items" in node else []

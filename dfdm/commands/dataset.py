@@ -20,7 +20,7 @@ def render(cfg: "Config", track: Path, checkpoint: Path, out: Path) -> None:
     Args:
         track: the track of the scene
         checkpoint: the weights
-        out: the video, as DFDM_crf0/<model>/<name>.mp4; its sidecar is written beside
+        out: the video, as DFDM_crf0/<model>/<name>.mp4; its sidecar is written next to it
 
     Example:
         dfdm render --track results/faces/id0_0000.npz --checkpoint results/train/id0_id1/iae/model.safetensors \\
@@ -56,7 +56,7 @@ def original(cfg: "Config", track: Path, out: Path) -> None:
 
     Args:
         track: the track of the scene
-        out: the video, as DFDM_crf0/real/<name>.mp4; its sidecar is written beside
+        out: the video, as DFDM_crf0/real/<name>.mp4; its sidecar is written next to it
 
     Example:
         dfdm original --track results/faces/id0_0000.npz --out results/dataset/DFDM_crf0/real/id0_0000_real.mp4
@@ -94,7 +94,7 @@ def encode(cfg: "Config", master: Path, track: Path, out: Path) -> None:
     Args:
         master: the crf 0 master
         track: the track of the scene
-        out: the video, as DFDM_crf<n>/<model>/<name>.mp4; its sidecar is written beside
+        out: the video, as DFDM_crf<n>/<model>/<name>.mp4; its sidecar is written next to it
 
     Example:
         dfdm encode --master results/dataset/DFDM_crf0/iae/id0_id1_0000_iae.mp4 --track results/faces/id0_0000.npz \\
@@ -141,9 +141,9 @@ def manifest(cfg: "Config", out: Path, target: str = "dataset", results: Path | 
     """Merge the sidecars of a target's videos.
 
     Args:
-        out: the table (.parquet; the .csv is written beside)
+        out: the table (.parquet; the .csv is written next to it)
         target: dataset, crf23, iae, iae_crf23 ...; default: dataset
-        results: the folder that holds the results; default: the config's
+        results: the folder that contains the results; default: the config's
 
     Example:
         dfdm manifest --target crf23 --out results/manifests/crf23.parquet
@@ -158,11 +158,11 @@ def manifest(cfg: "Config", out: Path, target: str = "dataset", results: Path | 
 def collect(
     root: Path, /, cfg: "Config", layout: Literal["crops", "frames", "videos", "faceforensics"], out: Path
 ) -> None:
-    """Bring data made elsewhere into the form that classifiers are trained on.
+    """Convert data made elsewhere to the form that classifiers are trained on.
 
     Args:
         root: the folder of the data (docs/data.md, Other data)
-        layout: how the data lies there
+        layout: the layout of the data
         out: a folder for the manifests and, of videos, the crops
 
     Example:

@@ -1,6 +1,6 @@
-"""The JSON beside each video: what made it, and what the file is; split parts are not in it.
+"""The JSON next to each video: what made it, and what the file is; split parts are not in it.
 
-The provenance part is what also stands in the video file's own metadata.
+The provenance part is also in the video file's own metadata.
 """
 
 from pathlib import Path
@@ -83,7 +83,7 @@ def provenance(video: Encoded, keys: dict[str, Any], inputs: dict[str, str], tra
 
 
 def write_sidecar(path: Path, track: FaceTrack, provenance: dict[str, Any]) -> None:
-    """Describe a finished video file in the JSON beside it."""
+    """Describe a finished video file in the JSON next to it."""
     record = track.record
     sidecar = Sidecar(
         **provenance,
@@ -103,5 +103,5 @@ def write_sidecar(path: Path, track: FaceTrack, provenance: dict[str, Any]) -> N
     )
     packets = count_packets(path)
     if packets != record.frames:
-        raise DfdmError(f"{path} holds {packets} frames, its scene {record.scene_key} has {record.frames}")
+        raise DfdmError(f"{path} contains {packets} frames, its scene {record.scene_key} has {record.frames}")
     sidecar.write(path.with_suffix(".json"))

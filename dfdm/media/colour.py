@@ -1,6 +1,6 @@
 """I420 planes to RGB and back: BT.601, BT.709 and BT.2020, limited and full range.
 
-Matrices are H.273 numbers; None (not said) is BT.601, and None for the range is limited. Chroma lies in the
+Matrices are H.273 numbers; None (not said) is BT.601, and None for the range is limited. Chroma is in the
 middle of its 2 x 2 block of pixels: linear on the way up, the block's mean on the way down.
 """
 

@@ -132,7 +132,7 @@ def _master(path: Path, record: VideoRecord, audio_from: Path, settings: EncodeC
 def _running(output: Any) -> Iterator[subprocess.Popen[bytes]]:
     """ffmpeg at work on an output, its messages going to a file, so that a full pipe never blocks it.
 
-    A fault in the block ends it and goes before ffmpeg's own, unless it is only the pipe that ffmpeg left. Raises
+    A fault in the block ends it and overrides ffmpeg's own, unless it is only the pipe that ffmpeg left. Raises
     DfdmError with ffmpeg's last words where it fails.
     """
     quiet = output.global_args("-y", "-hide_banner", "-nostats", "-loglevel", "error")

@@ -6,7 +6,7 @@ import numpy as np
 from dfdm.media import alignment
 
 INNER = slice(17, 68)  # landmarks without the jaw, which a swap only partly covers
-_CAP = 1e-10  # least squared error that PSNR tells: 100 dB
+_CAP = 1e-10  # least squared error that PSNR distinguishes: 100 dB
 
 
 def ssim(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> float:

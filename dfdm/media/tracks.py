@@ -71,7 +71,10 @@ class FaceTrack:
     @staticmethod
     def load(path: str | Path) -> "FaceTrack":
         """Read what `save` wrote; a missing or damaged file is a DfdmError naming it."""
-        with reading(path, "no readable face track", "run the faces stage"), np.load(path, allow_pickle=False) as file:
+        with (
+            reading(path, "not a readable face track", "run the faces stage"),
+            np.load(path, allow_pickle=False) as file,
+        ):
             if int(file["format"]) != _FORMAT:
                 raise ValueError(f"format {int(file['format'])}, not {_FORMAT}")
             arrays = {name: file[name] for name in _ARRAYS}
@@ -160,7 +163,7 @@ def track_faces(
     """
     kept: list[tuple[int, Face, int]] = []  # frame, face, segment
     several = cuts = segment = seen = 0
-    last: np.ndarray | None = None  # the last kept box, None where tracking starts anew
+    last: np.ndarray | None = None  # the last kept box, None where tracking starts again
     before: np.ndarray | None = None
     for index, frame in enumerate(frames):
         seen += 1

@@ -96,12 +96,12 @@ def _open(path: Path) -> Any:
     try:
         container = av.open(str(path))
     except FileNotFoundError:
-        raise DfdmError(f"{path} does not exist; mend its path in the config or sources.root") from None
+        raise DfdmError(f"{path} does not exist; correct its path in the config or sources.root") from None
     except (av.error.FFmpegError, OSError) as error:
         raise DfdmError(f"{path} cannot be opened as a video ({error}); replace the file") from None
     if not container.streams.video:
         container.close()
-        raise DfdmError(f"{path} holds no video stream; name another file in the config")
+        raise DfdmError(f"{path} contains no video stream; name another file in the config")
     container.streams.video[0].thread_type = "AUTO"
     return container
 
@@ -205,7 +205,7 @@ def _frame_at(container: Any, seconds: Fraction) -> VideoFrame | None:
 def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[int, int] | None = None) -> VideoRecord:
     """Decode a video once and describe its scene, the frames [start, stop) or all.
 
-    Raises DfdmError when the file is no video, is damaged or truncated, has fewer frames than the scene, changes
+    Raises DfdmError when the file is not a video, is damaged or truncated, has fewer frames than the scene, changes
     its size, or its timestamps do not increase.
     """
     pts: list[Any] = []
@@ -216,7 +216,7 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
             raise DfdmError(f"{path} changes its size at frame {len(pts)}; cut it there into two files")
         pts.append(frame.pts)
     if first is None:
-        raise DfdmError(f"{path} holds no frame; replace the file")
+        raise DfdmError(f"{path} contains no frame; replace the file")
     with _open(path) as container:
         stream = container.streams.video[0]
         # Containers count frames before edit lists; a shortfall of more than a tenth is a truncated file.
@@ -267,7 +267,7 @@ def _tag(number: int) -> int | None:
 
 
 def _rate(pts: list[int], time_base: Fraction, guessed: Fraction | None) -> tuple[Fraction, bool]:
-    """The frame rate, and whether every timestamp lies within one tick of it; else the average rate."""
+    """The frame rate, and whether every timestamp is within one tick of it; else the average rate."""
     if len(pts) < 2:
         return (guessed or Fraction(25)), True
     average = Fraction(len(pts) - 1) / ((pts[-1] - pts[0]) * time_base)

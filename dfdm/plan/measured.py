@@ -1,4 +1,4 @@
-"""Rates from a finished run, and a finished run beside its forecast."""
+"""Rates from a finished run, and a finished run compared with its forecast."""
 
 import csv
 from collections import defaultdict
@@ -12,7 +12,7 @@ from dfdm.plan.rates import Rates, fit
 
 
 def measured_seconds(job: Job) -> float | None:
-    """A finished job's core seconds (CPU time, which other load changes little), None where no benchmark file tells."""
+    """A finished job's core seconds (CPU time, which other load changes little), None without a benchmark file."""
     file = Path(job.benchmark)
     if not file.is_file():
         return None
@@ -25,7 +25,7 @@ def measured_seconds(job: Job) -> float | None:
 
 
 def measure(work: Work, base: Rates) -> Rates:
-    """Rates of a finished results folder, from its benchmark files and sizes; `base` fills what it does not tell."""
+    """Rates of a finished results folder, from its benchmark files and sizes; `base` fills what it does not give."""
     done: dict[str, list[tuple[dict[str, float], float]]] = defaultdict(list)
     encoded: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
     crops = [0.0, 0.0]
@@ -40,7 +40,7 @@ def measure(work: Work, base: Rates) -> Rates:
             both[1] += frames * pixels
     if not done or not encoded:
         raise DfdmError(
-            f"{work.cfg.results} holds no benchmark files of a finished run; run snakemake with this config first"
+            f"{work.cfg.results} contains no benchmark files of a finished run; run snakemake with this config first"
         )
     fitted = {
         stage: fit([one for one, _ in rows], [took for _, took in rows], base.seconds.get(stage, {}))
@@ -56,7 +56,7 @@ def measure(work: Work, base: Rates) -> Rates:
 
 
 def compare(work: Work, rates: Rates) -> str:
-    """A finished run beside the forecast of its jobs: core seconds and bytes by stage."""
+    """A finished run compared with the forecast of its jobs: core seconds and bytes by stage."""
     at: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0, 0.0])
     for job in work.jobs:
         took, made = measured_seconds(job), Path(job.name)

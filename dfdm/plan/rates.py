@@ -42,13 +42,15 @@ def load(path: Path | None) -> Rates:
     try:
         return Rates.model_validate(read_json(path))
     except ValidationError as error:
-        raise DfdmError(f"{path} is no table of rates ({fault(error)}); 'dfdm plan --measure OUT' writes one") from None
+        raise DfdmError(
+            f"{path} is not a table of rates ({fault(error)}); 'dfdm plan --measure OUT' writes one"
+        ) from None
 
 
 def fit(rows: list[dict[str, float]], seconds: list[float], base: dict[str, float]) -> dict[str, float]:
     """Rates of a stage from jobs' work and core seconds: those of `base` times the one factor that gives their sum.
 
-    One factor, since a few like jobs cannot tell a start, a pixel and a multiply-add apart: fitted freely, tiny
+    One factor, since a few like jobs cannot separate a start, a pixel and a multiply-add: fitted freely, tiny
     trainings gave a multiply-add the price 0, and a full-size forecast with it. Without a base: seconds a job.
     """
     base = base or {"job": 1.0}

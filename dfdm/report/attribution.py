@@ -1,4 +1,4 @@
-"""What the report shows of attribution: scores with their controls beside them, and what they do and do not show."""
+"""What the report shows of attribution: scores with their controls, and what they do and do not show."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -130,12 +130,12 @@ def verdict(scores: list[Scores], controls: Mapping[str, Mapping[int, Controls]]
     sentences = []
     if (fewest := min(score.videos for score in scores)) < FEW_VIDEOS:
         sentences.append(
-            f"The test part holds {fewest} videos of each quality. With so few, the scores show that the line runs "
+            f"The test part has {fewest} videos of each quality. With so few, the scores show that the workflow runs "
             "from a video to a score, not how good the method is."
         )
     sentences += [
         f"At crf {score.crf} {score.run.classifier} did not learn: it names "
-        f"{percent(score.training.training_accuracy)} of its own training clips, which does not leave chance "
+        f"{percent(score.training.training_accuracy)} of its own training clips, which is not above chance "
         f"({percent(score.chance)}). Its scores there say nothing of the method."
         for score in scores
         if not score.training.learned
@@ -149,7 +149,7 @@ def verdict(scores: list[Scores], controls: Mapping[str, Mapping[int, Controls]]
     sentences += [sentence for score, control in paired if control for sentence in _against(score, control)]
     if bare := [score for score, control in paired if control is None]:
         sentences.append(
-            f"The scores of {_crfs(bare)} stand without their controls: what else could explain them was not looked at."
+            f"The scores of {_crfs(bare)} are shown without their controls: other explanations were not checked."
         )
     return sentences
 
@@ -160,7 +160,7 @@ def _against(score: Scores, control: Controls) -> list[str]:
     own, trivial, background = score.figures.accuracy, control.trivial.figures.accuracy.value, control.background
     if own.value <= control.permuted.high:
         sentences.append(
-            f"{where} the score of {percent(own.value)} lies within what permuted labels reach (up to "
+            f"{where} the score of {percent(own.value)} is within what permuted labels reach (up to "
             f"{percent(control.permuted.high)}): no skill is shown there."
         )
     if trivial >= own.low:

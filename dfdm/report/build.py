@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML file of whatever a results folder holds."""
+"""The report: one self-contained HTML file of whatever a results folder contains."""
 
 import datetime
 from collections import defaultdict
@@ -50,7 +50,7 @@ class Training:
 def build(cfg: Config, results: Path, out: Path) -> None:
     """Write the report of a results folder to `out`, an HTML file that loads nothing from anywhere.
 
-    What the config asks for and the folder lacks is listed in it. Raises DfdmError for a damaged file.
+    What the config asks for and the folder does not have is listed in it. Raises DfdmError for a damaged file.
     """
     found = read_results(cfg, results)
     evaluations = read_evaluations(cfg, results, found.missing)
@@ -101,7 +101,7 @@ def _sheet(path: Path) -> str:
     """A preview sheet, stamped."""
     image = cv2.imread(str(path))
     if image is None:
-        raise DfdmError(f"{path} is no readable picture; delete it and train again")
+        raise DfdmError(f"{path} is not a readable picture; delete it and train again")
     sheet = pictures.fit_width(image[..., ::-1], 960)
     return pictures.embedded(pictures.jpeg(pictures.stamp(sheet, "preview", share=0.045)))
 

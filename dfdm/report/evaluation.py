@@ -36,8 +36,8 @@ FIGURES = (
     Figure("to_video", "to video_id", "higher is better", "↑", 2, "identity distance from the person below it"),
     Figure("nearer_to_face", "nearer face_id", "higher is better", "↑", 0, "frames nearer to face_id than to video_id"),
     Figure("landmark_error", "landmarks", "lower is better", "↓", 1, "shift of inner landmarks, of the eye distance"),
-    Figure("flicker", "flicker", "1 is best", "→ 1", 2, "change between frames over the original's; above 1 trembles"),
-    Figure("sharpness", "sharpness", "1 is best", "→ 1", 2, "fine detail over the original's; below 1 it is soft"),
+    Figure("flicker", "flicker", "1 is best", "→ 1", 2, "change between frames / the original's; above 1 it trembles"),
+    Figure("sharpness", "sharpness", "1 is best", "→ 1", 2, "fine detail / the original's; below 1 it is soft"),
     Figure("edge_colour", "edge ΔE", "lower is better", "↓", 1, "colour step (CIEDE2000) at the rim; 1 just shows"),
 )  # fmt: skip
 _PERCENT = {"nearer_to_face", "landmark_error"}
@@ -63,7 +63,7 @@ def read_evaluations(cfg: Config, results: Path, missing: list[str]) -> dict[str
     """Every direction's row by model; what was not measured is added to `missing`.
 
     A direction has the reconstruction of its face_id: the decoder that made the swap. Raises DfdmError for a file
-    that lacks a figure.
+    without a figure.
     """
     found: dict[str, list[Row]] = {}
     for model, pair in product(cfg.models, cfg.pairs):

@@ -87,8 +87,8 @@ def learning_chart(logs: Mapping[str, pd.DataFrame], chance: float) -> str:
 def reliability_chart(panels: Mapping[str, Sequence[Bin]]) -> str:
     """Two panels a quality: share that is right over the stated probability, and the videos in each bin below.
 
-    `panels` maps a title to bins. A dot stands at its bin's mean probability and is as large
-    as its bin is full; on the dotted line the probability is as good as its word.
+    `panels` maps a title to bins. A dot is at its bin's mean probability, and larger where its bin has more videos; on
+    the dotted line the stated probability is right.
     """
     with pyplot.rc_context(STYLE):
         count = len(panels)

@@ -36,7 +36,7 @@ def stamp(rgb: np.ndarray, detail: str = "", share: float = 0.11) -> np.ndarray:
 
 def close_up(rgb: np.ndarray, landmarks: np.ndarray, size: int, margin: float = 0.35) -> np.ndarray:
     """The square around a face, [size, size, 3], `margin` of the face's extent free on each side, edges repeated."""
-    frame = (rgb.shape[1], rgb.shape[0])  # the square lies within it
+    frame = (rgb.shape[1], rgb.shape[0])  # the square is within it
     low, high = landmarks.min(axis=0), landmarks.max(axis=0)
     side = min(float((high - low).max()) * (1 + 2 * margin), *frame)
     left, top = (low + high) / 2 - side / 2

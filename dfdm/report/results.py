@@ -1,4 +1,4 @@
-"""What lies in a results folder, read for the report; whatever is absent is noted in a list of what is missing."""
+"""What is in a results folder, read for the report; whatever is absent is noted in a list of what is missing."""
 
 import os
 import platform
@@ -51,7 +51,7 @@ class Results:
 
 
 def read_or_note(read: Callable[[Path], Content], file: str, what: str, missing: list[str]) -> Content | None:
-    """What a file holds; where there is none, `what` is added to `missing`."""
+    """What a file contains; where there is none, `what` is added to `missing`."""
     if Path(file).exists():
         return read(Path(file))
     missing.append(what)

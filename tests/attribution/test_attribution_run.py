@@ -156,7 +156,7 @@ def test_a_missing_or_foreign_model_file_is_one_sentence_that_names_it(whole, tm
     for case in [None, *foreign]:
         if case is not None:
             save_file(case[0], str(path), metadata=case[1])
-        with pytest.raises(DfdmError, match=r"foreign\.safetensors is no classifier of this pipeline") as told:
+        with pytest.raises(DfdmError, match=r"foreign\.safetensors is not a classifier of this pipeline") as told:
             inference.load(path, torch.device("cpu"))
         assert "\n" not in str(told.value)
 
@@ -288,15 +288,15 @@ def test_short_videos_are_named_and_counted(crops, tmp_path, classes, settings, 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda rows: rows.drop(columns="sha256"), "lacks the column sha256"),
-        (lambda rows: rows.drop(columns="split_scene"), "lacks the column split_scene"),
+        (lambda rows: rows.drop(columns="sha256"), "has no column sha256"),
+        (lambda rows: rows.drop(columns="split_scene"), "has no column split_scene"),
         (lambda rows: rows.assign(crf=[10, *rows["crf"][1:]]), "videos of several qualities"),
         (lambda rows: rows.assign(crf=10), "videos of crf 10, not of 23"),
         (lambda rows: rows[rows["split_scene"] != "validation"], "the validation part has no video"),
         (lambda rows: rows[~rows["name"].str.match(".*_0000_iae")], "no training video shows the model iae"),
         (
             lambda rows: rows.assign(split_scene=["test", *rows["split_scene"][1:]]),
-            "scene id0_0000 stands in two parts",
+            "scene id0_0000 is in two parts",
         ),
         (lambda rows: pd.concat([rows, rows[:1]]), "more than once"),
     ],
@@ -312,7 +312,7 @@ def test_a_planted_leak_fails_the_job_before_a_step_is_taken(crops, tmp_path, cl
     moved = (rows["name"].str.contains("_0002_")) & (rows["model"] == "iae")
     rows.assign(split_scene=rows["split_scene"].mask(moved, "train")).to_parquet(tmp_path / "manifest.parquet")
     monkeypatch.setattr(train.Trainer, "update", lambda *given: pytest.fail("a step was taken"))
-    with pytest.raises(DfdmError, match="the scene split leaks: scene id0_0002, id1_0002 stands in two parts"):
+    with pytest.raises(DfdmError, match="the scene split leaks: scene id0_0002, id1_0002 is in two parts"):
         start(crops, tmp_path, classes, settings, tmp_path / "manifest.parquet")
 
 

@@ -170,8 +170,8 @@ def test_a_resnets_multiply_adds_are_torchvisions(depth, per_picture):
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
-        ("resnet_avg", {"hidden": 3}, "'hidden' is no option of resnet_avg; it has none"),
-        ("vgg_bilstm", {"width": 3}, "'width' is no option of vgg_bilstm; it has hidden"),
+        ("resnet_avg", {"hidden": 3}, "'hidden' is not an option of resnet_avg; it has none"),
+        ("vgg_bilstm", {"width": 3}, "'width' is not an option of vgg_bilstm; it has hidden"),
         ("vgg_bilstm", {"hidden": "big"}, "hidden of vgg_bilstm is 'big', but should be of type int"),
         ("vgg_capsule", {"routings": 0}, "routings is 0, but should be 1 to 10"),
         ("residual_dct", {"grid": 0}, "grid is 0, but should be 1 to 16"),

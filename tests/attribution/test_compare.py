@@ -41,7 +41,7 @@ def test_a_beats_b_where_the_paired_interval_lies_above_0_and_b_is_above_chance(
     assert not beats(entrant("b", 0.6), entrant("a", 0.8), 0).beats
     equal = beats(entrant("a", 0.6), entrant("b", 0.6), 0)
     assert not equal.beats
-    assert "does not lie above 0" in equal.why
+    assert "is not above 0" in equal.why
 
 
 @pytest.mark.parametrize(

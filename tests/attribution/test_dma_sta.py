@@ -109,7 +109,7 @@ def test_temporal_weights_are_stretched_over_another_clip_length(length):
 
 
 def published_like(state):
-    """A state with the backbone's known names and made-up ones for gates and temporal attention."""
+    """A state with the names of the published network."""
     names = {"gate.conv.weight": "sa.conv1.weight", "ta.squeeze.weight": "ta.fc.0.weight"}
     names["ta.expand.weight"] = "ta.fc.2.weight"
     changed = {}
@@ -136,7 +136,7 @@ def test_338_published_entries_are_mapped_there_and_back():
 
 def test_a_state_that_is_not_the_published_one_is_refused_by_the_name_of_its_entry():
     published = published_like(dma_sta.DmaSta(5, 18, 10).state_dict())
-    with pytest.raises(DfdmError, match=r"'head.weight' of shape \(5, 512\) is no entry"):
+    with pytest.raises(DfdmError, match=r"'head.weight' of shape \(5, 512\) is not an entry"):
         dma_sta.from_published({**published, "head.weight": torch.zeros(5, 512)})
     with pytest.raises(DfdmError, match="two entries of this state have the same place"):
         dma_sta.from_published({**published, "layer1.0.again": torch.zeros(1, 2, 7, 7)})
@@ -168,7 +168,7 @@ def test_weights_that_do_not_fit_are_errors_that_name_the_file(tmp_path):
     with pytest.raises(DfdmError, match="does not exist"):
         models.build("dma_sta", 5, 18, 4, path)
     path.write_bytes(b"no weights")
-    with pytest.raises(DfdmError, match=r"weights\.pth is no state dict"):
+    with pytest.raises(DfdmError, match=r"weights\.pth is not a state dict"):
         models.build("dma_sta", 5, 18, 4, path)
     torch.save(torchvision.models.resnet18().state_dict(), path)
     with pytest.raises(DfdmError, match=r"another network .* check attribution\.depth"):

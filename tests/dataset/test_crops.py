@@ -17,7 +17,7 @@ Short = tuple[Path, VideoRecord, list[np.ndarray]]
 
 
 def track_of(record: VideoRecord, centres: np.ndarray, frames: list[int], side: float = 80) -> FaceTrack:
-    """A face of a square outline that stands at the given centres [n, 2] in the given frames."""
+    """A face of a square outline at the given centres [n, 2] in the given frames."""
     corner = np.random.default_rng(0).uniform(-side / 2, side / 2, (68, 2))
     corner[:4] = np.array([[-1, -1], [1, -1], [-1, 1], [1, 1]]) * side / 2
     landmarks = (centres[:, None] + corner).astype(np.float32)
@@ -119,7 +119,7 @@ def test_a_video_of_another_length_is_refused(short: Short, tmp_path: Path) -> N
 
 def test_a_truncated_crop_file_is_named(crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path) -> None:
     (tmp_path / "cut.safetensors").write_bytes(crop_file[0].read_bytes()[:5000])
-    with pytest.raises(DfdmError, match="no readable crop file"):
+    with pytest.raises(DfdmError, match="not a readable crop file"):
         CropReader(tmp_path / "cut.safetensors")
 
 

@@ -92,7 +92,7 @@ def test_faces_turn_grow_move_flip_and_bend_as_far_as_the_page_says_and_no_furth
     seen, bent = where(batch.targets, size), where(batch.inputs, size)
     edge = (size - square) / 2
     step = square / out
-    grid = edge + (np.arange(out) + 0.5) * step - 0.5  # where a target's pixels lie on the face that was moved
+    grid = edge + (np.arange(out) + 0.5) * step - 0.5  # where a target's pixels are on the face that was moved
     centre = size // 2 if mode == "384" else (size - 1) / 2
     angles, zooms, shifts, flips, bends = [], [], [], [], []
     for places, warped in zip(seen, bent):

@@ -85,7 +85,7 @@ def test_a_rollback_goes_on_from_the_last_good_state_at_half_the_rate(tmp_path, 
     assert load_state(next(tmp_path.glob(STATES)))["rollbacks"] == [10]
     told = capsys.readouterr().err
     assert "iteration 20: the loss or a weight is no longer a number; rolled back" in told
-    assert "goes on from iteration 10 of 30 at lr 0.0005, rollback 1 of at most 5" in told
+    assert "continues from iteration 10 of 30 at lr 0.0005, rollback 1 of at most 5" in told
 
 
 def test_before_the_first_state_a_rollback_begins_anew_from_the_seed(tmp_path, plant):
@@ -177,7 +177,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path, plant, 
     with pytest.raises(DfdmError) as caught:
         train(tmp_path)
     assert str(caught.value) == (
-        f"{target} could not be written (No space left on device); what was there before is whole: "
+        f"{target} could not be written (No space left on device); what was there before is intact: "
         "free some space and run again"
     )
     assert not target.exists()
@@ -242,7 +242,7 @@ def test_a_damaged_file_to_start_from_is_refused_and_left_alone(started, tmp_pat
 @pytest.mark.parametrize("changes", [{"model": "iae"}, {"width": 1 / 32}])
 def test_a_file_to_start_from_that_does_not_fit_is_refused(started, tmp_path, kind, changes):
     before = started[kind].read_bytes()
-    with pytest.raises(DfdmError, match=r"holds faceswap at width 0\.015625, which does not fit"):
+    with pytest.raises(DfdmError, match=r"contains faceswap at width 0\.015625, which does not fit"):
         train(tmp_path, start_from=str(started[kind]), **changes)
     assert started[kind].read_bytes() == before
 
@@ -258,7 +258,7 @@ def test_the_model_to_write_is_never_the_one_to_start_from(started, tmp_path):
     out.parent.mkdir()
     out.write_bytes(started[0].read_bytes())
     (tmp_path / "link").symlink_to(out)
-    with pytest.raises(DfdmError, match="is the file to be written too"):
+    with pytest.raises(DfdmError, match="is also the output file"):
         train(tmp_path, start_from=str(tmp_path / "link"))
     assert out.read_bytes() == started[0].read_bytes()
 

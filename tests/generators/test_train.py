@@ -1,4 +1,4 @@
-"""Training: repeatable, resumable after any death, stopped by a loss that is no number."""
+"""Training: repeatable, resumable after any death, stopped by a loss that is not a number."""
 
 import numpy as np
 import pytest

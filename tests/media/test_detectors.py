@@ -1,4 +1,6 @@
-"""The detectors: real faces with dlib, the real loading code of face-alignment, and what is told when a file lacks."""
+"""The detectors: real faces with dlib, the real loading code of face-alignment, and what is said when a file is
+missing.
+"""
 
 import shutil
 from pathlib import Path
@@ -115,23 +117,23 @@ def test_a_missing_or_wrong_predictor_is_one_sentence(tmp_path):
     with pytest.raises(DfdmError, match=r"shapes\.dat does not exist; set faces\.predictor"):
         detectors.build("dlib", predictor=tmp_path / "shapes.dat")
     (tmp_path / "shapes.dat").write_bytes(b"not a predictor")
-    with pytest.raises(DfdmError, match=r"shapes\.dat is no dlib shape predictor"):
+    with pytest.raises(DfdmError, match=r"shapes\.dat is not a dlib shape predictor"):
         detectors.build("dlib", predictor=tmp_path / "shapes.dat")
 
 
 def test_missing_weights_of_face_alignment_are_named(tmp_path):
     with pytest.raises(DfdmError, match=r"faces\.weights"):
         detectors.build("face_alignment")
-    with pytest.raises(DfdmError, match=f"lacks {WEIGHTS[0]} and {WEIGHTS[1]}"):
+    with pytest.raises(DfdmError, match=f"has no {WEIGHTS[0]} and {WEIGHTS[1]}"):
         detectors.build("face_alignment", weights=tmp_path)
     (tmp_path / WEIGHTS[0]).write_bytes(b"")
-    with pytest.raises(DfdmError, match=f"lacks {WEIGHTS[1]};"):
+    with pytest.raises(DfdmError, match=f"has no {WEIGHTS[1]};"):
         detectors.build("face_alignment", weights=tmp_path)
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Weight files of the right names and shapes: S3FD tells of one face in its coarsest cell, FAN is random."""
+    """Weight files of the right names and shapes: S3FD finds one face in its coarsest cell, FAN is random."""
     numba.config.DISABLE_JIT = True  # compiling takes half a minute, two faces no time
     from face_alignment.detection.sfd.net_s3fd import s3fd
     from face_alignment.models import FAN
@@ -155,7 +157,7 @@ def weights(tmp_path_factory):
 
 
 def test_face_alignment_loads_its_weights_from_the_folder_and_finds_points(weights, clips, tmp_path):
-    """The same faces as the library finds by itself where the two files lie in torch's own folder."""
+    """The same faces as the library finds by itself where the two files are in torch's own folder."""
     import face_alignment
 
     image = cv2.resize(read(clips / "single_face.jpg"), (96, 96), interpolation=cv2.INTER_AREA)

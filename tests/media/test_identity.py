@@ -30,5 +30,5 @@ def test_one_person_is_nearer_than_two(clips: Path, predictor: Path, demo: confi
 
 
 def test_another_file_is_refused_in_one_sentence(predictor: Path) -> None:
-    with pytest.raises(DfdmError, match="is no dlib face recognition network"):
+    with pytest.raises(DfdmError, match="is not a dlib face recognition network"):
         Embedder(predictor)

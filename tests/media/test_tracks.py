@@ -44,7 +44,7 @@ def face_at(x: float, y: float, width: float = 40) -> Face:
 
 
 class Scripted:
-    """A detector that finds what it was told, frame by frame."""
+    """A detector that finds what it was given, frame by frame."""
 
     def __init__(self, faces: list[list[Face]]) -> None:
         self._faces = iter(faces)
@@ -174,7 +174,7 @@ def test_a_missing_or_damaged_track_is_one_sentence(tmp_path):
     good = path.read_bytes()
     for bad in (b"", b"no archive", good[:100], good[:-40], good[:900] + bytes([good[900] ^ 255]) + good[901:]):
         path.write_bytes(bad)
-        with pytest.raises(DfdmError, match=r"track\.npz is no readable face track") as told:
+        with pytest.raises(DfdmError, match=r"track\.npz is not a readable face track") as told:
             FaceTrack.load(path)
         assert "\n" not in str(told.value)
 

@@ -230,7 +230,7 @@ def test_without_configfile_the_shipped_config_counts_and_with_one_that_file_alo
 def test_a_fault_in_the_config_is_one_sentence_before_any_job(snakemake: Snakemake, small: Small) -> None:
     done = snakemake("--cores", 1, "--configfile", small("faulty", render__mask_blurr=3))
     assert done.returncode != 0
-    assert "render.mask_blurr: unknown key; remove it or mend its spelling" in done.stderr + done.stdout
+    assert "render.mask_blurr: unknown key; remove it or correct its spelling" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 
@@ -238,9 +238,12 @@ def test_a_fault_in_the_config_is_one_sentence_before_any_job(snakemake: Snakema
     ("arguments", "sentence"),
     [
         (["--configfile", "none.yaml"], "config 'none.yaml' does not exist; correct the path after --configfile"),
-        (["--config", "results=config.yaml/x"], "results 'config.yaml/x': Not a directory; free or name another place"),
-        (["iae_crf24"], "'iae_crf24' is no target of this config. Did you mean iae_crf23 or "),
-        (["render"], "This is a rule of many jobs, no target. Named targets are "),
+        (
+            ["--config", "results=config.yaml/x"],
+            "results 'config.yaml/x': Not a directory; free some space or name another place",
+        ),
+        (["iae_crf24"], "'iae_crf24' is not a target of this config. Did you mean iae_crf23 or "),
+        (["render"], "This rule makes many jobs and is not a target. Named targets are "),
     ],
 )
 def test_a_slip_on_the_command_line_is_one_sentence(snakemake: Snakemake, arguments: list[str], sentence: str) -> None:
@@ -361,7 +364,7 @@ def test_a_new_classifier_costs_nothing_upstream(line: Path, snakemake: Snakemak
 def test_a_finished_training_survives_harmless_edits(
     line: Path, project: Path, snakemake: Snakemake, small: Small
 ) -> None:
-    """A rule's text, thread and memory figures of other stages, where states lie: no training runs for them."""
+    """A rule's text, thread and memory figures of other stages, where states are: no training runs for them."""
     rules = project / "workflow/rules/train.smk"
     text = rules.read_text()
     rules.write_text(text.replace('"dfdm train --model', '"dfdm  train --model').replace("24 * 60", "48 * 60"))

@@ -335,9 +335,11 @@ def test_a_stage_without_a_rate_is_named(project: Path, monkeypatch: pytest.Monk
 
 def test_a_faulty_table_of_rates_and_an_unknown_target_are_one_sentence(tmp_path: Path, project: Path) -> None:
     (tmp_path / "rates.json").write_text(json.dumps({"seconds": {}}))
-    with pytest.raises(DfdmError, match=r"is no table of rates .*'dfdm plan --measure OUT' writes one"):
+    with pytest.raises(DfdmError, match=r"is not a table of rates .*'dfdm plan --measure OUT' writes one"):
         rates.load(tmp_path / "rates.json")
-    with pytest.raises(DfdmError, match=r"'iae_crf5' is no target of this config; known are .*\biae_crf10, .*\ball$"):
+    with pytest.raises(
+        DfdmError, match=r"'iae_crf5' is not a target of this config; known are .*\biae_crf10, .*\ball$"
+    ):
         read(project, "config.yaml", "iae_crf5")
 
 
