@@ -56,7 +56,7 @@ def save(path: Path, model: Autoencoder, meta: ModelMeta) -> None:
 
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[Autoencoder, ModelMeta]:
     """Read a model, in evaluation mode on `device`; a damaged file or one that is no such model is a DfdmError."""
-    with reading(path, "not a readable dfdm model", "train it"):
+    with reading(path, "not a readable dfdm model", "run the stage train"):
         tensors, meta = _read(path)
         model = _built(meta.model, meta.width, tensors)
     return model.to(device).eval().requires_grad_(False), meta
