@@ -3,7 +3,7 @@
 import pkgutil
 import re
 from collections.abc import Callable, Iterable
-from functools import cache, cached_property
+from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -28,7 +28,7 @@ class Registry:
     def _parts(self) -> dict[str, EntryPoint]:
         own = (module.name for module in pkgutil.iter_modules(self.path) if module.name != SHARED)
         parts = {name: EntryPoint(name, f"{self.home}.{name}", self.group) for name in own}
-        for part in _installed().select(group=self.group):
+        for part in entry_points(group=self.group):
             if not re.fullmatch(MODEL, part.name) or part.name == REAL:
                 raise DfdmError(
                     f"the {self.kind} '{part.name}' of {_home(part)} needs another name: lower-case words joined "
@@ -71,12 +71,6 @@ class Registry:
                 f"the {self.kind} '{name}' of {_home(part)} cannot be used ({why}); correct the package or uninstall it"
             ) from error
         return member
-
-
-@cache
-def _installed() -> Any:
-    """Every entry point; read once for all registries."""
-    return entry_points()
 
 
 def _home(part: EntryPoint) -> str:
