@@ -23,8 +23,8 @@ five-people: $(READY) ## five people, fifteen trainings, five classifiers with c
 	snakemake --cores all --configfile workflow/configs/five_people.yaml
 	@dfdm scores --config workflow/configs/five_people.yaml
 
-check: $(READY) lint types ## lint, types and the quick tests of changed modules, all quick ones where none changed
-	@tests=$$(python tests/changed.py); [ -z "$$tests" ] || $(PYTEST) -n 2 -m quick $$tests
+check: $(READY) lint types ## lint, types and the quick tests of changed modules; all quick tests where none changed
+	@tests=$$(python tests/changed.py); [ -z "$$tests" ] || $(PYTEST) -n 2 -m "not slow and not long" $$tests
 
 test: $(READY) lint types ## lint, types and every test but the slow ones
 	$(PYTEST) -n 2

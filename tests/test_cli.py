@@ -140,6 +140,7 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], sentence: st
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -163,6 +164,7 @@ def test_bad_input_is_one_line_and_status_2(arguments: list[str], sentence: str)
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.long
 def test_the_commands_of_short_jobs_do_not_import_torch() -> None:
     code = """
 import sys
@@ -175,6 +177,7 @@ assert "torch" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+@pytest.mark.long
 def test_the_help_starts_at_once() -> None:
     code = """
 import sys

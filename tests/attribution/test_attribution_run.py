@@ -21,6 +21,8 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.trainer import ROLLBACKS, check_finite
 from tests.result_files import delete_each_key
 
+pytestmark = pytest.mark.long
+
 FILES = ("model.safetensors", "log.csv", "training.json", "speed.json")
 RUN = Run("dma_sta", "scene", "23", 3)
 

@@ -98,6 +98,7 @@ def write_rate(layout: Layout, name: str) -> None:
     Tune(classifier=name, lr=0.01, epochs=4, crf="10", tried=tried).write(layout.tune(name))
 
 
+@pytest.mark.long
 def test_a_results_folder_becomes_a_table_who_beats_whom_and_a_matrix(compared: Config, tmp_path: Path) -> None:
     layout = Layout(str(tmp_path))
     for run, crf in comparison_scores(compared):

@@ -31,6 +31,8 @@ from dfdm.media.settings import EncodeConfig, FacesConfig
 from dfdm.media.tracks import track_faces
 from dfdm.media.video import probe, read_planes
 
+pytestmark = pytest.mark.long
+
 CPU = torch.device("cpu")
 CLASSES = ["faceswap", "lightweight", "iae"]
 FRAMES = 10

@@ -24,6 +24,8 @@ from dfdm.media.video import of_encoded, probe, read_planes, split_planes
 from generators.settings import RenderConfig
 from generators.swap import Swapper
 
+pytestmark = pytest.mark.long
+
 MODELS = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
 CLIP = "id0_id1_0000"
 

@@ -17,6 +17,8 @@ from generators.models.blocks import Autoencoder, C, Conv, D, O, U
 from generators.optimizer import Adam
 from generators.settings import TrainConfig
 
+pytestmark = pytest.mark.long
+
 WIDTH = 1 / 32
 
 

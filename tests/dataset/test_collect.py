@@ -137,6 +137,7 @@ def test_faceforensics_folders_give_classes_ids_and_quality(demo, tmp_path):
         find("faceforensics", tmp_path, make(demo, faceforensics={"nowhere": "real"}))
 
 
+@pytest.mark.long
 def test_videos_are_cropped_once_and_their_crops_collected_again(demo, clips, predictor, tmp_path, capsys):
     source = clips / "single_face.mp4"
     record = probe(source, "id0_0000", {}, (0, 3))

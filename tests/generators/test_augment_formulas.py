@@ -79,6 +79,7 @@ def where(pictures: torch.Tensor, size: int) -> np.ndarray:
     return pictures[:, :2].permute(0, 2, 3, 1).numpy().astype(np.float64) * (size - 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("mode", "inside", "out"), [("model", 64, 64), ("model", 64, 128), ("384", 64, 64)])
 def test_faces_turn_grow_move_flip_and_bend_as_far_as_the_page_says_and_no_further(mode, inside, out):
     """Ramps in place of faces show where every pixel comes from: the motions are read off the finished batches."""

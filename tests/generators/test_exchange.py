@@ -212,6 +212,7 @@ def saved(path, **changes):
     return weights
 
 
+@pytest.mark.long
 def test_imported_by_command_it_is_a_finished_model_and_exports_the_same_arrays(tmp_path):
     weights = saved(tmp_path / "iae.npz")
     done = dfdm("weights", "import", tmp_path / "iae.npz", "--model", "iae", "--pair", "id0", "id1", "--width", WIDTH,
@@ -239,6 +240,7 @@ def test_where_side_a_has_the_higher_number_the_sides_are_exchanged(tmp_path):
         assert np.abs(ours(model, bgr, side) - original.predict("iae", weights, bgr, theirs)).max() < 1e-4
 
 
+@pytest.mark.long
 def test_an_imported_model_renders_as_a_trained_one_does(tmp_path, demo, clips, predictor):
     record = probe(clips / "single_face.mp4", "id1_0000", {"path": "single_face.mp4"}, (30, 33))
     planes = list(read_planes(clips / "single_face.mp4", record))

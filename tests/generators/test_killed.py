@@ -20,6 +20,8 @@ from dfdm.base.files import sha256
 from dfdm.catalogue import config
 from dfdm.commands import sources
 
+pytestmark = pytest.mark.long
+
 OUTPUTS = ("model.safetensors", "loss.csv", "preview.png")
 DFDM = Path(sys.executable).with_name("dfdm")
 # Forked from a process that has imported torch already: a training starts in no time and is killed while it trains.

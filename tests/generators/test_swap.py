@@ -18,6 +18,8 @@ from generators.colour_match import match_mean
 from generators.settings import RenderConfig
 from generators.swap import Swapper, edge_fade
 
+pytestmark = pytest.mark.long
+
 CLIPS = {"woman": ("WolfgangLanger_Pexels.mp4", (320, 326)), "man": ("single_face.mp4", (30, 36))}
 
 

@@ -183,6 +183,7 @@ def rgb_frames(path, record: VideoRecord) -> Iterator[np.ndarray]:
     return (colour.yuv_to_rgb(planes, record.matrix, record.full_range) for planes in read_planes(path, record))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "cuts"),
     [("WolfgangLanger_Pexels.mp4", 0), ("single_face.mp4", 0), ("face_noface.mov", 2), ("noface_face.mov", 2)],
@@ -195,6 +196,7 @@ def test_on_the_real_clips_only_the_true_cuts_are_seen(clips, name, cuts):
     assert track.counts == TrackCounts(frames=record.frames, with_face=0, several_faces=0, cuts=cuts)
 
 
+@pytest.mark.long
 def test_the_man_is_followed_until_the_title(clips, predictor):
     path = clips / "face_noface.mov"
     record = probe(path, "id1_0002", {"path": path.name}, (60, 84))
@@ -205,6 +207,7 @@ def test_the_man_is_followed_until_the_title(clips, predictor):
     assert (track.landmarks.max((0, 1)) < [record.width, record.height]).all()
 
 
+@pytest.mark.long
 def test_smoothing_takes_jitter_off_a_real_track(clips, predictor):
     path = clips / "single_face.mp4"
     record = probe(path, "id1_0001", {"path": path.name}, (0, 24))

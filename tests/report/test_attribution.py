@@ -49,11 +49,13 @@ def only(cfg: Config, results: Path, crf: int, accuracy: float = 0.8, **other: o
     return read_attribution(cfg, results, {}, []).verdict
 
 
+@pytest.mark.long
 def test_a_good_score_with_good_controls_needs_no_warning(cfg: Config, tmp_path: Path) -> None:
     write_controls(tmp_path, 0, "dma_sta", CLASSES)
     assert only(cfg, tmp_path, 0) == []
 
 
+@pytest.mark.long
 def test_a_score_without_its_controls_is_told(cfg: Config, tmp_path: Path) -> None:
     assert only(cfg, tmp_path, 0)[0].startswith("The scores of crf 0 are shown without their controls")
     write_controls(tmp_path, 0, "resnet_avg", CLASSES)  # another classifier's are not its own
@@ -87,6 +89,7 @@ def test_a_background_above_chance_is_a_defect_at_crf_0_only(cfg: Config, tmp_pa
     assert ("defect" in told[0]) == (crf == 0)
 
 
+@pytest.mark.long
 def test_the_page_shows_everything_beside_its_controls(cfg: Config, tmp_path: Path) -> None:
     for run in main_runs(cfg):
         write_score(tmp_path, run, int(run.crf), CLASSES, 0.65)
@@ -185,6 +188,7 @@ def test_a_figure_without_an_interval_is_shown_bare() -> None:
         Bounded(**dict(bare))
 
 
+@pytest.mark.long
 def test_controls_without_a_classifier_of_the_background_say_so(cfg: Config, tmp_path: Path) -> None:
     path = write_controls(tmp_path, 0, "dma_sta", CLASSES)
     change(path, background=None)
@@ -194,6 +198,7 @@ def test_controls_without_a_classifier_of_the_background_say_so(cfg: Config, tmp
     assert "background only not trained" in words(tmp_path / "report.html")
 
 
+@pytest.mark.long
 def test_controls_without_originals_to_test_are_shown(cfg: Config, tmp_path: Path) -> None:
     """A test part without an original is a control that is not available, not a damaged file."""
     path = write_controls(tmp_path, 0, "dma_sta", CLASSES)

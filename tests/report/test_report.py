@@ -31,6 +31,8 @@ from dfdm.report.readme import SIZE, readme_picture
 from dfdm.report.times import RuleTime, bytes_written, read_times
 from tests.report.made_up import write_score
 
+pytestmark = pytest.mark.long
+
 MODELS = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
 FRAMES, WIDTH, HEIGHT = 12, 192, 128
 HOSTILE = "<script>alert('consent')</script> & \"so\""

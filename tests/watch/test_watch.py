@@ -16,6 +16,8 @@ from snakemake_logger_plugin_dfdm import text
 from snakemake_logger_plugin_dfdm.board import Board, Failure, Job, Left
 from snakemake_logger_plugin_dfdm.terminal import block
 
+pytestmark = pytest.mark.long
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TOY = """
 logger.info(None, extra={"dfdm": {
