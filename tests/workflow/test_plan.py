@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -282,7 +282,11 @@ def test_a_new_network_has_its_own_cost_and_a_changed_one_is_counted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DFDM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(generators.models, "__path__", [*generators.models.__path__, str(tmp_path)])
+    paths, registry = [*generators.models.__path__, str(tmp_path)], generators.models._REGISTRY
+    assert "sixth" not in registry.names()
+    monkeypatch.setattr(generators.models, "__path__", paths)
+    monkeypatch.setattr(registry, "path", paths)
+    monkeypatch.delitem(vars(registry), "_parts")  # what it has found; back at the end of the test
     text = (ROOT / "generators/models/iae.py").read_text()
     values = yaml.safe_load((ROOT / "config.yaml").read_text())
     found = []
@@ -307,7 +311,7 @@ def test_measured_rates_give_back_the_run_that_they_were_measured_on(
     monkeypatch.chdir(project)
     work = plan.read(small())
     table = measured.measure(work, rates.load(None))
-    (tmp_path / "rates.json").write_text(json.dumps(asdict(table)))
+    table.write(tmp_path / "rates.json")
     assert rates.load(tmp_path / "rates.json") == table
     made = plan.make(work, table)
     for crf, swaps in made.swaps().items():
@@ -327,7 +331,8 @@ def test_measured_rates_give_back_the_run_that_they_were_measured_on(
 def test_a_stage_without_a_rate_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     table = rates.load(None)
-    few = replace(table, seconds={name: rate for name, rate in table.seconds.items() if name != "controls"})
+    others = {name: rate for name, rate in table.seconds.items() if name != "controls"}
+    few = table.model_copy(update={"seconds": others})
     work = plan.read(Path("config.yaml"), ["report"])
     assert "without a rate, so without hours: controls;" in plan_text.to_text(plan.make(work, few))
     assert plan.make(work, table).unrated == []
