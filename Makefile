@@ -7,8 +7,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 READY := $(VENV)/.ready
+PYTEST := DFDM_OFFLINE=1 pytest -q --dist loadgroup
 
-.PHONY: help demo five-people bench test test-all docs lint types setup clean
+.PHONY: help demo five-people bench check test test-all docs lint types setup clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,11 +23,14 @@ five-people: $(READY) ## five people, fifteen trainings, five classifiers with c
 	snakemake --cores all --configfile workflow/configs/five_people.yaml
 	@dfdm scores --config workflow/configs/five_people.yaml
 
-test: $(READY) lint types ## lint, types and every test that needs no root; 10 minutes at most
-	DFDM_OFFLINE=1 pytest -q
+check: $(READY) lint types ## lint, types and the quick tests of changed modules; all quick tests where none changed
+	@tests=$$(python tests/changed.py); [ -z "$$tests" ] || $(PYTEST) -n 2 -m "not slow and not long" $$tests
 
-test-all: $(READY) lint types ## also the slow tests; DFDM_TEST_SLURM=1: on a real Slurm too (root)
-	DFDM_OFFLINE=1 pytest -q -m "slow or not slow"
+test: $(READY) lint types ## lint, types and every test but the slow ones
+	$(PYTEST) -n 2
+
+test-all: test ## also the slow tests, one at a time; DFDM_TEST_SLURM=1: on a real Slurm too (root)
+	$(PYTEST) -m slow
 
 bench: $(READY) ## every speed and memory figure, measured on this machine; about 8 minutes
 	python -m benchmarks --json results/benchmarks.json

@@ -98,8 +98,8 @@ def fit(frames: np.ndarray, resize: int, size: int) -> np.ndarray:
 def cut_native(frames: np.ndarray, size: int, centre: tuple[float, float] | None) -> np.ndarray:
     """A square of the frames' own pixels about a point (x, y; None: the middle): uint8 `[k, size, size, 3]`.
 
-    The corner lies on even pixels, as chroma does. A square that does not fit is moved inside the frame; where the
-    frame is smaller than the square, it stands in the middle and is mirrored at its borders.
+    The corner is on even pixels, as chroma does. A square that does not fit is moved inside the frame; where the
+    frame is smaller than the square, it is placed in the middle and mirrored at its borders.
     """
     height, width = frames.shape[1:3]
     x, y = centre or (width / 2, height / 2)
@@ -157,20 +157,16 @@ class Clips:
             cut = partial(cut_native, size=settings.size, centre=face_centre(reader))
         else:
             cut = partial(fit, resize=settings.resize, size=settings.size)
-        if isinstance(reader, CropReader):
-            return cut(self._shown(video, reader, rows))
-        if settings.region == "background":
-            raise DfdmError(f"{video.name}: the background alone needs crop files, not pictures")
-        return np.concatenate([cut(reader.frames([row])) for row in rows])  # pictures' sizes may differ
-
-    def _shown(self, video: Video, reader: CropReader, rows: list[int]) -> np.ndarray:
-        """What the model may see of a crop file's frames, before they are fitted: uint8 `[k, h, w, 3]`."""
+        if not isinstance(reader, CropReader):
+            if settings.region == "background":
+                raise DfdmError(f"{video.name}: the background alone needs crop files, not pictures")
+            return np.concatenate([cut(reader.frames([row])) for row in rows])  # pictures' sizes may differ
         frames = reader.frames(rows)
-        if self.settings.region != "background":
-            return frames
-        if video.region is None:
-            raise DfdmError(f"{video.name}: the background alone needs the clip's region; run 'dfdm region' for it")
-        return Region(video.region).paint(frames, reader.frame_index[rows], reader.boxes[rows])
+        if settings.region == "background":
+            if video.region is None:
+                raise DfdmError(f"{video.name}: the background alone needs the clip's region; run 'dfdm region' for it")
+            frames = Region(video.region).paint(frames, reader.frame_index[rows], reader.boxes[rows])
+        return cut(frames)
 
     def training(self, seed: int, epoch: int) -> list[Draw]:
         """The shuffled clips of an epoch, `clips_per_epoch` of every video."""

@@ -34,7 +34,7 @@ class ScoredRun:
 
 @dataclass(frozen=True)
 class Entrant:
-    """A classifier's seeds on the same test videos, as far as `beats` looks at them.
+    """A classifier's seeds on the same test videos, with what `beats` needs of them.
 
     right: bool `[seeds, n]`, the videos sorted by name; names: `[n]`; rates: the learning rates it was tuned over and
     the epochs of each (None: not tuned); low: lower end of its pooled accuracy.
@@ -120,15 +120,13 @@ def _entry(runs: Mapping[ScoredRun, Scores], tune: Tune | None, seed: int) -> tu
     known = [speed for speed in speeds if speed is not None]
     entry = Entry(
         classifier=first.run.classifier,
-        model=training.model,
+        **training.model_dump(include={"model", "parameters", "multiply_adds"}),
         learned=all(found.training.learned for found in scores),
         rate=training.lr,
         seeds=seeds,
         accuracies=[found.figures.accuracy.value for found in scores],
         accuracy=accuracy,
         macro_f1=macro_f1,
-        parameters=training.parameters,
-        multiply_adds=training.multiply_adds,
         clips_per_second=float(np.mean(known)) if known else None,
     )
     tuned = (tune.epochs, sorted(tried.lr for tried in tune.tried)) if tune else None
@@ -160,10 +158,12 @@ def beats(a: Entrant, b: Entrant, seed: int) -> Beats:
         gap = a.right[mine].mean(0) - b.right[other].mean(0)  # [n]
         value = float(gap.mean())
         if count >= intervals.FEWEST_CLUSTERS:
-            low, high = _mean_interval(gap, a.clusters, seed)
+            _, index = np.unique(np.asarray(a.clusters), return_inverse=True)
+            times = intervals.draws(count, seed)
+            low, high = intervals.percentiles((times @ np.bincount(index, weights=gap)) / (times @ np.bincount(index)))
     obstacle = _obstacle(a, b, shared, same, count)
     won = obstacle is None and low is not None and low > 0
-    where = "lies above 0" if won else "does not lie above 0"
+    where = "is above 0" if won else "is not above 0"
     why = obstacle or f"The 95 % interval of the paired difference in accuracy {where} over {len(shared)} seeds."
     return Beats(a=a.name, b=b.name, difference=Difference(value=value, low=low, high=high), beats=won, why=why)
 
@@ -172,7 +172,7 @@ def _obstacle(a: Entrant, b: Entrant, shared: Sequence[int], same: bool, cluster
     """The sentence why nothing can be said; None where the interval decides."""
     for one in (a, b):
         if not one.learned:
-            return f"{one.name} has not learned: its training accuracy does not leave chance."
+            return f"{one.name} has not learned: its training accuracy is not above chance."
     if not same:
         return "They were not scored on the same test videos."
     if len(shared) < FEWEST_SEEDS:
@@ -184,14 +184,6 @@ def _obstacle(a: Entrant, b: Entrant, shared: Sequence[int], same: bool, cluster
     if clusters < intervals.FEWEST_CLUSTERS:
         return f"The test has {clusters} clusters of pair and scene; a bootstrap over fewer than 10 cannot show it."
     return None if b.low > b.chance else f"{b.name} itself is not above chance ({percent(b.chance, 1)})."
-
-
-def _mean_interval(values: np.ndarray, clusters: Sequence[str], seed: int) -> tuple[float, float]:
-    """The mean's 95 per cent interval, whole clusters drawn; `values` `[n]`."""
-    _, index = np.unique(np.asarray(clusters), return_inverse=True)
-    sums, sizes = np.bincount(index, weights=values), np.bincount(index)
-    times = intervals.draws(len(sizes), seed)
-    return intervals.percentiles((times @ sums) / (times @ sizes))
 
 
 def pooled(tests: Sequence[intervals.Predictions], seed: int) -> tuple[Bounded, Figure]:

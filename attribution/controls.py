@@ -1,24 +1,22 @@
-"""What a classifier's score is worth nothing without: the same question where there is nothing, or nothing but trifles.
+"""The controls of a classifier's score: the same question where no information is left, or only trivial cues.
 
 Docs: docs/attribution.md, Controls.
 """
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy.special import softmax
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from attribution.clips import Clips, Video, find_videos, normalise
-from attribution.cues import cues_of, originals_and_swaps, trivial
-from attribution.inference import Trained, load, video_logits
+from attribution.clips import Clips, Video, find_videos
+from attribution.cues import cues_of, logistic, trivial
+from attribution.inference import Trained, load, mean_by_video, over_clips, video_logits
 from attribution.openset import energy
 from attribution.results import Background, Controls, Originals, Permuted, Scores
 from dfdm.base.compute import resolve_device
@@ -26,6 +24,7 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.names import REAL, cluster_of
 from dfdm.dataset.splits import PARTS
 
+Labelled = tuple[np.ndarray, np.ndarray]  # features [n, C] and class indices [n]
 FEATURES = "input of the classifier's last linear layer, mean over a video's fixed clips"
 
 
@@ -35,32 +34,22 @@ def features_of(model: nn.Module, clips: Clips, device: torch.device) -> np.ndar
 
     Rows of one clip (frames, where the layer runs on frames) are averaged too. Sets eval mode.
     """
-    model.eval()
     seen: list[tuple[nn.Module, Tensor]] = []
-    hooks = [
-        layer.register_forward_pre_hook(lambda module, given: seen.append((module, given[0].detach())))
-        for layer in model.modules()
-        if isinstance(layer, nn.Linear)
-    ]
-    counts = np.zeros(len(clips.videos))
-    sums: np.ndarray | None = None
-    try:
-        for frames, _, index in clips.batches(clips.fixed()):
-            seen.clear()
-            model(normalise(frames, device, clips.settings.channels_last))
-            if not seen:
-                raise DfdmError(f"{clips.settings.model} has no linear layer to take features from")
-            given = torch.cat([value for layer, value in seen if layer is seen[-1][0]])
-            values = given.reshape(len(index), -1, given.shape[-1]).mean(1).double().cpu().numpy()  # [B, C]
-            sums = np.zeros((len(counts), values.shape[1])) if sums is None else sums
-            np.add.at(sums, index.numpy(), values)
-            np.add.at(counts, index.numpy(), 1)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if sums is None:
-        raise DfdmError("there is no video to take features from; every one has fewer face frames than the clip")
-    return sums / counts[:, None]
+
+    def features(frames: Tensor) -> Tensor:
+        seen.clear()
+        model(frames)
+        if not seen:
+            raise DfdmError(f"{clips.settings.model} has no linear layer to take features from")
+        given = torch.cat([value for layer, value in seen if layer is seen[-1][0]])
+        return given.reshape(len(frames), -1, given.shape[-1]).mean(1)  # [B, C]
+
+    with ExitStack() as hooks:
+        for layer in model.eval().modules():
+            if isinstance(layer, nn.Linear):
+                hook = layer.register_forward_pre_hook(lambda module, given: seen.append((module, given[0].detach())))
+                hooks.enter_context(hook)
+        return mean_by_video(*over_clips(features, clips, device))
 
 
 def permute_within(labels: np.ndarray, clusters: Sequence[str], random: np.random.Generator) -> np.ndarray:
@@ -71,33 +60,20 @@ def permute_within(labels: np.ndarray, clusters: Sequence[str], random: np.rando
     return out
 
 
-def permuted(
-    train: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    clusters: Sequence[str],
-    permutations: int,
-    seed: int,
-) -> Permuted:
-    """A cheap head on frozen features [n, C] (class indices [n]): learned with permuted labels, scored with true ones.
+def permuted(train: Labelled, test: Labelled, clusters: Sequence[str], permutations: int, seed: int) -> Permuted:
+    """A cheap head on frozen features: learned with permuted labels, scored with true ones.
 
     `clusters` [n] of the training videos: labels are permuted within each.
     """
 
     def accuracy(labels: np.ndarray) -> float:
-        head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        return float(head.fit(train[0], labels).score(*test))
+        return float(logistic().fit(train[0], labels).score(*test))
 
     random = np.random.default_rng(seed)
     accuracies = [accuracy(permute_within(train[1], clusters, random)) for _ in range(permutations)]
-    low, high = np.quantile(accuracies, (0.025, 0.975))
-    return Permuted(
-        accuracies=accuracies,
-        low=float(low),
-        high=float(high),
-        true=accuracy(train[1]),
-        features=FEATURES,
-        permutations=permutations,
-    )
+    low, high = np.quantile(accuracies, (0.025, 0.975)).tolist()
+    true = accuracy(train[1])
+    return Permuted(accuracies=accuracies, low=low, high=high, true=true, features=FEATURES, permutations=permutations)
 
 
 def originals(trained: Trained, videos: list[Video], threshold: float, device: torch.device) -> Originals:
@@ -122,12 +98,12 @@ def background(scores: Scores) -> Background:
     control. At a lossy crf what the model changed also changes how the rest is coded.
     """
     above = scores.figures.accuracy.low > scores.chance
-    if scores.crf == 0:
+    if scores.crf:
+        finding = "codec coupling: coding carries the model out of the region" if above else "at chance"
+    else:
         finding = (
             "above chance although no pixel differs: the control is broken" if above else "at chance, as it must be"
         )
-    else:
-        finding = "codec coupling: coding carries the model out of the region" if above else "at chance"
     return Background(
         figures=scores.figures,
         chance=scores.chance,
@@ -138,19 +114,12 @@ def background(scores: Scores) -> Background:
 
 
 def run_controls(
-    model: Path,
-    scores: Path,
-    manifest: Path,
-    crops: Path,
-    permutations: int,
-    device: str,
-    background_scores: Path | None,
-    out: Path,
+    model: Path, scores: Path, manifest: Path, crops: Path, permutations: int, device: str, of_background: Path | None
 ) -> Controls:
-    """The controls of a score (scores.json) at its training's own quality, written to `out`.
+    """The controls of a score (scores.json) at its training's own quality.
 
     `model`: the trained classifier. `manifest`: the table of the quality, originals included; `crops`: the folder its
-    column `crops` is relative to; `background_scores`: scores.json of the background's classifier at this quality.
+    column `crops` is relative to; `of_background`: scores.json of the background's classifier at this quality.
     """
     own, place = Scores.read(scores), resolve_device(device)
     column, crf, seed = f"split_{own.run.split}", own.crf, own.run.seed
@@ -158,7 +127,7 @@ def run_controls(
     rows = pd.read_parquet(manifest)
     if set(rows["crf"]) != {crf}:
         raise DfdmError(f"{manifest} is not the table of crf {crf} alone; give the manifest of that quality")
-    real, swaps = originals_and_swaps(rows, trained.classes)
+    real, swaps = rows[rows["model"] == REAL], rows[rows["model"].isin(trained.classes)]
     features, labels, names, cues = {}, {}, {}, {}
     for part in PARTS:
         videos, _ = find_videos(swaps[swaps[column] == part], crops, trained.classes, trained.settings.clip)
@@ -172,16 +141,13 @@ def run_controls(
     clusters = [cluster_of(name) for name in names["train"]]
     train, test = ((features[part], labels[part]) for part in ("train", "test"))
     parts = {part: (names[part], cues[part], labels[part]) for part in PARTS}
-    threshold = own.training.open_set.threshold
-    found = Controls(
+    return Controls(
         classifier=own.run.classifier,
         crf=crf,
         split=own.run.split,
         accuracy=own.figures.accuracy,
         permuted=permuted(train, test, clusters, permutations, seed),
         trivial=trivial(parts, trained.classes, seed),
-        background=background(Scores.read(background_scores)) if background_scores else None,
-        originals=originals(trained, unswapped, threshold, place) if unswapped else None,
+        background=background(Scores.read(of_background)) if of_background else None,
+        originals=originals(trained, unswapped, own.training.open_set.threshold, place) if unswapped else None,
     )
-    found.write(out)
-    return found

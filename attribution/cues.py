@@ -12,13 +12,13 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from attribution.results import CueClassifier, CueScores
 from attribution.score import score
 from dfdm.base.errors import DfdmError
-from dfdm.base.names import REAL, parse_name
+from dfdm.base.names import parse_name
 from dfdm.dataset.crops import CropReader
 from dfdm.dataset.splits import Part
 from dfdm.media.metrics import detail, ssim
@@ -34,7 +34,7 @@ def picture_cues(crops: Path, original: Path) -> list[float]:
     """
     reader, before = CropReader(crops), CropReader(original)
     if not np.array_equal(reader.frame_index, before.frame_index):
-        raise DfdmError(f"{crops} and {original} are not cut along one track; run the crops stage again for both")
+        raise DfdmError(f"{crops} and {original} are not cut along the same track; run the crops stage again for both")
     rows = sorted({int(row) for row in np.linspace(0, len(reader) - 1, FRAMES).round()})
     values = []
     for picture, old, outline in zip(reader.frames(rows), before.frames(rows), reader.polygon[rows]):
@@ -54,9 +54,14 @@ def cues_of(rows: pd.DataFrame, originals: pd.DataFrame, crops: Path) -> np.ndar
     for name, size, frames, fps, file in zip(*columns, strict=True):
         scene = parse_name(name).scene_key
         if scene not in real:
-            raise DfdmError(f"the manifest lacks the original of {name}; make the originals of that quality too")
+            raise DfdmError(f"the manifest has no original of {name}; make the originals of that quality too")
         values.append([size, size * 8 * fps / frames, *picture_cues(crops / file, real[scene])])
     return np.array(values, np.float64).reshape(len(rows), len(CUES))
+
+
+def logistic() -> Pipeline:
+    """Logistic regression on standardised values, the cheapest classifier of the controls."""
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
 
 
 def trivial(
@@ -68,21 +73,14 @@ def trivial(
     """
     _, known, labels = parts["train"]
     kinds: dict[CueClassifier, BaseEstimator] = {
-        "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
+        "logistic regression": logistic(),
         "gradient boosting": GradientBoostingClassifier(random_state=seed),
     }
-    validation = {}
-    for kind, classifier in kinds.items():
-        classifier.fit(known, labels)
-        validation[kind] = float(classifier.score(*parts["validation"][1:]))
+    of = parts["validation"][1:]
+    validation = {kind: float(classifier.fit(known, labels).score(*of)) for kind, classifier in kinds.items()}
     chosen = max(validation, key=lambda kind: validation[kind])  # the first, which is the simpler, where both are equal
     names, cues, truth = parts["test"]
     probabilities = np.zeros((len(names), len(classes)))
     probabilities[:, kinds[chosen].classes_] = kinds[chosen].predict_proba(cues)
     found = score(names, truth, probabilities, classes, seed)
     return CueScores(**dict(found), cues=list(CUES), chosen=chosen, validation_accuracy=validation)
-
-
-def originals_and_swaps(rows: pd.DataFrame, classes: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """A manifest's rows of the unswapped scenes, and those of the classes."""
-    return rows[rows["model"] == REAL], rows[rows["model"].isin(list(classes))]

@@ -17,7 +17,7 @@ CELLS = 16  # places a side to which a saliency is averaged: single pixels are n
 
 @runtime_checkable
 class Attentive(Protocol):
-    """A model that tells its attention."""
+    """A model that gives its attention."""
 
     def attention(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """Frame weights `[B, T]`, sum 1, and maps `[B, T, h, w]`, 0..1."""

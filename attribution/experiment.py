@@ -1,7 +1,5 @@
 """A classifier from manifests to its files, and from a trained file to its scores: what `dfdm attribution` runs."""
 
-import csv
-import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,18 +21,19 @@ from attribution.score import score
 from attribution.settings import AttributionConfig
 from dfdm.base.compute import resolve_device
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import atomic, digest
+from dfdm.base.files import atomic, digest, reading
 from dfdm.base.names import REAL
 from dfdm.base.tensorfile import write_tensors
 from dfdm.base.trainer import DivergedError
 from dfdm.dataset.splits import PARTS, Kind, check_manifest
 
 NEEDED = ("name", "model", "crf", "crops", "sha256")
+Saw = Callable[[pd.DataFrame], float | None]  # of rows of a manifest: the share of the frames trained on
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the videos are told and lie: manifests (one a quality), crops, regions; and the training states."""
+    """Where things are: manifests (one for each quality), crops, regions, training states."""
 
     manifests: Sequence[Path]
     crops: Path
@@ -49,30 +48,26 @@ def classes_of(generators: Sequence[str], settings: AttributionConfig) -> list[s
 
 def read_manifest(path: Path, classes: Sequence[str], kind: Kind) -> pd.DataFrame:
     """The manifest's rows of the classes in a part of the split (column `part`); checked for columns and leaks."""
-    try:
+    with reading(path, "not a readable parquet", "build the manifest"):
         rows = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise DfdmError(f"{path} does not exist; build the manifest first") from None
-    except (OSError, ValueError) as error:
-        raise DfdmError(f"{path} is no readable parquet ({error}); build the manifest again") from None
     column = f"split_{kind}"
     missing = [name for name in (*NEEDED, column) if name not in rows]
     if missing:
-        raise DfdmError(f"{path} lacks the column {missing[0]}; build the manifest again")
+        raise DfdmError(f"{path} has no column {missing[0]}; build the manifest again")
     if rows["crf"].nunique() > 1:
-        raise DfdmError(f"{path} holds videos of several qualities; give the manifest of one quality")
+        raise DfdmError(f"{path} contains videos of several qualities; give the manifest of one quality")
     rows = rows[rows["model"].isin(classes)].rename(columns={column: "part"})
     check_manifest(rows, kind)
     return rows[rows["part"].isin(PARTS)]
 
 
 def read_manifests(places: Places, classes: Sequence[str], run: Run) -> pd.DataFrame:
-    """The rows of every quality that a run trains on, checked together: a scene keeps its side at all of them."""
+    """The rows of every quality that a run trains on, checked together: a scene is in the same part at all of them."""
     tables = [read_manifest(path, classes, run.split) for path in places.manifests]
     qualities = [str(crf) for table in tables for crf in table["crf"].unique()]
     if run.crf != ALL and qualities != [run.crf]:
         raise DfdmError(
-            f"the manifest holds videos of crf {', '.join(qualities) or '-'}, not of {run.crf}; give the manifest of "
+            f"the manifest has videos of crf {', '.join(qualities) or '-'}, not of {run.crf}; give the manifest of "
             "the quality that --crf names"
         )
     if len(set(qualities)) != len(qualities):
@@ -85,7 +80,7 @@ def read_manifests(places: Places, classes: Sequence[str], run: Run) -> pd.DataF
 def videos_of(
     rows: pd.DataFrame, places: Places, classes: Sequence[str], settings: AttributionConfig, part: str
 ) -> tuple[list[Video], dict[str, int]]:
-    """The videos of one part, and those left out as shorter than a clip (told on stderr)."""
+    """The videos of one part, and those left out because they are shorter than a clip (printed on stderr)."""
     videos: list[Video] = []
     short: dict[str, int] = {}
     regions = places.regions if settings.region == "background" else None
@@ -129,9 +124,9 @@ def prepare(
 def train(
     run: Run, settings: AttributionConfig, generators: Sequence[str], places: Places, device: str, key: str, out: Path
 ) -> Training:
-    """Train a run, or go on; writes model.safetensors, log.csv, training.json and speed.json into `out`.
+    """Train a run, or continue; writes model.safetensors, log.csv, training.json and speed.json into `out`.
 
-    `key` is the hash of what lies behind the videos and settings; both are added to it, so that every training has
+    `key` is the hash of what is behind the videos and settings; both are added to it, so that every training has
     a state folder of its own. The test part is not read.
     """
     job, content, short = prepare(run, settings, generators, places)
@@ -141,12 +136,9 @@ def train(
     meta = {**about.plain(), "key": key}
     tensors = {name: value.contiguous().numpy() for name, value in trainer.best_tensors.items()}
     write_tensors(out / "model.safetensors", tensors, meta)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([row[0], *(f"{value:.6g}" for value in row[1:])] for row in trainer.log)
     with atomic(out / "log.csv") as path:
-        path.write_text(text.getvalue())
+        log = pd.DataFrame(trainer.log, columns=list(COLUMNS))
+        log.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
     if trainer.timed or not (out / "speed.json").exists():  # a finished training that only writes again keeps it
         speed = trainer.timed / trainer.seconds if trainer.timed else None
         Speed(clips_per_second=speed, seconds=trainer.seconds, device=device).write(out / "speed.json")
@@ -163,37 +155,28 @@ def describe_training(run: Run, trainer: Trainer, short: LeftOut) -> Training:
     """What training.json and the model's metadata say."""
     job, best = trainer.job, trainer.best
     assert best is not None
-    right, count = last_epoch(trainer)
-    chance = 1 / len(job.classes)
+    count = trainer.clips_per_epoch
+    right = round(trainer.log[-1][3] * count)  # of the last epoch
     size = cost(trainer.model, job.settings.clip, job.settings.size)
     return Training(
         **vars(run),
-        model=job.settings.model,
+        **vars(size),
+        **job.settings.model_dump(include={"model", "lr", "epochs"}),
         run=str(run),
         settings=job.settings.model_dump(exclude={"save_every"}),
-        lr=job.settings.lr,
         rollbacks=trainer.rollbacks,
         classes=job.classes,
         epoch=best.epoch,
-        epochs=job.settings.epochs,
         steps=trainer.steps,
         videos=Parts(train=len(job.training.videos), validation=len(job.validation.videos)),
         left_out=short,
         training_accuracy=right / count,
         training_clips=count,
-        learned=learned(right, count, chance),
+        learned=learned(right, count, 1 / len(job.classes)),
         validation_accuracy=best.accuracy,
         validation_loss=best.loss,
-        parameters=size.parameters,
-        multiply_adds=size.multiply_adds,
         open_set=describe(trainer.best_logits.numpy()),
     )
-
-
-def last_epoch(trainer: Trainer) -> tuple[int, int]:
-    """Right answers and clips of the last epoch of training."""
-    count = trainer.clips_per_epoch
-    return round(trainer.log[-1][3] * count), count
 
 
 def tune(
@@ -239,26 +222,14 @@ def test(trained: Trained, videos: list[Video], device: str, seed: int) -> tuple
     logits = video_logits(trained.model, Clips(videos, trained.settings), resolve_device(device))
     probabilities, classes, names = softmax(logits, axis=1), trained.classes, [video.name for video in videos]
     truth = np.array([video.label for video in videos])
-    predictions = pd.DataFrame(
-        {
-            "name": names,
-            "truth": [classes[i] for i in truth],
-            "predicted": [classes[i] for i in probabilities.argmax(1)],
-        }
-    )
+    lines = zip(names, (classes[i] for i in truth), (classes[i] for i in probabilities.argmax(1)))
+    predictions = pd.DataFrame(lines, columns=["name", "truth", "predicted"])
     predictions[[f"p_{name}" for name in classes]] = probabilities
     predictions["energy"] = energy(logits)
     return score(names, truth, probabilities, classes, seed), predictions
 
 
-def score_run(
-    model: Path,
-    places: Places,
-    crf: int,
-    device: str,
-    out: Path,
-    saw: Callable[[pd.DataFrame], float | None] | None = None,
-) -> Scores:
+def score_run(model: Path, places: Places, crf: int, device: str, out: Path, saw: Saw | None = None) -> Scores:
     """Score a trained file on the test part of one quality; writes scores.json and predictions.parquet into `out`.
 
     Split, classes and settings are the file's own. `saw` gives, of the manifest's lines of the test videos, which
@@ -269,7 +240,7 @@ def score_run(
     run = about.as_run()
     rows = read_manifest(places.manifests[0], trained.classes, run.split)
     if set(rows["crf"]) != {crf}:
-        raise DfdmError(f"{places.manifests[0]} holds no videos of crf {crf}; give the manifest of that quality")
+        raise DfdmError(f"{places.manifests[0]} contains no videos of crf {crf}; give the manifest of that quality")
     videos, short = videos_of(rows, places, trained.classes, trained.settings, "test")
     figures, predictions = test(trained, videos, device, run.seed)
     tested = {video.name for video in videos}

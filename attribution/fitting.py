@@ -25,6 +25,7 @@ from dfdm.base.progress import Progress
 from dfdm.base.states import StateFolder
 from dfdm.base.trainer import BaseTrainer, Interrupt, check_finite
 
+KEPT = ("sums", "log", "rollbacks", "best_tensors", "best_logits")  # in a state, beside the best checkpoint's figures
 COLUMNS = ("epoch", "lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
@@ -39,7 +40,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Job:
-    """What is trained: clips of two parts, classes, seed; `qualities` crf values together stand in both parts.
+    """What is trained: clips of two parts, classes, seed; both parts have videos of `qualities` crf values.
 
     An epoch is a clip of every video at one of the qualities, `clips_per_epoch` times: as many steps for several
     qualities together as for one.
@@ -67,9 +68,8 @@ class Trainer(BaseTrainer):
         self.clips_per_epoch = -(-len(job.training.videos) * settings.clips_per_epoch // job.qualities)
         self.steps_per_epoch = -(-self.clips_per_epoch // settings.batch)
         steps = self.steps_per_epoch * settings.epochs
-        super().__init__(
-            job.title, model, build_optimizer(model, settings), device, steps, settings.amp, settings.on_nan
-        )
+        optimizer = build_optimizer(model, settings)
+        super().__init__(job.title, model, optimizer, device, steps, settings.amp, settings.on_nan)
         self.sums = [0.0, 0.0, 0.0]  # of the running epoch: loss, right answers, clips
         self.log: list[list[float]] = []
         self.best: Best | None = None
@@ -87,22 +87,14 @@ class Trainer(BaseTrainer):
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the training depends on."""
-        return {
-            **super().state(),
-            "sums": self.sums,
-            "log": self.log,
-            "rollbacks": self.rollbacks,
-            "best": vars(self.best) if self.best else None,
-            "best_tensors": self.best_tensors,
-            "best_logits": self.best_logits,
-        }
+        own = {name: getattr(self, name) for name in KEPT}
+        return {**super().state(), **own, "best": vars(self.best) if self.best else None}
 
     def restore(self, state: dict[str, Any], folder: Path) -> None:
         """Go on from a state."""
         super().restore(state, folder)
-        self.sums, self.log = state["sums"], state["log"]
+        vars(self).update({name: state[name] for name in KEPT})
         self.best = Best(**state["best"]) if state["best"] else None
-        self.best_tensors, self.best_logits = state["best_tensors"], state["best_logits"]
 
     def fresh(self) -> dict[str, Any]:
         """The state before the first step."""
@@ -151,7 +143,7 @@ class Trainer(BaseTrainer):
         self.sums = [0.0, 0.0, 0.0]
 
     def advance(self, states: StateFolder, interrupt: Interrupt) -> None:
-        """Train to the end from where it stands; save as `save_every` says, and when interrupted."""
+        """Train to the end from the current step; save as `save_every` says, and when interrupted."""
         with Progress(self.steps, self.job.title, initial=self.step) as shown:
             while self.step < self.steps:
                 done, skip = divmod(self.step, self.steps_per_epoch)
@@ -184,13 +176,11 @@ def build_optimizer(model: nn.Module, settings: AttributionConfig) -> torch.opti
     """SGD with momentum, no nesterov (as published), or AdamW; one parameter group, weight decay on everything."""
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(model.parameters(), settings.lr, weight_decay=settings.weight_decay)
-    return torch.optim.SGD(
-        model.parameters(), settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
-    )
+    return torch.optim.SGD(model.parameters(), settings.lr, settings.momentum, weight_decay=settings.weight_decay)
 
 
 def fit(job: Job, device: str, key: str, state_dir: Path) -> Trainer:
-    """Train, or go on: the finished training, its best checkpoint in it.
+    """Train, or continue: the finished training, its best checkpoint in it.
 
     `key` is the hash of all that changes the result, and its folder in `state_dir`.
     """

@@ -1,31 +1,16 @@
-"""The frames of a video, wherever they lie: a packed crop file or a folder of pictures."""
+"""The frames of a video, wherever they are: a packed crop file or a folder of pictures."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from dfdm.dataset.crops import CropReader
 from dfdm.dataset.pictures import FrameFolder
 
-
-class Frames(Protocol):
-    """A video's frames: how many, which (`frame_index` int32 [n]), and any of them as RGB uint8 [k, h, w, 3].
-
-    `landmarks` are float32 [n, 68, 2] in the frames' pixels, None where they are not known. `frames` may refuse frames
-    of several sizes together (a folder of pictures may hold such); one frame at a time is always given.
-    """
-
-    def __len__(self) -> int: ...
-
-    @property
-    def frame_index(self) -> np.ndarray: ...  # noqa: D102
-
-    @property
-    def landmarks(self) -> np.ndarray | None: ...  # noqa: D102
-
-    def frames(self, indices: Sequence[int] | np.ndarray) -> np.ndarray: ...  # noqa: D102
+# A video's frames: how many, which (`frame_index` int32 [n]), and any of them as RGB uint8 [k, h, w, 3]. `landmarks`
+# are float32 [n, 68, 2] in the frames' pixels, None where they are not known. `frames` may refuse frames of several
+# sizes together (a folder of pictures may hold such); one frame at a time is always given.
+Frames = CropReader | FrameFolder
 
 
 def open_frames(path: Path) -> Frames:

@@ -1,6 +1,7 @@
 """One prediction a video, the averaged logits of its fixed clips; and trained models read from their files."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from attribution import models
 from attribution.clips import Clips, normalise
@@ -29,6 +30,29 @@ class Trained:
     about: dict[str, object]
 
 
+def over_clips(
+    network: Callable[[Tensor], Tensor], clips: Clips, device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a network gives for all fixed clips in order, float64 `[n, C]`, and the index of each one's video, `[n]`."""
+    values: list[np.ndarray] = []
+    videos: list[np.ndarray] = []
+    for frames, _, index in clips.batches(clips.fixed()):
+        given = network(normalise(frames, device, clips.settings.channels_last))  # [B, C]
+        values.append(given.double().cpu().numpy())
+        videos.append(index.numpy())
+    if not values:
+        raise DfdmError("there is no video to classify; every one has fewer face frames than attribution.clip")
+    return np.concatenate(values), np.concatenate(videos)
+
+
+def mean_by_video(values: np.ndarray, videos: np.ndarray) -> np.ndarray:
+    """The mean over the clips of every video: values `[n, C]`, video indices `[n]` -> `[videos, C]`."""
+    counts = np.bincount(videos)
+    sums = np.zeros((len(counts), values.shape[1]))
+    np.add.at(sums, videos, values)
+    return sums / counts[:, None]
+
+
 @torch.no_grad()
 def clip_logits(model: nn.Module, clips: Clips, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
     """Logits float64 `[n, classes]` of all fixed clips in order, and the index of each one's video, `[n]`.
@@ -36,30 +60,19 @@ def clip_logits(model: nn.Module, clips: Clips, device: torch.device) -> tuple[n
     Computed in evaluation by a fused copy (attribution.models.blocks.fused): equal to `model` within 1e-4 of the
     logits' size, and faster. `model` stays as it is.
     """
-    quick, settings = fused(model), clips.settings
-    values: list[np.ndarray] = []
-    videos: list[np.ndarray] = []
-    for frames, _, index in clips.batches(clips.fixed()):
-        with autocast(device, settings.amp):
-            logits = quick(normalise(frames, device, settings.channels_last))  # [B, classes]
-        values.append(logits.double().cpu().numpy())
-        videos.append(index.numpy())
-    if not values:
-        raise DfdmError("there is no video to classify; every one has fewer face frames than attribution.clip")
-    return np.concatenate(values), np.concatenate(videos)
+    quick = fused(model)
+    with autocast(device, clips.settings.amp):
+        return over_clips(quick, clips, device)
 
 
 def video_logits(model: nn.Module, clips: Clips, device: torch.device) -> np.ndarray:
     """Mean logits over every video's fixed clips: float64 `[videos, classes]`."""
-    values, videos = clip_logits(model, clips, device)
-    sums, counts = np.zeros((len(clips.videos), values.shape[1])), np.bincount(videos, minlength=len(clips.videos))
-    np.add.at(sums, videos, values)
-    return sums / counts[:, None]
+    return mean_by_video(*clip_logits(model, clips, device))
 
 
 def load(path: Path, device: torch.device) -> Trained:
     """Read `model.safetensors` as `attribution.fitting` wrote it, ready to classify; DfdmError for any other file."""
-    with reading(path, "no classifier of this pipeline", "train the classifier"):
+    with reading(path, "not a classifier of this pipeline", "train the classifier"):
         with safe_open(path, framework="np") as file:
             about = json.loads(file.metadata()["dfdm"])
         settings, classes = AttributionConfig.model_validate(about["settings"]), list(about["classes"])

@@ -1,6 +1,6 @@
 """What intervals are made of: resamples of whole clusters, and Wilson's interval of a share.
 
-Which of them a figure gets, and why: docs/attribution.md, Scores.
+docs/attribution.md, Scores, says which of them a figure gets, and why.
 """
 
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from attribution.results import Bin, Bounded, Figure
 RESAMPLES = 2000
 FEWEST_CLUSTERS = 10  # below, a bootstrap over clusters says little
 BINS = 10  # of the reliability diagram, equally wide
-NORMAL = 1.959963984540054  # two-sided 95 per cent
+NORMAL = 1.959963984540054  # two-sided 95 %
 ENDS = (0.025, 0.975)
 BOOTSTRAP = f"bootstrap over clusters of pair and scene, {RESAMPLES} resamples, percentiles"
 
 
 def wilson(right: float, count: int) -> tuple[float, float]:
-    """Wilson's 95 per cent interval of a share, the videos taken as independent; `count` at least 1."""
+    """Wilson's 95 % interval of a share, the videos taken as independent; `count` at least 1."""
     share, square = right / count, NORMAL**2
     centre = (share + square / (2 * count)) / (1 + square / count)
     half = NORMAL / (1 + square / count) * np.sqrt(share * (1 - share) / count + square / (4 * count**2))
@@ -27,7 +27,7 @@ def wilson(right: float, count: int) -> tuple[float, float]:
 
 
 def learned(right: int, count: int, chance: float) -> bool:
-    """Whether `right` of `count` predictions are above chance: Wilson's lower end lies above it. Of none: no."""
+    """Whether `right` of `count` predictions are above chance: Wilson's lower end is above it. False for none."""
     return count > 0 and wilson(right, count)[0] > chance
 
 
@@ -126,7 +126,7 @@ def mean_of_defined(values: np.ndarray) -> np.ndarray:
 
 
 def percentiles(values: np.ndarray) -> tuple[float, float]:
-    """The 95 per cent percentile interval of resamples, those where the figure is undefined left out."""
+    """The 95 % percentile interval of resamples, those where the figure is undefined left out."""
     low, high = np.nanquantile(values, ENDS)
     return float(low), float(high)
 
@@ -156,7 +156,7 @@ def estimate(values: np.ndarray, clusters: int, how: str = BOOTSTRAP) -> Figure:
 
 
 def reason(value: float, clusters: int) -> str | None:
-    """Why a figure's interval is no bootstrap over that many clusters; None where it is one."""
+    """Why a figure's interval is not a bootstrap over that many clusters; None where it is one."""
     if clusters < FEWEST_CLUSTERS:
         return f"fewer than {FEWEST_CLUSTERS} clusters"
     return "the figure is 0 or 1" if value in (0.0, 1.0) else None

@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from attribution.results import OpenSet
 
 ACCEPT = 0.95  # share of the validation videos that the threshold takes for known
-FEW = 60  # validation videos below which the threshold says little: 3 of them are the 5 per cent beyond it
+FEW = 60  # validation videos below which the threshold says little: 3 of them are the 5 % beyond it
 
 
 def energy(logits: np.ndarray) -> np.ndarray:

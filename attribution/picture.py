@@ -1,4 +1,4 @@
-"""The picture of a prediction: the most telling clip's frames, where the classifier looks, and the classes as bars."""
+"""The picture of a prediction: the strongest clip's frames, where the classifier looks, and the classes as bars."""
 
 from pathlib import Path
 from textwrap import fill
@@ -74,16 +74,8 @@ def draw(prediction: Prediction, telling: Telling) -> Figure:
                 axes.set_title(f"frame {telling.frame_index[index]}", fontsize=8, color=QUIET, pad=2)
                 _outline(axes, frames.shape[1], telling.share)
     for text, bottom in zip(("crop", "looked at"), bottoms):
-        figure.text(
-            left - 0.12 / wide,
-            (bottom + side / 2) / high,
-            text,
-            rotation=90,
-            ha="right",
-            va="center",
-            color=QUIET,
-            size=9,
-        )
+        at = (left - 0.12 / wide, (bottom + side / 2) / high)
+        figure.text(*at, text, rotation=90, ha="right", va="center", color=QUIET, size=9)
     _weights(figure.add_axes((left, 0.85 / high, right - left, 0.6 / high)), found)
     _scale(figure, (right + 0.18 / wide, 1.6 / high, 0.1 / wide, side * 0.9 / high), span, LEGENDS[found.kind][0])
     bars = figure.add_axes((right + 2.0 / wide, 1.55 / high, (BARS - 2.6) / wide, (2 * side - 0.1) / high))
@@ -127,12 +119,8 @@ def _classes(axes: Axes, prediction: Prediction) -> None:
     shares = prediction.probabilities
     order = np.argsort(shares, kind="stable")  # the likeliest on top
     likest = GREY if prediction.verdict == NONE else BLUE
-    axes.barh(
-        [prediction.classes[i] for i in order],
-        shares[order],
-        height=0.6,
-        color=[likest if i == prediction.best else GREY for i in order],
-    )
+    colours = [likest if i == prediction.best else GREY for i in order]
+    axes.barh([prediction.classes[i] for i in order], shares[order], height=0.6, color=colours)
     for place, index in enumerate(order):
         axes.text(shares[index] + 0.02, place, percent(shares[index], 1), va="center", fontsize=9, color=INK)
     axes.set_xlim(0, 1.3)
@@ -152,7 +140,7 @@ def _words(figure: Figure, prediction: Prediction, telling: Telling, high: float
     limit = "" if prediction.threshold is None else f" (none of these above {prediction.threshold:.2f})"
     best, source = prediction.classes[prediction.best], prediction.source
     second = (
-        f"clip {telling.number} of {prediction.clips}, which speaks loudest for {best} "
+        f"clip {telling.number} of {prediction.clips}, the strongest for {best} "
         f"({percent(telling.probability, 1)}) · energy {prediction.energy:.2f}{limit} · classifier {source.run}"
     )
     figure.text(edge, 1 - 0.62 / high, second, fontsize=9, color=QUIET, va="center")

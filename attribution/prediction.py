@@ -98,7 +98,7 @@ class Prediction:
         share = percent(self.probabilities[self.best], 1)
         likest = "an unswapped video" if self.classes[self.best] == REAL else self.classes[self.best]
         if self.verdict == NONE:
-            return f"none of these: too little evidence for any known class (likest: {likest}, {share} among them)"
+            return f"none of these: too little evidence for any known class (most likely: {likest}, {share} among them)"
         if self.verdict == REAL:
             return f"an unswapped video, not made by one of these models (probability {share})"
         return f"made by {likest} (probability {share})"
@@ -123,34 +123,29 @@ class Prediction:
         if self.source.about.get("learned") is False:
             found.append("the classifier did not learn its own training videos; its predictions are chance")
         if self.source.open_set is None:
-            found.append("the classifier's file has no threshold for 'none of these', so that is never said")
+            found.append("the classifier's file has no threshold for 'none of these', so it never gives this answer")
         elif self.source.open_set["videos"] < FEW:
             found.append(
                 f"the threshold for 'none of these' rests on {self.source.open_set['videos']} validation videos only"
             )
         if REAL not in self.classes:
-            found.append("the classifier knows no real videos: an unswapped one may be given a model too")
+            found.append("the classifier was not trained on real videos: it may name a model for an unswapped one too")
         return found
 
     def text(self) -> str:
         """The prediction for people, several lines; classes by probability."""
-        probabilities, seen = self.probabilities, self.seen
-        wide = max(map(len, self.classes))
+        seen, source, wide = self.seen, self.source, max(map(len, self.classes))
         lines = [f"{self.video}: {self.sentence}"]
-        for index in np.argsort(-probabilities, kind="stable"):
-            share = probabilities[index]
-            bar = "#" * round(share * WIDTH)
-            lines.append(f"  {self.classes[index]:<{wide}} {percent(share, 1):>8}  {bar}".rstrip())
-        known = ""
-        if self.threshold is not None and self.source.open_set:
-            side = "above" if self.verdict == NONE else "not above"
-            share = self.source.open_set["accepted"]
-            known = f", {side} the threshold {self.threshold:.2f} ({percent(share)} of validation videos are not)"
+        for share, name in sorted(zip(self.probabilities, self.classes), key=lambda pair: -pair[0]):
+            lines.append(f"  {name:<{wide}} {percent(share, 1):>8}  {'#' * round(share * WIDTH)}".rstrip())
+        known, trained = "", f", trained on crf {source.crf}" if source.crf else ""
+        if source.open_set:
+            side, accepted = "above" if self.verdict == NONE else "not above", percent(source.open_set["accepted"])
+            known = f", {side} the threshold {self.threshold:.2f} ({accepted} of validation videos are not)"
         lines += [
             f"  energy {self.energy:.2f}{known}",
             f"  face in {seen.face_frames} of {seen.frames} frames; mean of {self.clips} clips of {self.clip} frames",
-            f"  classifier {self.source.run}"
-            + (f", trained on crf {self.source.crf}" if self.source.crf is not None else ""),
+            f"  classifier {source.run}{trained}",
         ]
         return "\n".join([*lines, *(f"  warning: {warning}" for warning in self.warnings)])
 
@@ -158,13 +153,11 @@ class Prediction:
         """The prediction for machines: docs/attribution.md, Predict."""
         own = ("video", "sha256", "clips", "classes", "verdict", "energy", "threshold", "warnings")
         by_class = dict(zip(self.classes, map(float, self.probabilities)))
+        seen = self.seen
         return {
             **{key: getattr(self, key) for key in own},
-            "frames": self.seen.frames,
-            "face_frames": self.seen.face_frames,
-            "several_faces": self.seen.several,
-            "crop_side": self.seen.side,
-            "clip_frames": self.clip,
+            **{"frames": seen.frames, "face_frames": seen.face_frames, "several_faces": seen.several},
+            **{"crop_side": seen.side, "clip_frames": self.clip},
             "probabilities": by_class,
             "logits": dict(zip(self.classes, map(float, self.logits))),
             "real": by_class.get(REAL),

@@ -1,4 +1,4 @@
-"""Who made this video? From any video file to a prediction: face, crops, clips, logits, and the most telling clip."""
+"""Who made this video? From any video file to a prediction: face, crops, clips, logits, and the strongest clip."""
 
 import tempfile
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
-from attribution.clips import Clips, Draw, Video, normalise
+from attribution.clips import Clips, Video, normalise
 from attribution.evidence import Evidence, evidence
 from attribution.inference import Trained, clip_logits, load
 from attribution.models.blocks import fused
@@ -20,8 +20,8 @@ from dfdm.dataset.crops import CropReader, side_along, write_crops
 from dfdm.dataset.settings import CropsConfig
 from dfdm.media.detectors import Detector
 from dfdm.media.settings import FacesConfig
-from dfdm.media.tracks import FaceTrack, track_planes
-from dfdm.media.video import VideoRecord, probe, read_planes
+from dfdm.media.tracks import track_planes
+from dfdm.media.video import probe, read_planes
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,17 @@ class Predictor:
     device: torch.device
 
     def predict(self, video: Path, telling: bool = False) -> tuple[Prediction, Telling | None]:
-        """One video's prediction and, where asked for, its most telling clip.
+        """One video's prediction and, where asked for, its strongest clip.
 
-        DfdmError, one sentence, for a file that is no whole video, shows no face, or fewer face frames than a clip.
+        DfdmError, one sentence, for a file that is not a complete video, shows no face, or fewer face frames than a
+        clip.
         """
         settings, classes = self.trained.settings, self.trained.classes
         if not video.is_file():
-            raise DfdmError(f"{video} does not exist or is no file; give a video")
+            raise DfdmError(f"{video} does not exist or is not a file; give a video")
         record = probe(video, video.name, {"path": str(video)})
-        track = self._follow(video, record)
+        planes = progress(read_planes(video, record), record.frames, f"faces of {video.name}", "frames")
+        track = track_planes(planes, self.detector, record, self.faces)
         if len(track) == 0:
             raise DfdmError(f"{video} shows no face that {self.faces.detector} finds; there is nothing to classify")
         if len(track) < settings.clip:
@@ -70,6 +72,7 @@ class Predictor:
                 f"{video} is too short: {len(track)} frames show a face, and the classifier takes clips of "
                 f"{settings.clip}; give a longer video"
             )
+        counts, pieces, side = track.counts, len(np.unique(track.segment)), side_along(track, self.crops.margin)
         with tempfile.TemporaryDirectory(prefix="dfdm-predict-") as folder:
             crops = Path(folder) / "crops.safetensors"
             write_crops(crops, video, track, self.crops.margin, self.crops.smooth, {"name": video.name})
@@ -78,7 +81,7 @@ class Predictor:
             prediction = Prediction(
                 video=str(video),
                 sha256=record.sha256,
-                seen=_seen(track, self.crops.margin),
+                seen=Seen(counts.frames, counts.with_face, counts.several_faces, pieces, side),
                 classes=classes,
                 logits=logits.mean(0),
                 clips=len(logits),
@@ -87,22 +90,17 @@ class Predictor:
                 resize=settings.resize if settings.pixels == "resized" else None,
                 source=self.source,
             )
-            found = self._telling(clips, logits, prediction.best, CropReader(crops)) if telling else None
-            return prediction, found
-
-    def _follow(self, video: Path, record: VideoRecord) -> FaceTrack:
-        planes = progress(read_planes(video, record), record.frames, f"faces of {video.name}", "frames")
-        return track_planes(planes, self.detector, record, self.faces)
+            return prediction, self._telling(clips, logits, prediction.best, CropReader(crops)) if telling else None
 
     def _telling(self, clips: Clips, logits: np.ndarray, target: int, reader: CropReader) -> Telling:
-        """The clip that speaks loudest for a class; with equal ones the first."""
-        shares = softmax(logits, axis=1)[:, target]  # [clips]
+        """The clip with the highest probability of a class; of equal ones the first."""
+        settings, shares = clips.settings, softmax(logits, axis=1)[:, target]  # [clips]
         number = int(shares.argmax())
-        draw: Draw = clips.fixed()[number]
+        draw = clips.fixed()[number]
         frames = np.ascontiguousarray(clips.read(draw))  # [T, size, size, 3]
-        values = normalise(torch.from_numpy(frames)[None], self.device, clips.settings.channels_last)[0]
+        values = normalise(torch.from_numpy(frames)[None], self.device, settings.channels_last)[0]
         found = evidence(fused(self.trained.model), values, target)
-        settings, rows = clips.settings, np.arange(draw.start, draw.start + clips.settings.clip)
+        rows = np.arange(draw.start, draw.start + settings.clip)
         share = settings.size / settings.resize if settings.pixels == "resized" else None
         index = reader.frame_index[rows]
         return Telling(number + 1, float(shares[number]), frames, reader.frames(rows), share, index, found)
@@ -121,8 +119,3 @@ def load_predictor(
     torch.set_num_threads(trained.settings.threads)
     source = Source(str(classifier), sha256(classifier), trained.about)
     return Predictor(trained, source, detector, faces, crops, device)
-
-
-def _seen(track: FaceTrack, margin: float) -> Seen:
-    counts, pieces = track.counts, len(np.unique(track.segment))
-    return Seen(counts.frames, counts.with_face, counts.several_faces, pieces, side_along(track, margin))

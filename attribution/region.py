@@ -1,9 +1,9 @@
 """The background region of a clip: one for all models and qualities, with every pixel that any model changed inside.
 
 A control (docs/attribution.md, Controls): outside it the crf 0 masters of all models hold the same samples as the
-original, so whatever names the model there is no trace of the model. In every frame with a face it starts as the
+original, so a signal found there is not a trace of the model. In every frame with a face it starts as the
 outline of the mask `extended`, filled in 2 x 2 blocks (chroma's grid), and grows by a block on all sides until no
-changed sample of Y, U or V lies beyond it.
+changed sample of Y, U or V is beyond it.
 
 A region file is a safetensors file: `frame_index` int32 [n], `box` int32 [n, 4] (x0, y0, x1, y1 in blocks of the
 frame, x1 and y1 outside), `grown` int32 [n] (blocks), `start` int64 [n + 1], and `bits` uint8: frame i's blocks
@@ -37,7 +37,7 @@ def changed_blocks(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def outline_blocks(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The blocks that the outline of the mask `extended` touches or holds, bool [H / 2, W / 2] = `shape`.
+    """The blocks that the outline of the mask `extended` touches or contains, bool [H / 2, W / 2] = `shape`.
 
     Where it leaves the frame, its points are moved to the frame's edge: some block is always in.
     """
@@ -48,7 +48,7 @@ def outline_blocks(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def grow(blocks: np.ndarray, changed: np.ndarray) -> tuple[np.ndarray, int]:
-    """Grow blocks (bool [h, w], not empty) on all sides until they hold `changed`; and by how many that was."""
+    """Grow blocks (bool [h, w], not empty) on all sides until they contain `changed`; and by how many blocks."""
     distance = cv2.distanceTransform((~blocks).astype(np.uint8), cv2.DIST_C, cv2.DIST_MASK_3)  # in blocks, diagonals 1
     steps = round(float(distance[changed].max(initial=0)))
     return distance <= steps, steps
@@ -92,11 +92,11 @@ def write_region(path: Path, clip: str, track: FaceTrack, original: Path, master
 
 
 class Region:
-    """Reads a region file. `about` tells clip, models, the most blocks that it grew by, and the frames' size."""
+    """Reads a region file. `about` gives clip, models, the most blocks that it grew by, and the frames' size."""
 
     def __init__(self, path: Path) -> None:
         with (
-            reading(path, "no readable region", "run 'dfdm region' for this clip"),
+            reading(path, "not a readable region", "run 'dfdm region' for this clip"),
             safe_open(str(path), framework="np") as file,
         ):
             self.about: dict[str, Any] = json.loads(file.metadata()["dfdm"])
@@ -107,12 +107,10 @@ class Region:
 
     def blocks(self, frame: int) -> np.ndarray:
         """The region's blocks in a frame of the video with a face, bool [H / 2, W / 2]."""
-        try:
-            row = self._rows[frame]
-        except KeyError:
+        if (row := self._rows.get(frame)) is None:
             raise DfdmError(
-                f"{self._path} knows no face in frame {frame}; make region and crops of one track"
-            ) from None
+                f"{self._path} has no face in frame {frame}; make the region and the crops from the same track"
+            )
         x0, y0, x1, y1 = (int(value) for value in self._box[row])
         bits = np.unpackbits(self._bits[self._start[row] : self._start[row + 1]], count=(y1 - y0) * (x1 - x0))
         blocks = np.zeros((self.about["height"] // 2, self.about["width"] // 2), bool)

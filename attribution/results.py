@@ -1,11 +1,11 @@
 """The result files of classifiers, as their writers fill them and every reader gets them (docs/data.md, Files)."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from attribution.run import Run
-from dfdm.base.stored import OPEN, Stored, complete
+from dfdm.base.stored import OPEN, Stored
 from dfdm.base.text import percent
 from dfdm.dataset.splits import Kind
 
@@ -35,7 +35,7 @@ class Bounded(Figure):
     high: float
 
     def holds(self, value: float) -> bool:
-        """Whether a value lies in the interval."""
+        """Whether a value is in the interval."""
         return self.low <= value <= self.high
 
     @property
@@ -55,7 +55,7 @@ class Figures(Stored):
 
 
 class Bin(Stored):
-    """The test videos whose highest probability lies in (low, high]; confidence: its mean; accuracy: share right."""
+    """The test videos whose highest probability is in (low, high]; confidence: its mean; accuracy: share right."""
 
     low: float
     high: float
@@ -67,6 +67,8 @@ class Bin(Stored):
 class OneTest(Stored):
     """One test (attribution.score): recall and AUC of a class without a video are None; rows of confusion: truth."""
 
+    keyed: ClassVar = dict.fromkeys(("videos_per_class", "recall", "auc"), "classes")
+
     classes: list[str]
     videos: int
     videos_per_class: dict[str, int]
@@ -77,12 +79,6 @@ class OneTest(Stored):
     auc: dict[str, Figure | None]
     confusion: list[list[int]]
     reliability: list[Bin]
-
-    @model_validator(mode="after")
-    def _every_class(self) -> "OneTest":
-        for key in ("videos_per_class", "recall", "auc"):
-            complete(key, getattr(self, key), self.classes)
-        return self
 
 
 class OfRun(Stored):
@@ -182,7 +178,8 @@ class Tried(Stored):
 
     @model_validator(mode="after")
     def _measured(self) -> "Tried":
-        complete("", self.model_fields_set, () if self.diverged else ("validation_accuracy", "validation_loss"))
+        if not self.diverged and None in (self.validation_accuracy, self.validation_loss):
+            raise ValueError("validation_accuracy or validation_loss is missing")
         return self
 
 
@@ -230,14 +227,12 @@ class Permuted(Stored):
 class CueScores(OneTest):
     """The scores of trivial cues: which, the classifier that validation chose, validation's accuracy of each."""
 
+    keyed: ClassVar = {**OneTest.keyed, "validation_accuracy": "classifiers"}
+    classifiers: ClassVar = get_args(CueClassifier)
+
     cues: list[str]
     chosen: CueClassifier
     validation_accuracy: dict[CueClassifier, float]
-
-    @model_validator(mode="after")
-    def _every_classifier(self) -> "CueScores":
-        complete("validation_accuracy", self.validation_accuracy, get_args(CueClassifier))
-        return self
 
 
 class Background(Stored):
@@ -271,6 +266,7 @@ class Controls(Stored):
     """
 
     stage = "controls"
+    keyed: ClassVar = {"originals.predicted": "trivial.classes"}
 
     classifier: str
     crf: int
@@ -280,12 +276,6 @@ class Controls(Stored):
     trivial: CueScores
     background: Background | None
     originals: Originals | None
-
-    @model_validator(mode="after")
-    def _every_class(self) -> "Controls":
-        if self.originals:
-            complete("originals.predicted", self.originals.predicted, self.trivial.classes)
-        return self
 
 
 class Budget(Stored):

@@ -10,7 +10,7 @@ ALL = "all"  # trained on every quality together
 
 @dataclass(frozen=True, order=True)
 class Run:
-    """One training: which classifier (dfdm.config.Config.classifier), split, quality (or `all`) and seed."""
+    """One training: which classifier (dfdm.catalogue.config.Config.classifier), split, quality (or `all`) and seed."""
 
     classifier: str
     split: Kind
@@ -18,7 +18,7 @@ class Run:
     seed: int
 
     def __str__(self) -> str:
-        """Its folder below `attribution/`, which tells it wholly: `dma_sta/scene/crf10/seed0`."""
+        """Its folder below `attribution/`, which identifies it: `dma_sta/scene/crf10/seed0`."""
         return f"{self.classifier}/{self.split}/crf{self.crf}/seed{self.seed}"
 
     def qualities(self, every: Sequence[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Figures of a classifier on the test part, each with a 95 per cent interval, over all classes always.
+"""Figures of a classifier on the test part, each with a 95 % interval, over all classes always.
 
 How the intervals are made, and which figure has none: docs/attribution.md, Scores.
 """
@@ -31,11 +31,13 @@ def score(
     kinds, index = np.unique(np.asarray(clusters or [cluster_of(name) for name in names]), return_inverse=True)
     count, probabilities = len(kinds), np.asarray(probabilities, np.float64)
     test = intervals.Predictions(np.asarray(truth), probabilities.argmax(1), probabilities, index)
-    times = intervals.whole_and_draws(count, seed)  # [1 + R, K]: the first row of everything below is the figure itself
+    times = intervals.whole_and_draws(count, seed)  # [1 + R, K]: the first row of everything below is the test
     matrices = intervals.resampled_confusion(test, times)  # [1 + R, C, C]
     (accuracy, f1), videos = intervals.accuracy_and_f1(matrices), matrices[0].sum(1).astype(int).tolist()
     recalls = intervals.ratio(np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(2))  # [1 + R, C]
     aucs, error = intervals.resampled_auc(test, times), intervals.resampled_error(test, times)  # [1 + R, C], [1 + R]
+    bins = intervals.reliability(test)
+    error[0] = sum(one.videos * abs((one.confidence or 0) - (one.accuracy or 0)) for one in bins) / len(index)
     error[1:] = np.clip(error[1:] - error[1:].mean() + error[0], 0, 1)  # it rises when videos are drawn twice
     recall, auc = {}, {}
     for label, name in enumerate(classes):
@@ -58,7 +60,7 @@ def score(
         recall=recall,
         auc=auc,
         confusion=matrices[0].astype(int).tolist(),
-        reliability=intervals.reliability(test),
+        reliability=bins,
     )
 
 

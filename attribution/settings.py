@@ -51,7 +51,7 @@ class AttributionConfig(Section):
         if self.pixels == "resized" and self.size > self.resize:
             raise ValueError(f"size {self.size} is cut out of a crop resized to {self.resize}; make it no larger")
         if self.region == "background" and self.real:
-            raise ValueError("region background goes without real: an unswapped scene has no region")
+            raise ValueError("region: background cannot be used with real: an unswapped scene has no region")
         return self
 
 

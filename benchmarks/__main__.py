@@ -52,7 +52,7 @@ def _cell(value: Any) -> str:
 
 
 def measure(part: str, cfg: Config, args: argparse.Namespace) -> dict[str, Any]:
-    """Measure and print one part; a line on stderr tells each row as soon as it is known."""
+    """Measure and print one part; each row is also printed on stderr as soon as it is known."""
     rows = []
     with Others() as others:
         for row in (PARTS | MORE)[part](cfg, args):
@@ -71,14 +71,17 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.split(":", 1)[1].strip())
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{known}, which run only where they are named")
     parser.add_argument("--config", default="config.yaml", help="whose settings, clip and results are used")
-    every = [*names(), *classifiers.models.names()]
-    parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=every, metavar="MODEL")
+    parser.add_argument("--models", nargs="+", default=list(config.MODELS), choices=names(), metavar="MODEL")
+    every = classifiers.models.names()
+    parser.add_argument(
+        "--classifiers", nargs="+", default=every, choices=every, metavar="NAME", help="models: of which"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="at full size; default: every core")
     parser.add_argument("--seconds", type=float, default=6.0, help="for a measurement's repeats, after the first round")
     parser.add_argument("--frames", type=int, default=80, help="of the clip that is rendered")
-    parser.add_argument("--width", type=float, default=1.0, help="in the place of full width, 1")
-    parser.add_argument("--batch", type=int, default=16, help="in the place of full size's 16 faces a side")
-    parser.add_argument("--quick", action="store_true", help="loop: depth 18 at 96 pixels alone")
+    parser.add_argument("--width", type=float, default=1.0, help="instead of full width, 1")
+    parser.add_argument("--batch", type=int, default=16, help="instead of full size's 16 faces a side")
+    parser.add_argument("--quick", action="store_true", help="loop: only depth 18 at 96 pixels")
     parser.add_argument("--json", type=Path, help="write the results here too; parts not run stay as they are")
     parser.add_argument("--profile", metavar="MODEL", choices=names(), help="show where a step's time goes instead")
     parser.add_argument("--demo", action="store_true", help="with --profile: the config's settings, not full size")

@@ -70,19 +70,18 @@ def timed(runs: Mapping[str, Callable[[], None]], budget: float, device: torch.d
 def model_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row a classifier and setting: parameters, multiply-adds of a clip, clips a second in training and inference.
 
-    ResNets have depth 50; `--models` may choose some classifiers. A speed that would take ten times `args.seconds` or
-    longer is left out.
+    ResNets have depth 50. A speed that would take ten times `args.seconds` or longer is left out.
     """
     torch.set_num_threads(args.threads)
     device = resolve_device(cfg.device)
-    for name in [name for name in args.models if name in models.names()] or models.names():
+    for name in args.classifiers:
         for title, (size, clip, batch) in SETUPS.items():
             model = models.place(models.build(name, CLASSES, 50, clip), device, channels_last=True)
             cost = blocks.cost(model, clip, size)
             clips = pictures(size, clip, batch, device)
             row: dict[str, Any] = {"model": name, "setting": title, "parameters": f"{cost.parameters:,}"}
             row["multiply_adds_g"] = cost.multiply_adds / 1e9
-            # one clip tells how long the rest will take: training is about 3 forwards
+            # one clip shows how long the rest will take: training is about 3 forwards
             if 16 * batch * seconds(partial(inference, model.eval(), clips[:1])) <= 10 * args.seconds:
                 fused = blocks.fused(model)
                 model.train()

@@ -2,10 +2,8 @@
 
 Layers of `torch.nn` in their default layout, each side through the encoder by itself, pixel shuffle and loss by
 torch's own functions, torch's Adam of one weight at a time, faces augmented one by one with OpenCV inside the loop.
-The mathematics is ours exactly: tests/benchmarks holds loss, gradients and batches against each other.
+The mathematics is ours exactly: tests/benchmarks compares loss, gradients and batches.
 """
-
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -15,28 +13,9 @@ from torch import Tensor, nn
 
 from dfdm.base import compute
 from generators.augment import FLIP, GRID, LIGHT, ROTATION, SHIFT, TINT, ZOOM, Batch, rotation_matrix, shift_table
+from generators.models import build
+from generators.models.blocks import UO, Autoencoder, C, D, Flatten, R, U, Unflatten
 from generators.settings import TrainConfig
-
-# encoder's C, dense, code's size and channels, encoder's U; decoder's U; residual blocks; input and output size
-LAYOUTS: dict[str, tuple[list[int], int, tuple[int, int], int, list[int], bool]] = {
-    "faceswap": ([128, 256, 512, 1024], 1024, (4, 1024), 512, [256, 128, 64], False),
-    "lightweight": ([128, 256, 512], 512, (4, 512), 256, [512, 256, 128], False),
-    "iae": ([128, 256, 512, 1024], 1024, (4, 512), 0, [512, 256, 128, 64], False),
-    "dfaker": ([128, 256, 512, 1024], 1024, (4, 1024), 512, [512, 256, 128, 64], True),
-    "dfl_h128": ([128, 256, 512, 1024], 512, (8, 512), 512, [512, 256, 128], False),
-}
-LAST_MAP = {"faceswap": 4, "lightweight": 8, "iae": 4, "dfaker": 4, "dfl_h128": 8}  # px of the encoder's last map
-
-
-def down(inputs: int, outputs: int) -> nn.Sequential:
-    """Half the size."""
-    return nn.Sequential(nn.ZeroPad2d((1, 2, 1, 2)), nn.Conv2d(inputs, outputs, 5, stride=2), nn.LeakyReLU(0.1))
-
-
-def up(inputs: int, outputs: int, slope: float = 0.1) -> nn.Sequential:
-    """Twice the size."""
-    conv = nn.Conv2d(inputs, 4 * outputs, 3, padding=1)
-    return nn.Sequential(conv, nn.LeakyReLU(slope), nn.PixelShuffle(2))
 
 
 class Residual(nn.Module):
@@ -52,54 +31,43 @@ class Residual(nn.Module):
         return F.leaky_relu(self.second(F.leaky_relu(self.first(x), 0.2)) + x, 0.2)
 
 
-class PlainAutoencoder(nn.Module):
-    """Any of the five: [N, 3, in, in] of one side -> [N, 3, out, out]."""
+def up(block: U) -> list[nn.Module]:
+    """Twice the size."""
+    conv = nn.Conv2d(block.conv.in_channels, block.conv.out_channels, 3, padding=1)
+    return [conv, nn.LeakyReLU(block.slope), nn.PixelShuffle(2)]
 
-    def __init__(self, name: str, width: float) -> None:
-        super().__init__()
-        downs, dense, (size, channels), enlarged, ups, residual = LAYOUTS[name]
 
-        def scaled(count: int) -> int:
-            return max(1, round(count * width))
+def plain_layers(block: nn.Module) -> nn.Module | None:
+    """What does the same as one of our blocks; None for any other module."""
+    match block:
+        case C():
+            conv = nn.Conv2d(block.conv.in_channels, block.conv.out_channels, 5, stride=2)
+            return nn.Sequential(nn.ZeroPad2d((1, 2, 1, 2)), conv, nn.LeakyReLU(0.1))
+        case U():
+            return nn.Sequential(*up(block))
+        case UO():
+            return nn.Sequential(
+                *up(block.upscale), nn.Conv2d(block.picture.in_channels, 3, 5, padding=2), nn.Sigmoid()
+            )
+        case R():
+            return Residual(block.first.in_channels)
+        case D():
+            return nn.Linear(block.in_features, block.out_features)
+        case Flatten():
+            return nn.Flatten()
+        case Unflatten():
+            return nn.Unflatten(1, (-1, block.size, block.size))
+    return None
 
-        counts = [3, *map(scaled, downs)]
-        encoder: list[nn.Module] = [down(inputs, outputs) for inputs, outputs in pairwise(counts)]
-        code = scaled(channels)
 
-        def between() -> list[nn.Module]:
-            return [
-                nn.Flatten(),
-                nn.Linear(counts[-1] * LAST_MAP[name] ** 2, scaled(dense)),
-                nn.Linear(scaled(dense), code * size**2),
-                nn.Unflatten(1, (code, size, size)),
-            ]
-
-        def decoder(inputs: int) -> nn.Sequential:
-            layers: list[nn.Module] = []
-            for index, count in enumerate(map(scaled, ups)):
-                inside = residual and index < len(ups) - 1
-                layers.append(up(inputs, count, 0.2 if inside else 0.1))
-                if inside:
-                    layers.append(Residual(count))
-                inputs = count
-            return nn.Sequential(*layers, nn.Conv2d(inputs, 3, 5, padding=2), nn.Sigmoid())
-
-        if enlarged:
-            encoder += [*between(), up(code, scaled(enlarged))]
-        self.encoder = nn.Sequential(*encoder)
-        self.inter = nn.ModuleDict()
-        if not enlarged:
-            self.inter.update({side: nn.Sequential(*between()) for side in ("a", "b", "both")})
-            self.decoders = nn.ModuleDict({"shared": decoder(2 * code)})
-        else:
-            self.decoders = nn.ModuleDict({side: decoder(scaled(enlarged)) for side in ("a", "b")})
-
-    def forward(self, faces: Tensor, side: str) -> Tensor:
-        """Rebuild one side's faces."""
-        x = self.encoder(faces)
-        if self.inter:
-            return self.decoders["shared"](torch.cat((self.inter[side](x), self.inter["both"](x)), 1))
-        return self.decoders[side](x)
+def plain_model(name: str, width: float) -> Autoencoder:
+    """An autoencoder with plain layers instead of our blocks."""
+    model = build(name, width)
+    for parent in list(model.modules()):
+        for child, block in list(parent.named_children()):
+            if layers := plain_layers(block):
+                setattr(parent, child, layers)
+    return model
 
 
 def region_loss(predicted: Tensor, target: Tensor, mask: Tensor, weight: float) -> Tensor:
@@ -125,7 +93,7 @@ class PlainTrainer:
     """One training step after the other."""
 
     def __init__(self, name: str, settings: TrainConfig) -> None:
-        self.model = PlainAutoencoder(name, settings.width)
+        self.model = plain_model(name, settings.width)
         betas = (settings.beta1, settings.beta2)
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), settings.lr, betas, settings.epsilon, foreach=False, fused=False
@@ -137,7 +105,7 @@ class PlainTrainer:
         losses = []
         for side, part in (("a", slice(None, len(batch.inputs) // 2)), ("b", slice(len(batch.inputs) // 2, None))):
             with self.autocast:
-                predicted = self.model(batch.inputs[part], side)
+                predicted = self.model.reconstruct(batch.inputs[part], side)
             losses.append(plain_loss(predicted.float(), batch.targets[part], batch.masks[part]))
         return losses[0] + losses[1]
 

@@ -17,7 +17,7 @@ from benchmarks.timing import cpu_seconds, in_turn, ratio
 from dfdm.catalogue import sources
 from dfdm.catalogue.config import Config
 from dfdm.commands.inputs import detector_of
-from dfdm.media.encoding import EncodeSettings, ffmpeg_binary, planes_hash, write_master
+from dfdm.media.encoding import ffmpeg_binary, planes_hash, write_master
 from dfdm.media.settings import EncodeConfig
 from dfdm.media.tracks import FaceTrack, track_planes
 from dfdm.media.video import VideoRecord, of_encoded, probe, read_planes
@@ -74,8 +74,7 @@ def render_row(name: str, width: float, cfg: Config, clip: tuple[Path, FaceTrack
         master, raw = Path(folder, "swap.mp4"), Path(folder, "swap.yuv")
 
         def whole() -> None:
-            encoder = EncodeSettings(cfg.encode.preset, cfg.encode.threads)
-            write_master(master, swapper.render(read_planes(path, record), track), record, path, encoder, {})
+            write_master(master, swapper.render(read_planes(path, record), track), record, path, cfg.encode, {})
 
         @torch.inference_mode()
         def inference() -> None:
@@ -124,7 +123,7 @@ def times_parts(rounds: dict[str, list[float]]) -> float:
 
 
 def encode_alone(raw: Path, record: VideoRecord, settings: EncodeConfig) -> None:
-    """ffmpeg's own time for the crf 0 of frames that lie ready, I420 one after another."""
+    """ffmpeg's own time for the crf 0 of frames that are in memory, I420 one after another."""
     picture = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-video_size", f"{record.width}x{record.height}"]
     codec = ["-c:v", "libx264", "-crf", "0", "-preset", settings.preset, "-threads", str(settings.threads)]
     command = [ffmpeg_binary(), "-y", "-loglevel", "error", *picture, "-framerate", "{}/{}".format(*record.rate)]

@@ -72,7 +72,7 @@ def overhead_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, A
 def workflow_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Dry runs of one model at one quality and of everything, and a second run that finds nothing to do.
 
-    In a folder of its own, on empty files in the place of videos and outputs: nothing is trained or rendered. The
+    In a folder of its own, on empty files instead of videos and outputs: nothing is trained or rendered. The
     outputs are recorded by `snakemake --touch`, whose seconds a job are the cost of scheduling.
     """
     sources = cfg.sources.model_copy(update={"root": "videos"})

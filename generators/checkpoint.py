@@ -14,6 +14,7 @@ from dfdm.base.errors import DfdmError, reason
 from dfdm.base.files import UNREADABLE, reading
 from dfdm.base.states import load_state
 from dfdm.base.tensorfile import write_tensors
+from dfdm.media.masks import Kind
 from generators.models import build
 from generators.models.blocks import Autoencoder
 from generators.settings import Centering, TrainConfig
@@ -29,7 +30,7 @@ class ModelMeta:
     output_size: int
     centering: Centering
     coverage: float
-    mask: str
+    mask: Kind
     pair: tuple[str, str]
     iterations: int
     key: str
@@ -39,18 +40,9 @@ def describe(
     net: Autoencoder, model: str, pair: tuple[str, str], settings: TrainConfig, iterations: int, key: str
 ) -> ModelMeta:
     """What a model's file says of it."""
-    return ModelMeta(
-        model=model,
-        width=settings.width,
-        input_size=net.input_size,
-        output_size=net.output_size,
-        centering=settings.centering,
-        coverage=settings.coverage,
-        mask=settings.mask,
-        pair=pair,
-        iterations=iterations,
-        key=key,
-    )
+    about = settings.model_dump(include={"width", "centering", "coverage", "mask"})
+    about |= {"input_size": net.input_size, "output_size": net.output_size}
+    return ModelMeta(model=model, **about, pair=pair, iterations=iterations, key=key)
 
 
 def save(path: Path, model: Autoencoder, meta: ModelMeta) -> None:
@@ -64,11 +56,9 @@ def save(path: Path, model: Autoencoder, meta: ModelMeta) -> None:
 
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[Autoencoder, ModelMeta]:
     """Read a model, in evaluation mode on `device`; a damaged file or one that is no such model is a DfdmError."""
-    with reading(path, "no readable dfdm model", "train it"):
+    with reading(path, "not a readable dfdm model", "run the stage train"):
         tensors, meta = _read(path)
-        with torch.device("meta"):
-            model = build(meta.model, meta.width)
-        model.load_state_dict(tensors, assign=True)
+        model = _built(meta.model, meta.width, tensors)
     return model.to(device).eval().requires_grad_(False), meta
 
 
@@ -85,19 +75,25 @@ def start_weights(path: Path, model: str, width: float) -> dict[str, Tensor]:
             tensors, meta = _read(path)
             holds = (meta.model, meta.width)
         if holds == (model, width):
-            with torch.device("meta"):
-                build(model, width).load_state_dict(tensors, assign=True)
+            _built(model, width, tensors)
     except UNREADABLE as error:
         raise DfdmError(
-            f"train.start_from: {path} cannot be read as a model or training state ({reason(error)}); it was left as "
-            "it is: name a whole file or remove the key"
+            f"train.start_from: {path} cannot be read as a model or training state ({reason(error)}); it was left "
+            "unchanged: name an intact file or remove the key"
         ) from None
     if holds != (model, width):
         raise DfdmError(
-            f"train.start_from: {path} holds {holds[0]} at width {holds[1]:g}, which does not fit {model} at width "
-            f"{width:g}; it was left as it is: name a file that fits, or give the key to one model only"
+            f"train.start_from: {path} contains {holds[0]} at width {holds[1]:g}, which does not fit {model} at width "
+            f"{width:g}; it was not changed: name a file that fits, or give the key to one model only"
         )
     return tensors
+
+
+def _built(model: str, width: float, tensors: dict[str, Tensor]) -> Autoencoder:
+    with torch.device("meta"):
+        net = build(model, width)
+    net.load_state_dict(tensors, assign=True)
+    return net
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], ModelMeta]:

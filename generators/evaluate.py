@@ -7,6 +7,7 @@ the frames that are measured stay in memory.
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ from generators.results import Direction, Evaluation, Identity, Reconstruction, 
 from generators.settings import EvaluateConfig, RenderConfig
 from generators.swap import Place, placed
 
-OPAQUE = 0.9  # of the mask: where the new face stands for itself, for the colours at its edge
+OPAQUE = 0.9  # of the mask: where the pixel is nearly only the new face, for the colours at its edge
 RIM = 0.05  # the edge's width, as a share of the distance between the eyes
 
 
@@ -92,49 +93,35 @@ def evaluate(
     own = {person: Measured() for person in people}
     swaps: dict[tuple[str, str], Measured] = defaultdict(Measured)
     chosen = reference_rows(scenes, held_out, settings.references) if tools.embedder else {}
-    with Progress(sum(scene.track.record.frames for scene in scenes), "evaluate", "frames") as progress:
+    with Progress(sum(scene.track.record.frames for scene in scenes), "evaluate", "frames") as shown:
         for index, scene in enumerate(scenes):
-            video_id = scene.person
-            face_id = people[1] if video_id == people[0] else people[0]
-            direction = swaps[video_id, face_id] if scene.swap else Measured()
+            person, other = scene.person, people[scene.person == people[0]]
+            direction = swaps[person, other] if scene.swap else Measured()
             direction.clips += [scene.swap.clip] if scene.swap else []
             before: Frame | None = None
-            for frame in frames_of(tools, scene, held_out, settings.frames, chosen.get(index, set())):
-                progress.update(frame.step)
-                if frame.reference:
-                    own[video_id].embeddings.append(_describe(tools, frame.original, frame))
-                if not frame.held_out:
-                    continue
-                _measure_reconstruction(tools, frame, own[video_id], "a" if video_id == people[0] else "b")
-                if frame.swap is not None:
+            for frame in frames_of(tools, scene, held_out, settings.frames, chosen.get(index, set()), shown):
+                if frame.reference and tools.embedder:
+                    own[person].embeddings.append(tools.embedder.describe(_rgb(frame.original, frame), frame.landmarks))
+                if frame.held_out:
+                    _measure_reconstruction(tools, frame, own[person], "a" if person == people[0] else "b")
                     _measure_swap(tools, frame, before, direction)
-                before = frame
+                    before = frame
     references = {person: np.mean(m.embeddings, 0) for person, m in own.items() if m.embeddings}
-    return Evaluation(
-        model=tools.about.model,
-        pair=people,
-        computed_on=computed_on,
-        reconstruction={
-            person: Reconstruction(frames=m.frames, ssim=m.mean("ssim"), psnr=m.mean("psnr"))
-            for person, m in own.items()
-        },
-        references=_references(own, references),
-        swaps=[_direction(*names, measured, references) for names, measured in swaps.items()],
-    )
+    about: dict[str, Any] = {"model": tools.about.model, "pair": people, "computed_on": computed_on}
+    rebuilt = {p: Reconstruction(frames=m.frames, ssim=m.mean("ssim"), psnr=m.mean("psnr")) for p, m in own.items()}
+    found = [_direction(*names, measured, references) for names, measured in swaps.items()]
+    return Evaluation(**about, reconstruction=rebuilt, references=_references(own, references), swaps=found)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a scene: planes of the original and of the swap (None: not made), where the face lies.
+    """One frame of a scene: planes of the original and of the swap (None: not made), where the face is.
 
     `landmarks` are the detector's, `place` where the swap was put (None: outside the frame, nothing was swapped).
-    `step` counts the frames since the one before.
     """
 
     index: int
-    row: int
     segment: int
-    step: int
     record: VideoRecord
     landmarks: np.ndarray
     original: np.ndarray
@@ -143,87 +130,68 @@ class Frame:
     held_out: bool
     reference: bool
 
+    @property
+    def lumas(self) -> dict[str, np.ndarray]:
+        """The Y plane of the swap, where there is one, and of the original, by the end of a figure's name."""
+        versions = {"": self.swap, "_original": self.original}
+        return {suffix: split_planes(planes)[0] for suffix, planes in versions.items() if planes is not None}
+
 
 def reference_rows(scenes: list[Scene], held_out: float, most: int) -> dict[int, set[int]]:
     """For each scene, by its place in the list, the rows of its track that stand for its person.
 
     At most `most` a person, evenly over all the faces that a training sees.
     """
+    faces: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for index, scene in enumerate(scenes):
+        faces[scene.person] += [(index, row) for row in range(scene.track.trained_count(held_out))]
     chosen: dict[int, set[int]] = defaultdict(set)
-    for person in {scene.person for scene in scenes}:
-        faces = [
-            (index, row)
-            for index, scene in enumerate(scenes)
-            if scene.person == person
-            for row in range(scene.track.trained_count(held_out))
-        ]
-        for place in np.linspace(0, len(faces) - 1, min(most, len(faces))).round().astype(int):
-            index, row = faces[place]
+    for own in faces.values():
+        for place in np.linspace(0, len(own) - 1, min(most, len(own))).round().astype(int):
+            index, row = own[place]
             chosen[index].add(row)
     return chosen
 
 
-def frames_of(tools: Tools, scene: Scene, held_out: float, most: int, references: set[int]) -> Iterator[Frame]:
+def frames_of(
+    tools: Tools, scene: Scene, held_out: float, most: int, references: set[int], shown: Progress
+) -> Iterator[Frame]:
     """The frames of a scene that are measured, in order; each of its two videos is decoded once."""
-    track, record = scene.track, scene.track.record
+    track, record, about = scene.track, scene.track.record, tools.about
     first = track.trained_count(held_out)
     measured = set(range(first, min(len(track), first + most)))
     wanted = {int(track.frame_index[row]): row for row in measured | references}
     smoothed = track.smoothed(tools.render.smooth)
-    swaps = read_planes(scene.master, of_encoded(record), whole=True) if scene.master else None
-    last = -1
-    for index, planes in enumerate(read_planes(scene.video, record)):
-        swap = next(swaps) if swaps else None
-        row = wanted.get(index)
-        if row is None:
+    swaps = read_planes(scene.master, of_encoded(record), whole=True) if scene.master else repeat(None)
+    for index, (planes, swap) in enumerate(zip(read_planes(scene.video, record), swaps)):
+        shown.update()
+        if (row := wanted.get(index)) is None:
             continue
-        about, size = tools.about, (record.width, record.height)
-        place = placed(smoothed.landmarks[row], about.output_size, about.centering, about.coverage, tools.render, size)
-        yield Frame(
-            index=index,
-            row=row,
-            segment=int(track.segment[row]),
-            step=index - last,
-            record=record,
-            landmarks=track.landmarks[row],
-            original=planes,
-            swap=swap,
-            place=place,
-            held_out=row in measured,
-            reference=row in references,
-        )
-        last = index
+        fit = (about.output_size, about.centering, about.coverage, tools.render, record)
+        place, where = placed(smoothed.landmarks[row], *fit), (index, int(track.segment[row]), record)
+        seen = row in measured, row in references
+        yield Frame(*where, track.landmarks[row], planes, swap, place, *seen)
 
 
-def _rgb(planes: np.ndarray, record: VideoRecord) -> np.ndarray:
-    return colour.yuv_to_rgb(planes, record.matrix, record.full_range)  # [H, W, 3]
-
-
-def _describe(tools: Tools, planes: np.ndarray, frame: Frame) -> np.ndarray:
-    assert tools.embedder is not None
-    return tools.embedder.describe(_rgb(planes, frame.record), frame.landmarks)
+def _rgb(planes: np.ndarray, frame: Frame, region: colour.Region | None = None) -> np.ndarray:
+    return colour.yuv_to_rgb(planes, frame.record.matrix, frame.record.full_range, region)  # [H, W, 3]
 
 
 @torch.inference_mode()
 def _measure_reconstruction(tools: Tools, frame: Frame, person: Measured, side: Literal["a", "b"]) -> None:
     """A person's face through the own decoder, against the face as training would have it."""
     about, landmarks = tools.about, frame.landmarks
-    full = alignment.align(_rgb(frame.original, frame.record), landmarks, FULL, about.centering)  # [384, 384, 3]
+    full = alignment.align(_rgb(frame.original, frame), landmarks, FULL, about.centering)  # [384, 384, 3]
     fed, target = (cut(full, about.coverage, size) for size in (about.input_size, about.output_size))
     batch = torch.from_numpy(fed).to(tools.device).permute(2, 0, 1)[None].float() / 255  # [1, 3, in, in]
     made = tools.model.reconstruct(batch, side)[0].float().clamp(0, 1)  # [3, out, out]
     rebuilt = (made * 255).round().byte().permute(1, 2, 0).cpu().numpy()  # [out, out, 3]
-    drawn = masks.draw_mask(landmarks, _kind(about.mask), (frame.record.width, frame.record.height))
+    drawn = masks.draw_mask(landmarks, about.mask, (frame.record.width, frame.record.height))
     mask = masks.cut_mask(masks.training_mask(drawn), about.output_size, about.coverage, about.centering, landmarks)
-    if not mask.any():
-        return
-    person.frames += 1
-    person.values["ssim"].append(metrics.ssim(rebuilt, target, mask))
-    person.values["psnr"].append(metrics.psnr(rebuilt, target, mask))
-
-
-def _kind(name: str) -> masks.Kind:
-    return "components" if name == "components" else "extended"
+    if mask.any():
+        person.frames += 1
+        person.values["ssim"].append(metrics.ssim(rebuilt, target, mask))
+        person.values["psnr"].append(metrics.psnr(rebuilt, target, mask))
 
 
 def _measure_swap(tools: Tools, frame: Frame, before: Frame | None, direction: Measured) -> None:
@@ -235,7 +203,7 @@ def _measure_swap(tools: Tools, frame: Frame, before: Frame | None, direction: M
     mask = frame.place.frame_mask()  # [h, w]
     inside = np.zeros((frame.record.height, frame.record.width), bool)
     inside[y0:y1, x0:x1] = mask > 0.5
-    rgb = _rgb(frame.swap, frame.record)
+    rgb = _rgb(frame.swap, frame)
     if tools.embedder:
         direction.embeddings.append(tools.embedder.describe(rgb, frame.landmarks))
     found = nearest_face(tools.detector, rgb, frame.landmarks)
@@ -243,70 +211,55 @@ def _measure_swap(tools: Tools, frame: Frame, before: Frame | None, direction: M
         direction.without_landmarks += 1
     else:
         direction.values["landmark_error"].append(metrics.landmark_error(found, frame.landmarks))
-    versions = {"": frame.swap, "_original": frame.original}
-    follows = before is not None and before.index + 1 == frame.index and before.segment == frame.segment
-    for suffix, planes in versions.items():
-        luma = split_planes(planes)[0]
-        if inside.any():
+    if inside.any():
+        follows = before and (before.index + 1, before.segment) == (frame.index, frame.segment)
+        earlier = before.lumas if before and follows else {}
+        for suffix, luma in frame.lumas.items():
             direction.values["sharpness" + suffix].append(metrics.detail(luma, inside))
-        if follows and before is not None and before.swap is not None and inside.any():
-            earlier = split_planes(before.swap if suffix == "" else before.original)[0]
-            direction.values["flicker" + suffix].append(metrics.change(luma, earlier, inside))
-    width = max(1, round(RIM * alignment.eye_distance(frame.landmarks)))
-    edge = metrics.rim(mask > OPAQUE, width)
+            if suffix in earlier:
+                direction.values["flicker" + suffix].append(metrics.change(luma, earlier[suffix], inside))
+    edge = metrics.rim(mask > OPAQUE, max(1, round(RIM * alignment.eye_distance(frame.landmarks))))
     if edge.any():
-        old = colour.yuv_to_rgb(frame.original, frame.record.matrix, frame.record.full_range, region)
-        new = rgb[y0:y1, x0:x1]
-        direction.values["edge_colour"].append(metrics.colour_difference(new, old, edge))
+        old = _rgb(frame.original, frame, region)
+        direction.values["edge_colour"].append(metrics.colour_difference(rgb[y0:y1, x0:x1], old, edge))
 
 
 def nearest_face(detector: Detector, rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
-    """The landmarks [68, 2] of the detected face nearest to a known one; None where none lies within half of it."""
+    """The landmarks [68, 2] of the detected face nearest to a known one; None where none is within half of it."""
     middle, reach = landmarks.mean(axis=0), np.ptp(landmarks, axis=0).max() / 2
-    faces = [face.landmarks for face in detector.detect(rgb)]
-    distances = [float(np.linalg.norm(face.mean(axis=0) - middle)) for face in faces]
-    if not faces or min(distances) > reach:
-        return None
-    return faces[int(np.argmin(distances))]
+
+    def distance(face: np.ndarray) -> float:
+        return float(np.linalg.norm(face.mean(axis=0) - middle))
+
+    nearest = min((face.landmarks for face in detector.detect(rgb)), key=distance, default=None)
+    return None if nearest is None or distance(nearest) > reach else nearest
+
+
+def _away(embeddings: list[np.ndarray], mean: np.ndarray) -> np.ndarray:
+    """How far faces lie from a person's mean, [n]."""
+    return np.linalg.norm(np.array(embeddings) - mean, axis=1)
 
 
 def _references(own: dict[str, Measured], means: dict[str, np.ndarray]) -> References | None:
     if len(means) < 2:
         return None
-    spread = {
-        person: float(np.linalg.norm(np.array(own[person].embeddings) - mean, axis=1).mean())
-        for person, mean in means.items()
-    }
     return References(
         faces={person: len(own[person].embeddings) for person in means},
         apart=float(np.linalg.norm(np.subtract(*means.values()))),
-        own=spread,
+        own={person: float(_away(own[person].embeddings, mean).mean()) for person, mean in means.items()},
     )
 
 
 def _direction(video_id: str, face_id: str, found: Measured, references: dict[str, np.ndarray]) -> Direction:
     identity = None
     if found.embeddings and len(references) == 2:
-        to_face, to_video = (
-            np.linalg.norm(np.array(found.embeddings) - references[person], axis=1) for person in (face_id, video_id)
-        )
-        identity = Identity(
-            to_face=float(to_face.mean()),
-            to_video=float(to_video.mean()),
-            nearer_to_face=float((to_face < to_video).mean()),
-        )
-    return Direction(
-        video_id=video_id,
-        face_id=face_id,
-        clips=found.clips,
-        frames=found.frames,
-        frames_without_landmarks=found.without_landmarks,
-        identity=identity,
-        landmark_error=found.mean("landmark_error"),
-        flicker=found.ratio("flicker"),
-        sharpness=found.ratio("sharpness"),
-        edge_colour=found.mean("edge_colour"),
-    )
+        to_face, to_video = (_away(found.embeddings, references[person]) for person in (face_id, video_id))
+        nearer = float((to_face < to_video).mean())
+        identity = Identity(to_face=float(to_face.mean()), to_video=float(to_video.mean()), nearer_to_face=nearer)
+    figures: dict[str, Any] = {name: found.mean(name) for name in ("landmark_error", "edge_colour")}
+    figures |= {name: found.ratio(name) for name in ("flicker", "sharpness")}
+    figures |= {"frames": found.frames, "frames_without_landmarks": found.without_landmarks, "clips": found.clips}
+    return Direction(video_id=video_id, face_id=face_id, identity=identity, **figures)
 
 
 def set_threads(count: int) -> None:

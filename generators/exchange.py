@@ -6,6 +6,7 @@ convolution (which sees colours) and the picture (which makes them). A new model
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from generators.models.blocks import Autoencoder, O
 from generators.settings import TrainConfig
 
 Weights = dict[str, list[np.ndarray]]  # a list for each part (sub-model) by its name
+Parts = Mapping[str, Sequence[np.ndarray]]  # the same, as an argument
 _SIDES = {"a": "b", "b": "a"}
 
 
@@ -65,42 +67,39 @@ def slots(model: Autoencoder) -> list[Slot]:
     Raises DfdmError for a model with a layer that is neither an ordinary convolution nor dense, both with a bias.
     """
     found: list[Slot] = []
-    numbers: dict[str, int] = {}
+    numbers: Counter[str] = Counter()
     for name, layer in model.named_modules():
         if not list(layer.parameters(recurse=False)):
             continue
         kind = type(layer).__name__
         convolution = isinstance(layer, nn.Conv2d) and layer.groups == 1
         if not (convolution or isinstance(layer, nn.Linear)) or not isinstance(layer.bias, nn.Parameter):
-            raise DfdmError(f"weight exchange does not know the layer {name} ({kind}); teach it in exchange.py")
+            raise DfdmError(f"weight exchange does not know the layer {name} ({kind}); add it to exchange.py")
         if not found and not (convolution and layer.weight.shape[1] == 3):
             raise DfdmError(f"weight exchange needs a first convolution that sees 3 colours, and {name} is {kind}")
         inward = (1,) if not found else ()  # the first layer sees colours
         outward = (0,) if isinstance(layer, O) else ()  # the picture makes them
         axes = (2, 3, 1, 0) if convolution else (1, 0)
         part = name.partition(".")[0]
-        number = numbers.get(part, 0)
-        found.append(Slot(part, number, layer.weight, axes, inward + outward))
-        found.append(Slot(part, number + 1, layer.bias, (0,), outward))
-        numbers[part] = number + 2
+        found.append(Slot(part, numbers[part], layer.weight, axes, inward + outward))
+        found.append(Slot(part, numbers[part] + 1, layer.bias, (0,), outward))
+        numbers[part] += 2
     return found
 
 
-def load_original(
-    model: Autoencoder, weights: Mapping[str, Sequence[np.ndarray]] | Sequence[np.ndarray]
-) -> Autoencoder:
+def load_original(model: Autoencoder, weights: Parts | Sequence[np.ndarray]) -> Autoencoder:
     """Give a model the weights of the original's model of the same kind and width; returns the model.
 
     `weights`: for each part (`encoder`, `decoder_a` ...) the list that Keras' `get_weights()` gives of it, or all
     arrays as one flat list, part after part. Afterwards both give the same picture of the same face, the original
     in BGR and channels last, ours in RGB and channels first. Everything is checked before the model is changed: a
-    wrong count, shape or type, or a value that is no number, is a DfdmError that names the array.
+    wrong count, shape or type, or a value that is not a number, is a DfdmError that names the array.
     """
     expected = slots(model)
-    arrays = _listed(expected, weights)
-    for slot, array in zip(expected, arrays):
+    paired = list(zip(expected, _listed(expected, weights)))
+    for slot, array in paired:
         _check(slot, array)
-    for slot, array in zip(expected, arrays):
+    for slot, array in paired:
         slot.write(array)
     return model
 
@@ -113,29 +112,25 @@ def to_original(model: Autoencoder) -> Weights:
     return weights
 
 
-def sides_exchanged(weights: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Sequence[np.ndarray]]:
+def sides_exchanged(weights: Parts) -> Parts:
     """The same weights with the parts of side a (`decoder_a` ...) and side b under each other's names."""
     return {re.sub("_([ab])$", lambda match: f"_{_SIDES[match[1]]}", part): list_ for part, list_ in weights.items()}
 
 
-def _listed(
-    expected: list[Slot], weights: Mapping[str, Sequence[np.ndarray]] | Sequence[np.ndarray]
-) -> list[np.ndarray]:
+def _listed(expected: list[Slot], weights: Parts | Sequence[np.ndarray]) -> list[np.ndarray]:
     """All arrays in the order of the slots; a wrong part or count is a DfdmError."""
     if not isinstance(weights, Mapping):
         if len(weights) != len(expected):
-            raise DfdmError(f"the list holds {len(weights)} arrays, this model has {len(expected)}")
+            raise DfdmError(f"the list contains {len(weights)} arrays, this model has {len(expected)}")
         return list(weights)
-    counts: dict[str, int] = {}
-    for slot in expected:
-        counts[slot.part] = slot.number + 1
+    counts = Counter(slot.part for slot in expected)
     if set(weights) != set(counts):
         raise DfdmError(
             f"the weights are of the parts {', '.join(sorted(weights)) or '(none)'}, this model has {', '.join(counts)}"
         )
     for part, count in counts.items():
         if len(weights[part]) != count:
-            raise DfdmError(f"{part} holds {len(weights[part])} arrays, this model's has {count}")
+            raise DfdmError(f"{part} contains {len(weights[part])} arrays, this model's has {count}")
     return [weights[slot.part][slot.number] for slot in expected]
 
 
@@ -147,24 +142,15 @@ def _check(slot: Slot, array: np.ndarray) -> None:
         raise DfdmError(f"{slot.name} has the shape {array.shape}; {wanted}")
     if array.dtype != np.float32:
         raise DfdmError(f"{slot.name} is of type {array.dtype}; {wanted}")
-    if bad := int(np.size(array) - np.isfinite(array).sum()):
-        raise DfdmError(f"{slot.name} holds {bad} values that are no finite numbers; {wanted} without them")
-
-
-def write_npz(path: Path, weights: Mapping[str, Sequence[np.ndarray]]) -> None:
-    """Write lists of arrays as .npz, keys `<part>/<number>` from 0; equal weights give equal bytes."""
-    arrays: dict[str, Any] = {
-        f"{part}/{number}": array for part, list_ in weights.items() for number, array in enumerate(list_)
-    }
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+    if bad := int((~np.isfinite(array)).sum()):
+        raise DfdmError(f"{slot.name} contains {bad} values that are not finite numbers; {wanted} without them")
 
 
 def read_npz(path: Path) -> Weights:
-    """Read what `write_npz` wrote; a missing, damaged or foreign file is a DfdmError naming it."""
+    """Read what `export_file` wrote; a missing, damaged or foreign file is a DfdmError naming it."""
     numbered: dict[str, dict[int, np.ndarray]] = {}
     make = "write it with numpy.savez, keys like encoder/0"
-    with reading(path, "no readable .npz of weights", make), np.load(path, allow_pickle=False) as file:
+    with reading(path, "not a readable .npz of weights", make), np.load(path, allow_pickle=False) as file:
         for key in file.files:
             part, _, number = key.rpartition("/")
             if not part or not number.isdecimal():
@@ -172,7 +158,7 @@ def read_npz(path: Path) -> Weights:
             numbered.setdefault(part, {})[int(number)] = file[key]
     for part, arrays in numbered.items():
         if missing := set(range(len(arrays))) - set(arrays):
-            raise DfdmError(f"{path} lacks {part}/{min(missing)}; a part's arrays count from 0 without a gap")
+            raise DfdmError(f"{path} has no {part}/{min(missing)}; a part's arrays count from 0 without a gap")
     return {part: [arrays[number] for number in range(len(arrays))] for part, arrays in numbered.items()}
 
 
@@ -186,26 +172,29 @@ def import_file(
     """
     for person in pair:
         if not re.fullmatch(names.ID, person):
-            raise DfdmError(f"'{person}' is no person; people are called id0, id1 ...")
+            raise DfdmError(f"'{person}' is not a person; people are called id0, id1 ...")
     if pair[0] == pair[1]:
         raise DfdmError(f"a pair is two people, and both sides are {pair[0]}")
     with torch.device("meta"):
         net = build(model, settings.width)
-    weights: Mapping[str, Sequence[np.ndarray]] = read_npz(path)
-    if names.pair_of(*pair) != pair:
-        weights = sides_exchanged(weights)
+    weights, ordered = read_npz(path), names.pair_of(*pair)
     try:
-        load_original(net.to_empty(device="cpu"), weights)
+        load_original(net.to_empty(device="cpu"), weights if pair == ordered else sides_exchanged(weights))
     except DfdmError as error:
         raise DfdmError(f"{path} does not fit {model} at width {settings.width:g}: {error}") from None
     made_of = {"imported": sha256(path), "model": model, "pair": pair, "settings": settings.model_dump()}
-    meta = checkpoint.describe(net, model, names.pair_of(*pair), settings, iterations, digest(made_of))
+    meta = checkpoint.describe(net, model, ordered, settings, iterations, digest(made_of))
     checkpoint.save(out, net, meta)
     return meta
 
 
 def export_file(path: Path, out: Path) -> checkpoint.ModelMeta:
-    """Write a finished model's weights as an .npz for the original; returns what the model says of itself."""
+    """Write a finished model's weights as an .npz for the original; returns what the model says of itself.
+
+    Keys are `<part>/<number>`, numbers from 0; equal weights give equal bytes.
+    """
     net, meta = checkpoint.load(path)
-    write_npz(out, to_original(net))
+    arrays: dict[str, Any] = {slot.name: slot.read() for slot in slots(net)}
+    with atomic(out) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
     return meta

@@ -1,8 +1,9 @@
 """One person's training faces in memory: aligned pictures and masks (docs/architectures.md, Faces and Masks)."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from dfdm.base.errors import DfdmError
 from dfdm.base.machine import available_memory
 from dfdm.base.progress import Progress
+from dfdm.base.text import size_text
 from dfdm.media import alignment, colour, masks
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import read_planes
@@ -19,6 +21,7 @@ FULL = 384  # px of a training face
 FEWEST = 16  # faces that a training needs of a person
 SHOWN = 8  # held-out faces kept for the preview
 FLAT = 1.0  # px: landmarks that scatter less along some direction (standard deviation) lie in a line or a point
+Rows = list[tuple[int, int]]  # faces: the scene in a person's list, the row of its track
 Scenes = list[tuple[Path, FaceTrack]]  # the video file and face track of each scene of a person
 
 
@@ -48,22 +51,21 @@ def check_sources(
     pair: tuple[str, str], tracks_a: Scenes, tracks_b: Scenes, settings: TrainConfig, model_size: int
 ) -> None:
     """Before anything is decoded: are there two people, and room in memory for their faces? DfdmError if not."""
-    for _, one in tracks_a:
-        for _, other in tracks_b:
-            first, second = one.record, other.record
-            if first.sha256 == second.sha256 and first.start < second.stop and second.start < first.stop:
-                raise DfdmError(
-                    f"scenes {first.scene_key} and {second.scene_key} are the same frames of the same video, so "
-                    f"{pair[0]} and {pair[1]} are one person; mend sources.people"
-                )
-    counts = [min(len(_rows(tracks, settings)[0]), settings.max_faces) for tracks in (tracks_a, tracks_b)]
+    for (_, one), (_, other) in product(tracks_a, tracks_b):
+        first, second = one.record, other.record
+        if first.sha256 == second.sha256 and first.start < second.stop and second.start < first.stop:
+            raise DfdmError(
+                f"scenes {first.scene_key} and {second.scene_key} are the same frames of the same video, so "
+                f"{pair[0]} and {pair[1]} are one person; correct sources.people"
+            )
+    sides = ([track for _, track in tracks] for tracks in (tracks_a, tracks_b))
+    counts = [min(len(_rows(tracks, settings)[0]), settings.max_faces) for tracks in sides]
     size = face_size(settings, model_size)
     face = size * size * 6  # bytes: picture and masks
-    free = available_memory()
-    if free is not None and sum(counts) * face > free:
+    if (free := available_memory()) is not None and sum(counts) * face > free:
         raise DfdmError(
             f"the faces of {pair[0]} and {pair[1]} ({counts[0]} and {counts[1]}, {size} px) need "
-            f"{sum(counts) * face / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
+            f"{size_text(sum(counts) * face)} of memory and {size_text(free)} are free; "
             f"lower train.max_faces (to {int(free * 0.8) // (2 * face)} or less)"
             + (", or set augment_size: model" if size == FULL and model_size < FULL else "")
         )
@@ -72,12 +74,12 @@ def check_sources(
 def check_different(side_a: FaceSet, side_b: FaceSet) -> None:
     """Two people of whom half the faces are alike to the last bit are one: DfdmError."""
     middle = side_a.faces.shape[1] // 2
-    rows = {face[middle].tobytes() for face in side_a.faces}  # a row tells faces apart, and is quick to compare
+    rows = {face[middle].tobytes() for face in side_a.faces}  # one row distinguishes faces, and is quick to compare
     alike = sum(face[middle].tobytes() in rows for face in side_b.faces)
     if 2 * alike >= min(len(side_a), len(side_b)):
         raise DfdmError(
             f"{alike} of {len(side_b)} faces of {side_b.person} are also faces of {side_a.person}, so they are one "
-            "person (copies of one video?); mend sources.people"
+            "person (copies of one video?); correct sources.people"
         )
 
 
@@ -95,10 +97,10 @@ def usable(track: FaceTrack) -> np.ndarray:
     return finite & (scatter > FLAT**2) & (within >= 0.5)
 
 
-def _rows(tracks: Scenes, settings: TrainConfig) -> tuple[list[tuple[int, int]], list[tuple[int, int]], int]:
-    """(scene, row of its track) of the faces to train on and of those held out; how many more are unusable."""
+def _rows(tracks: Iterable[FaceTrack], settings: TrainConfig) -> tuple[Rows, Rows, int]:
+    """The faces to train on and of those held out; how many more are unusable."""
     rows, held, lost = [], [], 0
-    for scene, (_, track) in enumerate(tracks):
+    for scene, track in enumerate(tracks):
         good, kept = usable(track), track.trained_count(settings.held_out)
         rows += [(scene, row) for row in range(kept) if good[row]]
         held += [(scene, row) for row in range(kept, len(track)) if good[row]]
@@ -109,8 +111,7 @@ def _rows(tracks: Scenes, settings: TrainConfig) -> tuple[list[tuple[int, int]],
 def trained_faces(tracks: Sequence[FaceTrack], settings: TrainConfig) -> list[np.ndarray]:
     """Which faces of a person's scenes a training is given: bool [n] for each track, in order; see `load_faces`."""
     seen = [np.zeros(len(track), bool) for track in tracks]
-    rows, _, _ = _rows([(Path(), track) for track in tracks], settings)
-    for scene, row in _evenly(rows, settings.max_faces):
+    for scene, row in _evenly(_rows(tracks, settings)[0], settings.max_faces):
         seen[scene][row] = True
     return seen
 
@@ -119,12 +120,12 @@ def load_faces(person: str, tracks: Scenes, settings: TrainConfig, model_size: i
     """Decode a person's scenes once and keep the faces that training needs.
 
     `model_size`: the larger of the model's input and output. The last `held_out` share of each scene's faces is not
-    trained on; of more than `max_faces`, as many evenly spread ones are. Faces that cannot be aligned are left out,
-    and told.
-    Memory: the result, and one frame. Raises DfdmError for too few faces and for a track that does not fit its video.
+    trained on; of more than `max_faces`, as many evenly spread ones are. Faces that cannot be aligned are left out, and
+    counted on stderr. Memory: the result, and one frame. Raises DfdmError for too few faces and for a track that does
+    not fit its video.
     """
-    rows, held, lost = _rows(tracks, settings)
-    left_out = f"{lost} more left out: their landmarks are no numbers, lie in a line or outside the frame"
+    rows, held, lost = _rows((track for _, track in tracks), settings)
+    left_out = f"{lost} more left out: their landmarks are not numbers, lie in a line or outside the frame"
     if len(rows) < FEWEST:
         raise DfdmError(
             f"{person} has {len(rows)} faces to train on, at least {FEWEST} are needed"
@@ -136,7 +137,7 @@ def load_faces(person: str, tracks: Scenes, settings: TrainConfig, model_size: i
     trained, shown = _evenly(rows, settings.max_faces), _evenly(held or rows, SHOWN)
     size = face_size(settings, model_size)
     faces = np.empty((len(trained), size, size, 3), np.uint8)
-    drawn = np.empty((len(trained), size, size, 3), np.uint8)
+    drawn = np.empty_like(faces)
     seen = np.empty((len(shown), model_size, model_size, 3), np.uint8)
     place_of = {place: index for index, place in enumerate(trained)}
     place_shown = {place: index for index, place in enumerate(shown)}
@@ -161,12 +162,12 @@ def load_faces(person: str, tracks: Scenes, settings: TrainConfig, model_size: i
         path, track = tracks[scene]
         raise DfdmError(
             f"the track of {track.record.scene_key} has a face in frame {track.frame_index[row]}, which the "
-            f"scene in {path} lacks; run the faces stage again"
+            f"scene in {path} does not have; run the faces stage again"
         )
     return FaceSet(person, faces, drawn, seen)
 
 
-def _evenly(items: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+def _evenly(items: Rows, most: int) -> Rows:
     """At most `most` items, evenly spread."""
     if len(items) <= most:
         return items

@@ -9,8 +9,8 @@ from torch import Tensor
 class Adam(torch.optim.Adam):
     """torch's fused Adam, which sees channels-last weights, their gradients and moments as contiguous arrays.
 
-    Given a channels-last weight, torch's CPU kernel copies the gradient first (six times slower); given a gradient
-    that lies otherwise than its weight, it mixes up their elements (torch 2.14). State and its names are torch's own.
+    Given a channels-last weight, torch's CPU kernel copies the gradient first (six times slower). Given a gradient with
+    another layout than its weight, it mixes up their elements (torch 2.14). State and its names are torch's own.
     """
 
     def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> bool:

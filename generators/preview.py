@@ -24,10 +24,10 @@ def sheet(model: Autoencoder, side_a: FaceSet, side_b: FaceSet, device: torch.de
         size = model.input_size
         fed = np.stack([cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA) for face in person.shown])
         faces = torch.from_numpy(fed).to(device).permute(0, 3, 1, 2).float() / 255  # [n, 3, in, in]
+        rebuilt, swapped = _pictures(model.reconstruct(faces, side)), _pictures(model.swap(faces, to=to))
         rows.append(_row(f"{person.person}: original", person.shown))
-        rows.append(_row(f"{person.person}: rebuilt, SYNTHETIC", _pictures(model.reconstruct(faces, side))))
-        title = f"{person.person} with the face of {other.person}, SYNTHETIC"
-        rows.append(_row(title, _pictures(model.swap(faces, to=to))))
+        rows.append(_row(f"{person.person}: rebuilt, SYNTHETIC", rebuilt))
+        rows.append(_row(f"{person.person} with the face of {other.person}, SYNTHETIC", swapped))
     model.train()
     width = max(row.shape[1] for row in rows)
     return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])

@@ -1,10 +1,8 @@
 """The result file of the evaluation, as its writer fills it and every reader gets it (docs/data.md, Files)."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import model_validator
-
-from dfdm.base.stored import OPEN, Stored, complete
+from dfdm.base.stored import OPEN, Stored
 
 
 class Reconstruction(Stored):
@@ -16,7 +14,7 @@ class Reconstruction(Stored):
 
 
 class References(Stored):
-    """The scale of identity: how far the two people lie apart, and each one's faces from the own mean."""
+    """The scale of identity: the distance between the two people, and of each one's faces from their mean."""
 
     faces: dict[str, int]
     apart: float
@@ -50,6 +48,7 @@ class Evaluation(Stored):
     """How good one training's swaps are: reconstruction by person, an entry a direction."""
 
     stage = "evaluate"
+    keyed: ClassVar = dict.fromkeys(("reconstruction", "references.faces", "references.own"), "pair")
 
     model: str
     pair: tuple[str, str]
@@ -57,11 +56,3 @@ class Evaluation(Stored):
     reconstruction: dict[str, Reconstruction]
     references: References | None
     swaps: list[Direction]
-
-    @model_validator(mode="after")
-    def _both_people(self) -> "Evaluation":
-        complete("reconstruction", self.reconstruction, self.pair)
-        if self.references:
-            complete("references.faces", self.references.faces, self.pair)
-            complete("references.own", self.references.own, self.pair)
-        return self

@@ -42,7 +42,7 @@ class TrainConfig(Section):
     save_every: Count = Field(250, description="Iterations between saved states")
     preview_every: Count = Field(1000, description="Iterations between previews")
     keep: Count = Field(2, description="Saved states that are kept while it trains")
-    keep_finished: Switch = Field(True, description="Keep the last state, so that more iterations can go on from it")
+    keep_finished: Switch = Field(True, description="Keep the last state, so that more iterations can continue from it")
     on_nan: OnNan = "stop"
     start_from: str | None = Field(
         None, description="Weights to start from; {pair} and {model} are filled in; null: random weights"
@@ -51,8 +51,8 @@ class TrainConfig(Section):
     def hashed(self) -> dict[str, Any]:
         """The settings that determine a training's bytes.
 
-        on_nan and save_every decide where a training that went wrong goes on, so they change the bytes of such a one
-        alone; they stay out, so that setting on_nan after a failure goes on from the state at hand.
+        on_nan and save_every decide where a training that diverged continues, so they change the bytes of such a one
+        alone; they stay out, so that setting on_nan after a failure continues from the existing state.
         """
         return self.model_dump(exclude={"save_every", "preview_every", "keep", "keep_finished", "on_nan", "workers"})
 
@@ -84,7 +84,7 @@ class EvaluateConfig(Section):
 
     identity: FileRef | None = Field(None, description="dlib's recognition network; null: identity is not measured")
     frames: Count = Field(32, description="Most frames of a clip: the first held-out ones")
-    references: Count = Field(16, description="Trained faces of a person whose mean embedding stands for that person")
+    references: Count = Field(16, description="Trained faces of a person whose mean embedding represents that person")
 
 
 def train_settings(values: dict[str, Any]) -> TrainConfig:

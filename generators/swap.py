@@ -22,7 +22,7 @@ from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, split_planes
 from generators import colour_match
 from generators.models.blocks import Autoencoder
-from generators.settings import RenderConfig
+from generators.settings import Centering, RenderConfig
 
 _MARGIN = 4  # px of frame around the aligned square that resampling may read
 _EDGE = 2  # px around the face that it is padded by before it is warped back: the reach of cubic resampling
@@ -46,14 +46,10 @@ class Place:
     def warp_back(self, layers: np.ndarray) -> np.ndarray:
         """Bring layers on the crop, padded by the edge on each side, onto the region: [h, w] or [h, w, C] float32."""
         x0, y0, x1, y1 = self.region
-        cubic = alignment.scale_of(self.matrix) < 1
-        return cv2.warpAffine(
-            layers,
-            self.matrix + np.array([0, 0, _EDGE]),
-            (x1 - x0, y1 - y0),
-            flags=cv2.WARP_INVERSE_MAP | (cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR),
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        matrix, size = self.matrix + np.array([0, 0, _EDGE]), (x1 - x0, y1 - y0)
+        resampling = cv2.INTER_CUBIC if alignment.scale_of(self.matrix) < 1 else cv2.INTER_LINEAR
+        flags = cv2.WARP_INVERSE_MAP | resampling
+        return cv2.warpAffine(layers, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
     def frame_mask(self) -> np.ndarray:
         """How much of each pixel of the region is the new face, [h, w] float32 0..1, as the blend weighs it."""
@@ -62,7 +58,7 @@ class Place:
 
 @dataclass
 class _Target:
-    """The face of one frame: where it lies and what the model and the blend need of it."""
+    """The face of one frame: where it is and what the model and the blend need of it."""
 
     place: Place
     fed: np.ndarray  # [in, in, 3] uint8 RGB
@@ -78,7 +74,7 @@ class Swapper:
     def __init__(
         self,
         model: Autoencoder,
-        centering: alignment.Centering,
+        centering: Centering,
         coverage: float,
         to: Literal["a", "b"],
         settings: RenderConfig,
@@ -113,19 +109,17 @@ class Swapper:
                     yield planes if target is None else self._blend(planes, target, next(faces), track.record)
 
     def _target(self, planes: np.ndarray, landmarks: np.ndarray, record: VideoRecord) -> _Target | None:
-        """Cut the face out of a frame; None where nothing of it lies inside the frame."""
+        """Cut the face out of a frame; None where nothing of it is inside the frame."""
         size = self._model.output_size
-        frame_size = (planes.shape[1], planes.shape[0] * 2 // 3)
-        place = placed(landmarks, size, self._centering, self._coverage, self._settings, frame_size)
+        place = placed(landmarks, size, self._centering, self._coverage, self._settings, record)
         if place is None:
             return None
-        region = place.region
-        rgb = colour.yuv_to_rgb(planes, record.matrix, record.full_range, region)
+        rgb = colour.yuv_to_rgb(planes, record.matrix, record.full_range, place.region)
         old = fed = alignment.warp(rgb, place.matrix, size)
         if self._model.input_size != size:
             crop = self._settings.convert_crop
             matrix = alignment.aligned_matrix(landmarks, self._model.input_size, self._centering, self._coverage, crop)
-            fed = alignment.warp(rgb, _moved(matrix, region), self._model.input_size)
+            fed = alignment.warp(rgb, _moved(matrix, place.region), self._model.input_size)
         return _Target(place, fed, old)
 
     @torch.inference_mode()
@@ -149,7 +143,7 @@ class Swapper:
         """Lay a face [out, out, 3] over a copy of the frame."""
         x0, y0, x1, y1 = target.place.region
         yuv = colour.rgb_to_yuv(face, record.matrix, record.full_range)
-        # Beyond the square the colour goes on and the mask is 0: no fringe where the mask reaches the edge.
+        # Beyond the square the colour continues and the mask is 0: no fringe where the mask reaches the edge.
         yuv = cv2.copyMakeBorder(yuv, _EDGE, _EDGE, _EDGE, _EDGE, cv2.BORDER_REPLICATE)
         layers = target.place.warp_back(cv2.merge([*cv2.split(yuv), target.place.padded_mask()]))  # [h, w, 4]
         luma, *chroma, mask = cv2.split(layers)
@@ -164,24 +158,19 @@ class Swapper:
 
 
 def placed(
-    landmarks: np.ndarray,
-    size: int,
-    centering: alignment.Centering,
-    coverage: float,
-    settings: RenderConfig,
-    frame_size: tuple[int, int],
+    landmarks: np.ndarray, size: int, centering: Centering, coverage: float, settings: RenderConfig, record: VideoRecord
 ) -> Place | None:
-    """Where a face of `size` px is put in a frame (width, height); None where nothing of it lies inside.
+    """Where a face of `size` px is put in a frame of the record's size; None where nothing of it is inside.
 
     `centering` and `coverage` are those of the model's training. Source: docs/architectures.md, Conversion 1, 2.
     """
+    frame_size = (record.width, record.height)
     matrix = alignment.aligned_matrix(landmarks, size, centering, coverage, settings.convert_crop)
     region = _region(matrix, size, frame_size)
     mask = masks.draw_mask(landmarks, settings.mask, frame_size)
     mask = masks.render_mask(mask, settings.mask_threshold, settings.mask_blur, settings.erosion)
     mask = masks.cut_mask(mask, size, coverage, centering, landmarks)
-    fade = edge_fade(size, settings.edge)
-    if fade is not None:
+    if (fade := edge_fade(size, settings.edge)) is not None:
         mask = np.minimum(mask, fade)
     if region is None or not mask.any():
         return None

@@ -38,10 +38,10 @@ from generators.models.blocks import Autoencoder
 from generators.optimizer import Adam
 from generators.settings import TrainConfig
 
-CHECK = 16  # iterations between two looks at the losses
-TREND = 64  # iterations whose mean loss tells an explosion
+CHECK = 16  # iterations between two checks of the losses
+TREND = 64  # iterations whose mean loss shows an explosion
 CSV_ROWS = 1000  # of the loss log, at most
-LOOK = 5.0  # seconds after which a slow training looks at its losses all the same
+LOOK = 5.0  # seconds after which a slow training checks its losses in any case
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Trainer(BaseTrainer):
 
     unit = "iteration"
     model: Autoencoder
-    batches: Batches  # of the faces, which are read once it is known that the training can go on
+    batches: Batches  # of the faces, which are read once it is known that the training can continue
 
     def __init__(self, job: Job, device: torch.device) -> None:
         self.job, self.settings = job, job.settings
@@ -100,7 +100,7 @@ class Trainer(BaseTrainer):
         self.descend(losses.sum())
 
     def check(self) -> list[float]:
-        """The mean of the newest losses, [a, b]; a loss that is no number is a DivergedError."""
+        """The mean of the newest losses, [a, b]; a loss that is not a number is a DivergedError."""
         newest = self.losses[max(0, self.step - CHECK) : self.step].mean(0).tolist()
         check_finite(newest, self.where)
         return newest
@@ -185,11 +185,11 @@ def train(
     state_dir: Path,
     out: Path,
 ) -> None:
-    """Train a pair's autoencoder, or go on with it, and write the model, loss.csv and preview.png beside it.
+    """Train a pair's autoencoder, or continue with it, and write the model, and loss.csv and preview.png next to it.
 
     `tracks_a`, `tracks_b`: the video file and face track of each scene of the two people. States, previews and
     TensorBoard events go to `state_dir`/`key`; `key` is the hash of everything that changes the result.
-    Stopped by SIGTERM or Ctrl-C it saves and exits with the signal's status; a loss that is no number or explodes
+    Stopped by SIGTERM or Ctrl-C it saves and exits with the signal's status; a loss that is not a number or explodes
     stops it, or rolls it back (`on_nan`).
     """
     where = resolve_device(device)
@@ -197,7 +197,7 @@ def train(
     keep_freed_memory()
     start = settings.start_file(model, pair)
     if start and out.exists() and out.samefile(start):
-        raise DfdmError(f"train.start_from: {start} is the file to be written too; copy it elsewhere, so that it stays")
+        raise DfdmError(f"train.start_from: {start} is also the output file; copy it to another place first")
     with StateFolder(state_dir / key, key, settings.keep) as states:
         for name in (out.name, "loss.csv", "preview.png"):
             remove_leftovers(out.with_name(name))

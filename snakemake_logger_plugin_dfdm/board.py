@@ -1,7 +1,6 @@
 """A running workflow in numbers: jobs by stage, how long they take, which failed. Times are seconds since 1970."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -65,7 +64,7 @@ class Board:
     _attempts: Counter[int] = field(default_factory=Counter)
 
     def plan(self, counts: dict[str, int], now: float) -> None:
-        """Take the jobs to come by rule, as Snakemake counts them (its `total` is no rule)."""
+        """Take the jobs to come by rule, as Snakemake counts them (its `total` is not a rule)."""
         self.planned = Counter({rule: count for rule, count in counts.items() if rule != "total"})
         self.started = now
 
@@ -77,11 +76,9 @@ class Board:
     def finish(self, job_id: int, now: float) -> None:
         """Count a job as done; an earlier failed attempt of it is forgotten."""
         self.failures.pop(job_id, None)
-        job = self.running.pop(job_id, None)
-        if job is None:
-            return
-        self.done[job.rule] += 1
-        self._seconds[job.rule] += now - job.started
+        if job := self.running.pop(job_id, None):
+            self.done[job.rule] += 1
+            self._seconds[job.rule] += now - job.started
 
     def fail(self, job: Job, environment: str | None, hint: str, now: float) -> Failure | None:
         """Count a job's attempt as failed; None where it was counted already, or the user stopped the run."""
@@ -89,30 +86,18 @@ class Board:
         if self.stopped or (known is None and job.id in self.failures):
             return None
         job = replace(job, name=known.name, started=known.started) if known else job
-        failure = Failure(job, now - job.started, max(1, self._attempts[job.id]), environment, hint)
-        self.failures[job.id] = failure
+        seconds, attempt = now - job.started, max(1, self._attempts[job.id])
+        failure = self.failures[job.id] = Failure(job, seconds, attempt, environment, hint)
         return failure
 
     def rows(self) -> list[Row]:
         """The stages in the order in which the workflow defines them, where that is known."""
-        rules: dict[str, list[str]] = defaultdict(list)
-        for rule in [*self.stages, *self.planned]:
-            stage = self.stages.get(rule, rule)
-            if stage is not None and rule in self.planned and rule not in rules[stage]:
-                rules[stage].append(rule)
-        running, failed = self._count(self.running.values()), self._count(f.job for f in self.failures.values())
-        return [
-            Row(
-                stage,
-                sum(self.planned[rule] for rule in inside),
-                sum(self.done[rule] for rule in inside),
-                sum(running[rule] for rule in inside),
-                sum(failed[rule] for rule in inside),
-                self._mean(inside),
-            )
-            for stage, inside in rules.items()
-            if inside
-        ]
+        counts = (self.planned, self.done, Counter(job.rule for job in self.running.values()), self._failed())
+        rows = []
+        for stage, rules in self._rules().items():
+            total, done, running, failed = (sum(count[rule] for rule in rules) for count in counts)
+            rows.append(Row(stage, total, done, running, failed, self._mean(rules)))
+        return rows
 
     def rate(self, now: float) -> float | None:
         """Finished jobs a minute over the run so far; None before the first."""
@@ -120,27 +105,24 @@ class Board:
         return 60 * done / max(now - self.started, 1e-3) if done and self.started is not None else None
 
     def left(self, now: float) -> Left | None:
-        """Work to come over the number of jobs that ran side by side so far; None before there is anything to go by.
+        """Work to come over the number of jobs that ran side by side so far; None before the first job.
 
         A rule without a finished job counts as its stage's others, else as its running jobs so far: then the answer
         is a lower bound.
         """
-        if self.started is None:
-            return None
-        elapsed: dict[str, list[float]] = {rule: [] for rule in self.planned}
+        elapsed: dict[str, list[float]] = defaultdict(list)
         for job in self.running.values():
-            elapsed.setdefault(job.rule, []).append(now - job.started)
-        failed = self._count(failure.job for failure in self.failures.values())
+            elapsed[job.rule].append(now - job.started)
+        failed = self._failed()
         busy = sum(self._seconds.values()) + sum(sum(times) for times in elapsed.values())
-        if busy <= 0:
+        if self.started is None or busy <= 0:
             return None
         work, longest, untimed, at_least = 0.0, 0.0, 0, False
-        for rule, total in self.planned.items():
-            stage, times = self.stages.get(rule, rule), elapsed[rule]
-            count = total - self.done[rule] - failed[rule]
-            if stage is None or count <= 0:
+        for rule, stage in ((rule, rules) for rules in self._rules().values() for rule in rules):
+            times, count = elapsed[rule], self.planned[rule] - self.done[rule] - failed[rule]
+            if count <= 0:
                 continue
-            mean = self._mean([rule]) or self._mean([r for r in self.planned if self.stages.get(r, r) == stage])
+            mean = self._mean([rule]) or self._mean(stage)
             if mean is None:
                 at_least = True
                 untimed += 0 if times else count
@@ -151,8 +133,17 @@ class Board:
         side_by_side = max(1.0, busy / max(now - self.started, 1e-3))
         return Left(max(longest, work / side_by_side), untimed, at_least)
 
-    def _count(self, jobs: Iterable[Job]) -> Counter[str]:
-        return Counter(job.rule for job in jobs)
+    def _rules(self) -> dict[str, list[str]]:
+        """The planned rules of each stage."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for rule in dict.fromkeys([*self.stages, *self.planned]):
+            stage = self.stages.get(rule, rule)
+            if stage is not None and rule in self.planned:
+                found[stage].append(rule)
+        return found
+
+    def _failed(self) -> Counter[str]:
+        return Counter(failure.job.rule for failure in self.failures.values())
 
     def _mean(self, rules: list[str]) -> float | None:
         count = sum(self.done[rule] for rule in rules)

@@ -1,6 +1,6 @@
 """What Snakemake runs for `--logger dfdm`: its usual messages, a summary of the run, plain words on failures.
 
-On a terminal the summary is a block below the messages, drawn again twice a second; elsewhere it is one line every half
+On a terminal the summary is a block below the messages, redrawn twice a second; elsewhere it is one line every half
 minute. Snakemake calls the handler on a thread of its own. workflow/Snakefile gives it each rule's stage, the targets
 and the path of the config in a log record with the attribute `dfdm`.
 """
@@ -22,13 +22,13 @@ from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 from snakemake_logger_plugin_dfdm import text
 from snakemake_logger_plugin_dfdm.board import Board, Job
 
-MOST_RUNNING = 6  # jobs shown by name
 LOCKED = (
-    "Another snakemake works on this folder, or one was killed in it. If none runs any more: "
-    "'snakemake --unlock' (with the same --configfile), then the same command again."
+    "Another snakemake uses this folder, or one was killed in it. If none runs now: "
+    "'snakemake --unlock' (with the same --configfile), then run the same command again."
 )
 # Ctrl-C reaches the jobs' commands as well as Snakemake, and either may speak of it first.
 STOPPED = re.compile(r"^Terminating processes on user|^Will exit after finishing|exit status 130\.|<Signals\.SIGINT")
+EXIT_STATUS = re.compile(r"CalledProcessError.*(returned non-zero exit|died with)", re.S)
 
 
 @dataclass
@@ -36,7 +36,7 @@ class LogHandlerSettings(LogHandlerSettingsBase):
     """The plugin's settings, as Snakemake's command line and profiles take them."""
 
     every: int = field(
-        default=30, metadata={"help": "Seconds between two summary lines where the output is no terminal.", "type": int}
+        default=30, metadata={"help": "Seconds between two summary lines if the output is not a terminal.", "type": int}
     )
 
 
@@ -80,27 +80,30 @@ class LogHandler(LogHandlerBase):
 
     def _take(self, record: logging.LogRecord) -> None:
         event, shown = getattr(record, "event", None), bool(self.shows.filter(record))
-        about = getattr(record, "dfdm", None)
-        if about is not None:
+        if about := getattr(record, "dfdm", None):
             self.config, self.targets = about["config"], about["targets"]
             self.board.stages = about["stages"]
             return
         if event == LogEvent.JOB_ERROR and not self.common_settings.dryrun:
             self._failed(record, shown)
             return
-        plain = text.plainly(getattr(record, "exception", ""), record.getMessage()) if event == LogEvent.ERROR else None
-        if plain is not None:
+        plain = event == LogEvent.ERROR and text.plainly(getattr(record, "exception", ""), record.getMessage())
+        if plain:
             if shown:
                 self._print(plain, logging.ERROR)
             return
-        if shown and not _shown_otherwise(record, live=self.live is not None):
+        in_block = self.live is not None and event in (LogEvent.PROGRESS, LogEvent.JOB_STARTED)
+        # a job's failure explains its command's exit status better
+        explained = event == LogEvent.ERROR and EXIT_STATUS.search(record.getMessage())
+        if shown and not in_block and not explained:
             self.messages.emit(record)
         if self.common_settings.dryrun:
             return
         with self.guard:
             if event == LogEvent.RUN_INFO and self.board.started is None:
                 self.board.plan(record.stats, record.created)  # type: ignore[attr-defined]
-                self._begin()
+                if self.summarises:
+                    self._begin()
             elif event == LogEvent.JOB_INFO:
                 self.board.start(_job(record))
             elif STOPPED.search(record.getMessage()):
@@ -108,7 +111,9 @@ class LogHandler(LogHandlerBase):
             elif event == LogEvent.JOB_FINISHED:
                 self.board.finish(record.job_id, record.created)  # type: ignore[attr-defined]
         if event == LogEvent.ERROR and not self.silent:
-            self._explain(record)
+            locked = getattr(record, "exception", "") == "LockException"
+            if more := LOCKED if locked else text.meant(record.getMessage(), self.targets):
+                self._print(more, logging.ERROR)
 
     def _failed(self, record: logging.LogRecord, shown: bool) -> None:
         values = vars(record)
@@ -118,42 +123,30 @@ class LogHandler(LogHandlerBase):
         if failed is not None and shown:
             self._print(text.failure(failed, self.config), logging.ERROR)
 
-    def _explain(self, record: logging.LogRecord) -> None:
-        if getattr(record, "exception", "") == "LockException":
-            self._print(LOCKED, logging.ERROR)
-        else:
-            near = text.meant(record.getMessage(), self.targets)
-            if near:
-                self._print(near, logging.ERROR)
-
     def _print(self, words: str, level: int = logging.WARNING) -> None:
         self.messages.emit(logging.LogRecord("dfdm", level, __file__, 0, words, (), None))
 
     def _begin(self) -> None:
         """Show the summary from now on: a live block on a terminal, a line now and then elsewhere."""
-        if not self.summarises:
-            return
         if self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-            from snakemake_logger_plugin_dfdm.terminal import block
+            from snakemake_logger_plugin_dfdm.terminal import block, table
 
-            self.live, self.messages.stream = block(self._table, self.stream, self.common_settings.nocolor)
+            def drawn() -> Any:
+                with self.guard:
+                    return table(self.board, time.time())
+
+            self.live, self.messages.stream = block(drawn, self.stream, self.common_settings.nocolor)
             self.live.start()
         else:
             self.ticker = threading.Thread(target=self._tick, name="summary", daemon=True)
             self.ticker.start()
-
-    def _table(self) -> Any:
-        from snakemake_logger_plugin_dfdm.terminal import table
-
-        with self.guard:
-            return table(self.board, time.time(), MOST_RUNNING)
 
     def _tick(self) -> None:
         while not self.ended.wait(self.every):
             with self.guard:
                 now = time.time()
                 long = [job for job in self.board.running.values() if now - job.started >= self.every]
-                lines = [text.line(self.board, now), *(f"  {said}" for said in text.running(long, now, MOST_RUNNING))]
+                lines = [text.line(self.board, now), *(f"  {said}" for said in text.running(long, now))]
             self._print("\n".join(lines))
 
     def close(self) -> None:
@@ -171,24 +164,8 @@ class LogHandler(LogHandlerBase):
         super().close()
 
 
-def _shown_otherwise(record: logging.LogRecord, live: bool) -> bool:
-    """Whether the block shows it anyway, or it is a command's exit status, which its job's failure explains better."""
-    event = getattr(record, "event", None)
-    if event == LogEvent.ERROR:
-        return (
-            re.search(r"CalledProcessError.*(returned non-zero exit|died with)", record.getMessage(), re.S) is not None
-        )
-    return live and event in (LogEvent.PROGRESS, LogEvent.JOB_STARTED)
-
-
 def _job(record: logging.LogRecord) -> Job:
     values = vars(record)
-    name = values.get("rule_msg") or values["rule_name"]
-    return Job(
-        id=values["jobid"],
-        rule=values["rule_name"],
-        name=str(name).strip().splitlines()[0],
-        log=tuple(Path(path) for path in values["log"]),
-        command=values.get("shellcmd"),
-        started=record.created,
-    )
+    rule, log = values["rule_name"], tuple(map(Path, values["log"]))
+    name = str(values.get("rule_msg") or rule).strip().splitlines()[0]
+    return Job(values["jobid"], rule, name, log, values.get("shellcmd"), record.created)

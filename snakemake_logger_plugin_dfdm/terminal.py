@@ -42,7 +42,7 @@ def block(render: Callable[[], RenderableType], stream: Any, plain: bool) -> tup
     return live, Above(console)
 
 
-def table(board: Board, now: float, most_running: int) -> RenderableType:
+def table(board: Board, now: float) -> RenderableType:
     """The board as rich draws it."""
     rows = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     rows.add_column("stage")
@@ -60,11 +60,8 @@ def table(board: Board, now: float, most_running: int) -> RenderableType:
             Text(str(row.failed), "bold red") if row.failed else "",
             duration(row.mean) if row.mean is not None else "",
         )
-    lines: list[RenderableType] = [Text("─" * 60, "dim"), rows]
-    for said in text.running(list(board.running.values()), now, most_running):
-        lines.append(Text(f"  {said}", "dim", no_wrap=True, overflow="ellipsis"))
-    for failed in list(board.failures.values())[-3:]:
-        logs = ", ".join(map(str, failed.job.log))
-        lines.append(Text(f"  failed: {failed.job.name}; log: {logs}", "red", no_wrap=True, overflow="ellipsis"))
-    lines.append(Text(text.totals(board, now), "bold"))
-    return Group(*lines)
+    lines = [(said, "dim") for said in text.running(board.running.values(), now)]
+    for job in [failed.job for failed in board.failures.values()][-3:]:
+        lines.append((f"failed: {job.name}; log: {', '.join(map(str, job.log))}", "red"))
+    jobs = [Text(f"  {said}", style, no_wrap=True, overflow="ellipsis") for said, style in lines]
+    return Group(Text("─" * 60, "dim"), rows, *jobs, Text(text.totals(board, now), "bold"))

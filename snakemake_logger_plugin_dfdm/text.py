@@ -4,31 +4,31 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
 
 from dfdm.base.progress import duration
 from snakemake_logger_plugin_dfdm.board import Board, Failure, Job
 
+MOST_RUNNING = 6  # jobs shown by name
 TAIL = 12  # lines of a failed job's log
 MOST_FAILURES = 20  # shown in full at the end
 ROOM = 1_000_000  # bytes free, below which a disk is called full
-GO_ON = "Run the same command again to go on: finished jobs stay, trainings resume from their last saved state."
+GO_ON = "Run the same command again to continue: finished jobs stay, trainings resume from their last saved state."
 
 
 def totals(board: Board, now: float, ended: bool = False) -> str:
     """All stages together: `45 of 99 jobs done, 2 failed, 8.3 jobs/min, 4 min 10 s so far, about 6 min left`."""
-    rows = board.rows()
-    total, done, failed = (sum(getattr(row, name) for row in rows) for name in ("total", "done", "failed"))
+    total, done, failed = (sum(getattr(row, key) for row in board.rows()) for key in ("total", "done", "failed"))
     parts = [f"{done} of {total} jobs done"]
     if failed:
         parts.append(f"{failed} failed")
-    rate, left = board.rate(now), board.left(now)
-    if rate is not None:
+    if (rate := board.rate(now)) is not None:
         parts.append(f"{rate:.1f} jobs/min")
     if board.started is not None:
         parts.append(f"{duration(now - board.started)}{'' if ended else ' so far'}")
-    if left is not None and done + failed < total and not ended:
+    if done + failed < total and not ended and (left := board.left(now)):
         beside = f" and {left.untimed} jobs of stages not timed yet" if left.untimed else ""
         parts.append(f"{'at least' if left.at_least else 'about'} {duration(left.seconds)} left{beside}")
     return ", ".join(parts)
@@ -44,10 +44,10 @@ def line(board: Board, now: float, ended: bool = False) -> str:
     return f"summary: {totals(board, now, ended)} | " + " | ".join(stages)
 
 
-def running(jobs: list[Job], now: float, most: int) -> list[str]:
+def running(jobs: Collection[Job], now: float) -> list[str]:
     """The jobs that have run longest, each with the last line of its log."""
     lines = []
-    for job in sorted(jobs, key=lambda job: job.started)[:most]:
+    for job in sorted(jobs, key=lambda job: job.started)[:MOST_RUNNING]:
         said = tail(job.log, 1)
         lines.append(f"{job.name}, {duration(now - job.started)}" + (f": {said[0]}" if said else ""))
     hidden = len(jobs) - len(lines)
@@ -63,9 +63,7 @@ def tail(logs: tuple[Path, ...], most: int) -> list[str]:
                 text = file.read().decode(errors="replace")
         except OSError:
             continue
-        lines = [part.rsplit("\r", 1)[-1].rstrip() for part in text.split("\n")]
-        lines = [part for part in lines if part]
-        if lines:
+        if lines := [shown for part in text.split("\n") if (shown := part.rsplit("\r", 1)[-1].rstrip())]:
             return lines[-most:]
     return []
 
@@ -81,20 +79,14 @@ def failure(failed: Failure, config: str | None, lines: int = TAIL) -> str:
         parts.append(f"    {failed.hint}")
     if job.log:
         parts.append(f"    log: {', '.join(map(str, job.log))}" + ("" if said else " (empty)"))
-    parts += [f"    {note}" for note in _full(job)]
+    # the log itself could not say this
+    full = [path.parent for path in job.log if path.parent.exists() and shutil.disk_usage(path.parent).free < ROOM]
+    parts += [f"    the disk that contains {folder} is full: free some space" for folder in full[:1]]
     if failed.environment:
         parts.append(f"    in the conda environment {failed.environment}")
     if job.command:
         parts += ["    to run it alone:", f"      {alone(job, config)}"]
     return "\n".join(parts)
-
-
-def _full(job: Job) -> list[str]:
-    """Whether the disk that holds a job's log is full, which the log itself could not say then."""
-    for folder in (path.parent for path in job.log if path.parent.exists()):
-        if shutil.disk_usage(folder).free < ROOM:
-            return [f"the disk that holds {folder} is full: free some space"]
-    return []
 
 
 def alone(job: Job, config: str | None) -> str:
@@ -111,7 +103,7 @@ def alone(job: Job, config: str | None) -> str:
 
 
 def ending(board: Board, config: str | None, now: float) -> str:
-    """What stands last: the failures once more, what is left and how to go on."""
+    """What is printed last: the failures again, what is left and how to continue."""
     failures = list(board.failures.values())
     parts = []
     if failures:
@@ -143,9 +135,9 @@ def meant(said: str, targets: list[str]) -> str | None:
         return None
     shown = f"Named targets are {', '.join(targets[:12])}{' ...' if len(targets) > 12 else ''}."
     if found is None:
-        return f"This is a rule of many jobs, no target. {shown}"
+        return f"This rule makes many jobs and is not a target. {shown}"
     near = get_close_matches(found[1], targets, n=4, cutoff=0.6)
-    return f"'{found[1]}' is no target of this config. " + (f"Did you mean {' or '.join(near)}?" if near else shown)
+    return f"'{found[1]}' is not a target of this config. " + (f"Did you mean {' or '.join(near)}?" if near else shown)
 
 
 def plainly(kind: str, said: str) -> str | None:

@@ -14,10 +14,13 @@ ROOT = Path(__file__).parent.parent
 os.environ["DFDM_OFFLINE"] = "1"  # for the commands that tests start; pytest-socket guards the tests themselves
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests on one worker, so that its fixtures are made once; the workflow's share theirs by a lock."""
     for item in items:
-        if item.path.parent.name != "workflow":
+        if item.path.parent.name == "workflow":
+            item.add_marker(pytest.mark.long)
+        else:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
 
 

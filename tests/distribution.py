@@ -6,7 +6,7 @@ from pathlib import Path
 def install(folder: Path, name: str, modules: dict[str, str], entries: dict[str, dict[str, str]]) -> Path:
     """Put modules (by name, their text) and a distribution's metadata into a folder for the path; returns it.
 
-    `entries`: by group, entry point names and the modules they stand for.
+    `entries`: by group, entry point names and the modules that they name.
     """
     metadata = folder / f"{name.replace('-', '_')}-0.1.0.dist-info"
     metadata.mkdir(parents=True)

@@ -101,7 +101,7 @@ def brows_raised(points: np.ndarray) -> np.ndarray:
 
 
 def outside(parts: list[np.ndarray], size: int) -> np.ndarray:
-    """How far each pixel lies outside the nearest of some convex hulls, [size, size]; negative inside."""
+    """How far each pixel is outside the nearest of some convex hulls, [size, size]; negative inside."""
     y, x = np.mgrid[:size, :size]
     depth = np.full((size, size), np.inf)
     for points in parts:

@@ -16,14 +16,14 @@ Place = tuple[str | int, ...]
 
 
 def places(value: Any, above: Place = ()) -> Iterator[Place]:
-    """Where a key stands, for every key at any depth."""
+    """Where a key is, for every key at any depth."""
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
         yield from [(*above, key)] if isinstance(value, dict) else []
         yield from places(inner, (*above, key))
 
 
 def is_free(kind: Any, place: Place) -> bool:
-    """Whether the model declares a key as one that may be absent: it has a default, or stands in an OPEN mapping."""
+    """Whether the model declares a key as one that may be absent: it has a default, or is in an OPEN mapping."""
     if get_origin(kind) is Annotated:
         kind, *marks = get_args(kind)
         if OPEN in marks:
@@ -44,7 +44,7 @@ def is_free(kind: Any, place: Place) -> bool:
 def delete_each_key(model: type[Stored], path: Path, scratch: Path, for_people: tuple[str, ...] = ()) -> int:
     """How many keys of a file were deleted in turn; `for_people`: keys at its top that no program reads."""
     content = json.loads(path.read_text())
-    assert model.read(path).plain() == content  # the file holds what the model says, and nothing else
+    assert model.read(path).plain() == content  # the file contains what the model says, and nothing else
     needed = [place for place in places(content) if place[0] not in for_people and not is_free(model, place)]
     damaged = scratch / path.name
     for place in needed:

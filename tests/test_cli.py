@@ -12,7 +12,7 @@ from dfdm.commands import cli
 from dfdm.commands.interface import Parser
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = {  # every command of the first version, with every flag and argument; what stands in [] may be left out
+COMMANDS = {  # every command of the first version, with every flag and argument; what is in [] may be left out
     "check": "[--config c]",
     "plan": "[crf23] [--config c] [--frames 9] [--size 320 240] [--rates r] [--json] [--measure m] [--compare]",
     "scores": "[--config c]",
@@ -122,9 +122,9 @@ def test_the_help_lists_every_command_the_ones_to_type_first() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "'dfdm' is no command; 'dfdm --help' lists them"),
-        (["nope", "--out", "x"], "'dfdm nope --out x' is no command; 'dfdm --help' lists them"),
-        (["sources"], "'dfdm sources' is no command; 'dfdm sources --help' lists them"),
+        ([], "'dfdm' is not a command; 'dfdm --help' lists them"),
+        (["nope", "--out", "x"], "'dfdm nope --out x' is not a command; 'dfdm --help' lists them"),
+        (["sources"], "'dfdm sources' is not a command; 'dfdm sources --help' lists them"),
         (["crops", "--out", "x"], "arguments are required: --video, --track; 'dfdm crops --help' explains"),
         (["crops", "--video"], "argument --video: expected one argument"),
         (["check", "--nope"], "unrecognized arguments: --nope"),
@@ -140,6 +140,7 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], sentence: st
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -147,13 +148,13 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], sentence: st
         (["check", "--config", "LICENSE"], "LICENSE is not readable YAML"),
         (["faces", "--record", "none.json", "--out", "x.npz"], "none.json does not exist"),
         (["sources", "probe", "--scene", "id7_0000", "--out", "x.json"], "sources.people has no scene id7_0000"),
-        (["crops", "--video", "a.mp4", "--track", "t.npz", "--out", "x"], "does not lie in DFDM_crf<number>"),
+        (["crops", "--video", "a.mp4", "--track", "t.npz", "--out", "x"], "is not in DFDM_crf<number>"),
         (["encode", "--master", "DFDM_crf0/iae/id0_id1_0000_iae.mp4", "--track", "none.npz", "--out",
           "DFDM_crf23/iae/id0_id1_0000_iae.mp4"], "none.npz does not exist"),
         (["render", "--track", "none.npz", "--checkpoint", "w", "--out", "DFDM_crf0/iae/id0_id1_0000_iae.mp4"],
          "none.npz does not exist"),
-        (["manifest", "--target", "crf99", "--out", "m.parquet"], "'crf99' is no target of this config"),
-        (["train", "--model", "gan", "--pair", "id0", "id1", "--tracks", "a.npz", "--out", "w"], "'gan' is no model"),
+        (["manifest", "--target", "crf99", "--out", "m.parquet"], "'crf99' is not a target of this config"),
+        (["train", "--model", "gan", "--pair", "id0", "id1", "--tracks", "a.npz", "--out", "w"], "gan' is not a model"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_status_2(arguments: list[str], sentence: str) -> None:
@@ -163,6 +164,7 @@ def test_bad_input_is_one_line_and_status_2(arguments: list[str], sentence: str)
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.long
 def test_the_commands_of_short_jobs_do_not_import_torch() -> None:
     code = """
 import sys
@@ -175,6 +177,7 @@ assert "torch" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+@pytest.mark.long
 def test_the_help_starts_at_once() -> None:
     code = """
 import sys

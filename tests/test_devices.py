@@ -61,6 +61,7 @@ def test_two_jobs_never_share_a_device_and_each_sees_one(job: Job) -> None:
     assert sorted(found) == [("GPU-a", "GPU-a"), ("GPU-b", "GPU-b")]
 
 
+@pytest.mark.long
 def test_a_third_job_says_that_it_waits_and_gets_the_device_of_one_that_was_killed(job: Job) -> None:
     first, second, third = job(), job(), None
     devices_of = {taken(first)[0]: first, taken(second)[0]: second}
@@ -131,6 +132,7 @@ CALL
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "call",
     [

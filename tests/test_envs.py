@@ -41,6 +41,7 @@ def test_every_rule_that_runs_a_command_names_an_environment_that_is_there() -> 
     assert named == set(ENVIRONMENTS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("environment", "modules"),
     [

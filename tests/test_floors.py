@@ -19,7 +19,7 @@ LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 
 def room_of(module: str) -> str | None:
-    """The room that a module lies in; None of code that is not ours, and of `dfdm` itself."""
+    """The room that a module is in; None of code that is not ours, and of `dfdm` itself."""
     return next((room for room in LEVEL if f"{module}.".startswith(f"{room}.")), None)
 
 
@@ -80,6 +80,7 @@ def test_the_rules_import_from_the_catalogue_downwards():
     assert [name for name, room in ours.items() if room is None or LEVEL[room] < LEVEL["dfdm.catalogue"]] == []
 
 
+@pytest.mark.long
 def test_only_the_registry_imports_by_a_name_in_a_string():
     found = set()
     for package in LINTER["root_packages"]:

@@ -1,4 +1,4 @@
-"""Autoencoders, classifiers and detectors are found by name, in the package and in what is installed beside it."""
+"""Autoencoders, classifiers and detectors are found by name, in the package and in what is installed next to it."""
 
 import os
 import subprocess
@@ -84,7 +84,7 @@ def test_a_name_that_no_video_could_carry_is_refused(registry, tmp_path, name):
         ("import nonesuch\n", "ModuleNotFoundError: No module named 'nonesuch'"),
         ("1 / 0\n", "ZeroDivisionError: division by zero"),
         ("class Modell:\n    pass\n", "AttributeError: module 'mine_f' has no attribute 'Model'"),
-        ("Model = 3\n", "TypeError: Model is no class or function"),
+        ("Model = 3\n", "TypeError: Model is not a class or function"),
     ],
 )
 def test_a_part_that_cannot_be_used_is_one_sentence_that_names_its_package(registry, tmp_path, monkeypatch, text, why):

@@ -13,7 +13,7 @@ from dfdm.catalogue.people import SourcesConfig
 
 
 def packaged(cache: Path, digest: str | None = None) -> SourcesConfig:
-    """A config with one package, whose wheel already lies in the cache."""
+    """A config with one package, whose wheel is already in the cache."""
     archive = cache / "files" / "toy-1.0-py3-none-any.whl"
     archive.parent.mkdir(parents=True)
     with zipfile.ZipFile(archive, "w") as file:
@@ -46,7 +46,7 @@ def test_a_package_of_another_hash_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_member_that_a_package_lacks_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DfdmError, match=r"holds no member toy/other\.mp4"):
+    with pytest.raises(DfdmError, match=r"contains no member toy/other\.mp4"):
         sources.fetch(packaged(tmp_path), FileRef(package="toy", member="toy/other.mp4"))
 
 

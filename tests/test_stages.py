@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from attribution.results import Training
 from attribution.run import Run
 from attribution.settings import AttributionConfig
 from dfdm.base.errors import DfdmError
@@ -22,7 +24,8 @@ def test_a_classifier_of_other_crops_is_another_training(
     def fake(run: Run, settings: AttributionConfig, models: list[str], places: Any, device: str, key: str, out: Path):
         keys.append(key)
         rates.append(settings.lr)
-        return {"epoch": 1, "epochs": 1, "validation_accuracy": 0.2, "training_accuracy": 0.2, "learned": False}
+        figures = {"epoch": 1, "epochs": 1, "validation_accuracy": 0.2, "training_accuracy": 0.2, "learned": False}
+        return Training.model_construct(**figures)
 
     monkeypatch.setattr("attribution.experiment.train", fake)
     other = demo.model_copy(update={"crops": demo.crops.model_copy(update={"margin": 0.7})})
@@ -30,11 +33,12 @@ def test_a_classifier_of_other_crops_is_another_training(
         attribution.train(cfg, "23", [Path("m.parquet")], Path("out"))
     assert keys[0] == keys[1] != keys[2]
     rate = tmp_path / "rate.json"
-    rate.write_text('{"classifier": "dma_sta", "lr": 0.5}')
+    chosen = {"classifier": "dma_sta", "lr": 0.5, "epochs": 1, "crf": "23", "tried": []}
+    rate.write_text(json.dumps(chosen))
     attribution.train(demo, "23", [Path("m.parquet")], Path("out"), tune=rate)
     assert rates == [demo.attribution.lr] * 3 + [0.5]
-    rate.write_text('{"classifier": "xception", "lr": 0.5}')
-    with pytest.raises(DfdmError, match="holds no rate of dma_sta"):
+    rate.write_text(json.dumps({**chosen, "classifier": "xception"}))
+    with pytest.raises(DfdmError, match="contains no rate of dma_sta"):
         attribution.train(demo, "23", [Path("m.parquet")], Path("out"), tune=rate)
 
 
@@ -57,7 +61,7 @@ def test_the_content_of_the_file_to_start_from_is_part_of_the_training(
     run(copy)
     assert keys[1] == keys[2]
     assert len({keys[0], keys[1], keys[3]}) == 3
-    with pytest.raises(DfdmError, match=r"train\.start_from: .*none is no file"):
+    with pytest.raises(DfdmError, match=r"train\.start_from: .*none is not a file"):
         run(tmp_path / "none")
 
 
@@ -77,7 +81,7 @@ def test_an_original_never_gets_the_name_of_a_swap_nor_a_swap_that_of_an_origina
         dataset.original(demo, track, tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4")
     with pytest.raises(DfdmError, match="is the name of an original"):
         dataset.render(demo, track, tmp_path / "w", tmp_path / "DFDM_crf0/real/id0_0000_real.mp4")
-    with pytest.raises(DfdmError, match="lies in a folder"):
+    with pytest.raises(DfdmError, match="is in a folder"):
         dataset.original(demo, track, tmp_path / "DFDM_crf0/iae/id0_0000_real.mp4")
     with pytest.raises(DfdmError, match="only the crf 0 master is rendered"):
         dataset.original(demo, track, tmp_path / "DFDM_crf10/real/id0_0000_real.mp4")

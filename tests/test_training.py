@@ -34,7 +34,7 @@ def test_equal_states_have_equal_bytes(tmp_path):
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "another.pt").read_bytes()
 
 
-FOREIGN = {"zip": {"x": [1]}, "tensor": torch.zeros(3)}  # torch files that are no states
+FOREIGN = {"zip": {"x": [1]}, "tensor": torch.zeros(3)}  # torch files that are not states
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "bit", "text", *FOREIGN])
@@ -54,11 +54,13 @@ def test_a_damaged_state_is_refused_and_left_alone_and_the_way_on_is_named(tmp_p
             folder.latest()
         told = str(caught.value)
         assert told.startswith(f"training state {path} is damaged")
-        assert told.endswith("nothing was changed: move it away to go on from state_000000001.pt, which is whole")
+        assert told.endswith("nothing was changed: move it away to continue from state_000000001.pt, which is intact")
         assert "\n" not in told
         assert path.read_bytes() == before
         older.write_bytes(b"")
-        with pytest.raises(DfdmError, match="move it away to begin anew, there is no whole state before it"):
+        with pytest.raises(
+            DfdmError, match="move it away to start from the beginning, there is no intact state before it"
+        ):
             folder.latest()
         assert path.read_bytes() == before
 

@@ -23,29 +23,23 @@ names, package = _REGISTRY.names, _REGISTRY.package
 
 
 def build(
-    name: str,
-    classes: int,
-    depth: int,
-    clip: int,
-    weights: Path | None = None,
-    options: dict[str, Any] | None = None,
+    name: str, classes: int, depth: int, clip: int, weights: Path | None = None, options: dict[str, Any] | None = None
 ) -> "nn.Module":
     """Build a model by its name; `weights` is the path of torchvision's weights file, None means random ones.
 
     DfdmError, one sentence, for an option that the model does not have or a value that it does not take.
     """
-    builder = _REGISTRY.load(name)
+    builder, options = _REGISTRY.load(name), options or {}
     known = {p.name: p.default for p in inspect.signature(builder).parameters.values() if p.kind is p.KEYWORD_ONLY}
-    given = {"depth": depth} if "depth" in known else {}
-    known.pop("depth", None)
-    for key, value in (options or {}).items():
+    given = {"depth": depth} if known.pop("depth", None) else {}
+    for key, value in options.items():
         if key not in known:
             have = f"it has {', '.join(sorted(known))}" if known else "it has none"
-            raise DfdmError(f"attribution.options: '{key}' is no option of {name}; {have}")
+            raise DfdmError(f"attribution.options: '{key}' is not an option of {name}; {have}")
         if type(value) is not type(known[key]):
             kind = type(known[key]).__name__
             raise DfdmError(f"attribution.options: {key} of {name} is {value!r}, but should be of type {kind}")
-    return builder(classes, clip, weights, **given, **(options or {}))
+    return builder(classes, clip, weights, **given, **options)
 
 
 def check_options(name: str, depth: int, clip: int, options: dict[str, Any]) -> None:

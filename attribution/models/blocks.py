@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dfdm.base.errors import DfdmError, reason
 
-VGG19 = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512, 512, 512)  # up to conv4_4
+VGG19: list[str | int] = [64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512]  # up to conv4_4
 VGG_CHANNELS = 512
 
 
@@ -59,6 +59,20 @@ def weighted(weights: Tensor, features: Tensor) -> Tensor:
     return torch.einsum("bt,btf->bf", weights, features)
 
 
+def he_normal(network: nn.Module) -> None:
+    """Start a network's convolutions with He normal weights over fan-in and without bias."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def mean_deviation(x: Tensor, axis: int) -> Tensor:
+    """Mean and deviation over an axis, side by side on axis 1."""
+    return torch.cat((x.mean(axis), (x.var(axis, correction=0) + 1e-5).sqrt()), 1)
+
+
 class VggFront(nn.Sequential):
     """The first 26 layers of torchvision's VGG-19 `features` (up to conv4_4), then ReLU: 10,585,152 parameters.
 
@@ -67,20 +81,10 @@ class VggFront(nn.Sequential):
     """
 
     def __init__(self, weights: Path | None) -> None:
-        layers: list[nn.Module] = []
-        channels = 3
-        for entry in VGG19:
-            if isinstance(entry, str):
-                layers.append(nn.MaxPool2d(2))
-            else:
-                layers += [nn.Conv2d(channels, entry, 3, padding=1), nn.ReLU(inplace=True)]
-                channels = entry
-        super().__init__(*layers)
-        for module in layers:
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        from torchvision.models.vgg import make_layers  # slow to import, and most classifiers do without it
+
+        super().__init__(*make_layers(VGG19))
+        he_normal(self)
         if weights is not None:
             load_weights(self, weights, "features.")
 
@@ -90,8 +94,8 @@ def load_weights(
 ) -> None:
     """Fill a part from a state dict on disk whose keys are the part's after `prefix`.
 
-    Keys with one of the words `random` among their dotted words stay as they are; everything else must be there in
-    the right shape (old files may lack the batch counters). DfdmError names the file and the first key that does not
+    Keys with one of the words `random` among their dotted words stay as they are; everything else must be there in the
+    right shape (old files may not have the batch counters). DfdmError names the file and the first key that does not
     fit; `hint` is the config key to look at.
     """
     if not path.is_file():
@@ -99,7 +103,7 @@ def load_weights(
     try:
         given = dict(torch.load(path, map_location="cpu", weights_only=True))
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError) as error:
-        raise DfdmError(f"attribution.weights: {path} is no state dict ({reason(error)})") from None
+        raise DfdmError(f"attribution.weights: {path} is not a state dict ({reason(error)})") from None
     own = part.state_dict()
     wanted = [key for key in own if not set(key.split(".")) & set(random)]
     found = {key: given[prefix + key] for key in wanted if prefix + key in given}
@@ -149,7 +153,7 @@ def fused(model: nn.Module) -> nn.Module:
     """A copy for inference with every batch normalisation that follows a convolution folded into it.
 
     Pairs are neighbours in an `nn.Sequential`, and attributes `conv1`, `bn1` and so on of one module, which in all
-    models here means that bn1 is applied to conv1's output (tests/attribution/test_classifiers.py holds them to it).
+    models here means that bn1 is applied to conv1's output (tests/attribution/test_classifiers.py checks this).
     """
     model = copy.deepcopy(model).eval()
     for module in list(model.modules()):

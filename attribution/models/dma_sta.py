@@ -9,6 +9,7 @@ clips of another length in evaluation (`TemporalAttention`). ImageNet weights fr
 """
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -40,7 +41,7 @@ class Gate(nn.Module):
 
 
 class Basic(nn.Module):
-    """Two 3x3 convolutions (depth 18 and 34); the gate stands after bn2, before the shortcut is added."""
+    """Two 3x3 convolutions (depth 18 and 34); the gate is after bn2, before the shortcut is added."""
 
     expansion = 1
 
@@ -59,7 +60,7 @@ class Basic(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 (with the stride: ResNet v1.5), 1x1; the gate stands after bn3, before the shortcut."""
+    """1x1, 3x3 (with the stride: ResNet v1.5), 1x1; the gate is after bn3, before the shortcut."""
 
     expansion = 4
 
@@ -170,15 +171,12 @@ class DmaSta(nn.Module):
         """
         gates = [module for module in self.modules() if isinstance(module, Gate)]
         seen: list[list[Tensor]] = [[] for _ in gates]
-        hooks = [
-            gate.conv.register_forward_hook(lambda _module, _inputs, out, kept=kept: kept.append(out.sigmoid()))
-            for gate, kept in zip(gates, seen)
-        ]
-        try:
+        with ExitStack() as hooks:
+            for gate, kept in zip(gates, seen):
+                hooks.enter_context(
+                    gate.conv.register_forward_hook(lambda _module, _inputs, out, kept=kept: kept.append(out.sigmoid()))
+                )
             features = per_frame(self.features, clips, whole=False)  # [B, T, F]
-        finally:
-            for hook in hooks:
-                hook.remove()
         opened = [torch.cat(chunks) for chunks in seen]  # [B * T, 1, h, w] each, h and w a stage's
         size = opened[0].shape[2:]
         maps = torch.stack([F.interpolate(gate, size, mode="bilinear") for gate in opened]).mean(0)  # [B * T, 1, h, w]
@@ -186,17 +184,17 @@ class DmaSta(nn.Module):
         return weights / weights.sum(1, keepdim=True), maps[:, 0].unflatten(0, clips.shape[:2])
 
 
-# The published state's names. conv1, bn1, layer1..4, fc and ta are known (docs/attribution.md); the names of the
-# gates' and the temporal attention's weights inside them were not seen, so they are told by their place and shape.
+# The published state's names: `layer<I>.<J>.sa.conv1.weight` for the gates, `ta.fc.0.weight` and `ta.fc.2.weight` for
+# the temporal attention (docs/attribution.md). They are found by place and shape, so that another name works too.
 BACKBONE = {"conv1", "bn1", "conv2", "bn2", "conv3", "bn3", "downsample", "fc"}
 
 
 def published_names(published: Mapping[str, Tensor]) -> dict[str, str]:
     """Published state entry -> ours, for each of its entries (338 at depth 50).
 
-    Entries of the ResNet have torchvision's names in both (known). Inferred: in a block `layerI.J.` the one entry
-    that is not the ResNet's is the gate's weight; in `ta.` the entry whose output is the smaller is `squeeze`, the
-    other `expand`. DfdmError names an entry that is neither.
+    Entries of the ResNet have torchvision's names in both. In a block `layerI.J.` the one entry that is not the
+    ResNet's is the gate's weight. In `ta.` the entry with the smaller output is `squeeze`, the other one `expand`.
+    DfdmError names an entry that is neither.
     """
     names: dict[str, str] = {}
     for key, value in published.items():
@@ -208,7 +206,7 @@ def published_names(published: Mapping[str, Tensor]) -> dict[str, str]:
         elif words[0].startswith("layer") and value.shape == (1, 2, 7, 7):
             names[key] = ".".join([*words[:2], "gate.conv.weight"])
         else:
-            raise DfdmError(f"'{key}' of shape {tuple(value.shape)} is no entry of the published DMA-STA")
+            raise DfdmError(f"'{key}' of shape {tuple(value.shape)} is not an entry of the published DMA-STA")
     if len(set(names.values())) != len(names):
         raise DfdmError("two entries of this state have the same place in DMA-STA; it is not the published one")
     return names

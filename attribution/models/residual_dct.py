@@ -1,22 +1,23 @@
 """A map of local DCT energies, pooled over a grid of places and over frames: this project's own design.
 
-Made for what tells the five generators apart: how they enlarge (convolution and pixel shuffle, 64 or 128 pixels out,
-residual blocks) and what H.264 leaves of it. That shows in the shape of the local spectrum, faint beside the face
-itself, and differs from place to place: skin, eyes, the seam of the swap. Five classes: 182,731 parameters; any size
-from 32 pixels, any number of frames in any order. There are no ImageNet weights.
+It looks at what differs between the five generators: how they enlarge (convolution and pixel shuffle, 64 or 128 pixels
+out, residual blocks) and what H.264 leaves of it. That shows in the shape of the local spectrum, weak compared with the
+face itself, and differs from place to place: skin, eyes, the seam of the swap. Five classes: 182,731 parameters; any
+size from 32 pixels, any number of frames in any order. There are no ImageNet weights.
 
 - Pixels are brought back to 0..1 and to Y, Cb, Cr (video's own axes, BT.601).
 - Local frequency: log energy of the 8x8 DCT of Y, Cb and Cr every 4 pixels. 63 of its 64 filters see no flat colour:
   they are a bank of high-pass residuals (Fridrich and Kodovsky 2012 use such banks) at every orientation and scale.
-- Shape and level: each plane's mean over the 64 log energies is taken off them and stands beside them. Light, contrast
-  and how strongly a face is textured move the level; sharpness and periodic traces are the shape.
+- Shape and level: each plane's mean over the 64 log energies is subtracted from them and kept as an extra channel.
+  Light, contrast and how strongly a face is textured move the level; sharpness and periodic traces are the shape.
 - Two convolutions on that map, then its mean in each of `grid` x `grid` cells: crops are cut around the face, so a
   cell is always about the same part of a face, or of what surrounds it and no generator touched.
 - A linear layer to 128 features a frame; mean and deviation over the frames. Generators work frame by frame, so what
   flickers is evidence, and more frames make both firmer.
 
-Chosen on validation scenes of the demo (docs/attribution.md, The models). There crops brought to one size told more
-than native pixels; a generator's cut-off frequency scales with the face. Against others: README, Comparing classifiers.
+Chosen on validation scenes of the demo (docs/attribution.md, The models). There, crops resized to one size gave more
+evidence than native pixels; a generator's cut-off frequency scales with the face. Against others: README, Comparing
+classifiers.
 """
 
 import math
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attribution.clips import MEAN, STD
-from attribution.models.blocks import need, per_frame, refuse_weights
+from attribution.models.blocks import mean_deviation, need, per_frame, refuse_weights
 
 PLANES, BAND = 3, 64  # Y, Cb, Cr; frequencies of an 8x8 DCT
 WIDTH = 64  # channels of the map
@@ -51,11 +52,6 @@ def shape_and_level(energies: Tensor) -> Tensor:
     planes = energies.unflatten(1, (PLANES, BAND))  # [N, 3, 64, H, W]
     level = planes.mean(2)  # [N, 3, H, W]
     return torch.cat(((planes - level[:, :, None]).flatten(1, 2), level), 1)
-
-
-def mean_deviation(x: Tensor, axis: int) -> Tensor:
-    """Mean and deviation over an axis, side by side on axis 1."""
-    return torch.cat((x.mean(axis), (x.var(axis, correction=0) + 1e-5).sqrt()), 1)
 
 
 class ResidualDct(nn.Module):

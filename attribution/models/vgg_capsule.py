@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from attribution.models.blocks import VGG_CHANNELS, FrameAttention, VggFront, need, per_frame, weighted
+from attribution.models.blocks import VGG_CHANNELS, FrameAttention, VggFront, mean_deviation, need, per_frame, weighted
 
 PRIMARY, PRIMARY_SIZE, CLASS_SIZE = 10, 8, 16
 
@@ -40,8 +40,7 @@ class Primary(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`[N, 512, H, W]` -> `[N, 8]`."""
         maps = self.maps(x).flatten(2)  # [N, 16, H * W]
-        spread = (maps.var(2, correction=0) + 1e-5).sqrt()
-        return squash(self.out(torch.cat((maps.mean(2), spread), 1)))
+        return squash(self.out(mean_deviation(maps, 2)))
 
 
 class Routing(nn.Module):

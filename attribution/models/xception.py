@@ -7,39 +7,34 @@ keep their size; the mean over the frames' features before the linear head; He n
 Xception: random weights.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from attribution.models.blocks import per_frame, refuse_weights
+from attribution.models.blocks import he_normal, per_frame, refuse_weights
 
 
 def separable(inputs: int, outputs: int) -> list[nn.Module]:
     """3x3 depthwise, 1x1 pointwise, batch normalisation."""
-    return [
-        nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False),
-        nn.Conv2d(inputs, outputs, 1, bias=False),
-        nn.BatchNorm2d(outputs),
-    ]
+    depthwise = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False)
+    return [depthwise, nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)]
 
 
 class Block(nn.Module):
-    """Separable convolutions, ReLU before each (but the network's first), beside a shortcut."""
+    """Separable convolutions, ReLU before each (except the network's first), with a shortcut."""
 
     def __init__(self, widths: tuple[int, ...], halve: bool, relu_first: bool = True) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for i in range(len(widths) - 1):
-            layers += [nn.ReLU()] if i or relu_first else []
-            layers += separable(widths[i], widths[i + 1])
-        if halve:
-            layers.append(nn.MaxPool2d(3, 2, 1))
-        self.branch = nn.Sequential(*layers)
+        for inputs, outputs in pairwise(widths):
+            layers += [nn.ReLU(), *separable(inputs, outputs)]
+        self.branch = nn.Sequential(*(layers if relu_first else layers[1:]))
         self.shortcut: nn.Module = nn.Identity()
         if halve:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(widths[0], widths[-1], 1, 2, bias=False), nn.BatchNorm2d(widths[-1])
-            )
+            self.branch.append(nn.MaxPool2d(3, 2, 1))
+            strided = nn.Conv2d(widths[0], widths[-1], 1, 2, bias=False)
+            self.shortcut = nn.Sequential(strided, nn.BatchNorm2d(widths[-1]))
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, widths[0], H, W]` -> `[N, widths[-1], H, W]`, or half of H and W."""
@@ -63,9 +58,7 @@ class Xception(nn.Module):
             *(*separable(1536, 2048), nn.ReLU()),
         )
         self.fc = nn.Linear(2048, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        he_normal(self)
 
     def frame(self, frames: Tensor) -> Tensor:
         """`[N, 3, H, W]` -> `[N, 2048]`."""

@@ -2,7 +2,7 @@
 
 A job holds a lock file (flock) a device until its process ends, however it ends. What an engine or a user has given to
 the job by CUDA_VISIBLE_DEVICES is respected: a job chooses among those devices only, and inside a Slurm job, where
-Slurm has parted the devices already, it takes the first of them without a lock.
+Slurm has divided the devices already, it takes the first of them without a lock.
 """
 
 import os
@@ -29,7 +29,7 @@ def installed() -> list[str]:
     command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
     try:
         printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    except (OSError, subprocess.SubprocessError):  # a container may lack the program
+    except (OSError, subprocess.SubprocessError):  # a container may not have the program
         folders = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
         fields = [line.partition(":") for path in folders for line in path.read_text().splitlines()]
         return [value.strip() for name, _, value in fields if name.strip() == "GPU UUID"]
@@ -39,7 +39,8 @@ def installed() -> list[str]:
 def usable() -> list[str]:
     """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them; all of the machine's where it is not set.
 
-    As CUDA reads it, the list ends at the first entry that is no device (-1, or a number that the machine lacks).
+    As CUDA reads it, the list ends at the first entry that is not a device (-1, or a number that the machine does not
+    have).
     """
     there = installed()
     given = os.environ.get(VISIBLE)

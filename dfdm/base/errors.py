@@ -1,8 +1,8 @@
-"""The one exception family: bad input, told in one sentence."""
+"""The one exception family: bad input, described in one sentence."""
 
 
 class DfdmError(Exception):
-    """Bad input or a missing need: says what, where and how to mend it; the command line exits with status 2."""
+    """Bad input or a missing need: says what, where and how to correct it; the command line exits with status 2."""
 
 
 def reason(error: Exception) -> str:

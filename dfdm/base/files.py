@@ -35,7 +35,7 @@ def writing(path: str | Path) -> Iterator[None]:
         if not isinstance(cause, OSError):
             raise
         raise DfdmError(
-            f"{path} could not be written ({cause.strerror}); what was there before is whole: "
+            f"{path} could not be written ({cause.strerror}); what was there before is intact: "
             "free some space and run again"
         ) from error
 
@@ -44,7 +44,7 @@ def writing(path: str | Path) -> Iterator[None]:
 def reading(path: str | Path, otherwise: str, make: str) -> Iterator[None]:
     """Turn what reading a file in the block may raise into a DfdmError that says what to do: `make` it, or again.
 
-    `otherwise` is what a file that cannot be read is: `no readable crop file`.
+    `otherwise` is what a file that cannot be read is: `not a readable crop file`.
     """
     try:
         yield
@@ -56,7 +56,8 @@ def reading(path: str | Path, otherwise: str, make: str) -> Iterator[None]:
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, with the same suffix; rename it to `path` when the block ends well.
+    """Give a temporary path in the folder of `path`, with the same suffix; rename it to `path` when the block ends
+    well.
 
     File and folder are flushed to the disk, so that a machine that loses power has the old file or the new one.
     When the block raises, the temporary file is removed and `path` stays as it was; a full disk is a DfdmError.

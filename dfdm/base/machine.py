@@ -17,11 +17,8 @@ def available_memory() -> int | None:
         found.append(int(lines["MemAvailable"].split()[0]) * 1024)
     except (OSError, KeyError):
         pass
-    for limit, used in _GROUP_FILES:
-        try:
-            found.append(int(limit.read_text()) - int(used.read_text()))
-        except (OSError, ValueError):  # no such group, or "max"
-            continue
+    groups = [(_number(limit), _number(used)) for limit, used in _GROUP_FILES]
+    found += [limit - used for limit, used in groups if limit is not None and used is not None]
     return max(min(found), 0) if found else None
 
 
@@ -33,7 +30,7 @@ _GROUP_FILES = [
 
 
 def cpu_model() -> str:
-    """The CPU's name, as the kernel tells it."""
+    """The CPU's name, as the kernel gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -45,7 +42,7 @@ def cpu_model() -> str:
 def keep_freed_memory() -> None:
     """Have the C library keep freed memory for the next request of this process, where it is glibc.
 
-    By default each large tensor is mapped anew and its pages are cleared by the kernel one by one: 4 instead of
+    By default each large tensor is mapped again and its pages are cleared by the kernel one by one: 4 instead of
     30 GB/s, a tenth or more of a training step. What the process holds at its peak stays the same.
     """
     if platform.libc_ver()[0] != "glibc":
@@ -58,10 +55,13 @@ def keep_freed_memory() -> None:
 
 def memory_mb() -> int:
     """The memory that jobs on this machine may use together, in MB: what there is, or the control group's limit."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for limit, _ in _GROUP_FILES:
-        try:
-            limits.append(int(limit.read_text()))
-        except (OSError, ValueError):
-            continue  # no such version of control groups, or "max": no limit
-    return min(limits) // 1_000_000
+    limits = [number for limit, _ in _GROUP_FILES if (number := _number(limit)) is not None]
+    return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *limits) // 1_000_000
+
+
+def _number(path: Path) -> int | None:
+    """A number of a control group; None where there is no such version of groups, or no limit ("max")."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None

@@ -66,7 +66,7 @@ def parse_clip(text: str) -> VideoName:
     """Parse a clip or a scene's key, `id0_id1_0003` or `id0_0003`; the model is ''."""
     match = _CLIP.fullmatch(text)
     if not match:
-        raise DfdmError(f"'{text}' is no clip; it should look like id0_id1_0003 or id0_0003")
+        raise DfdmError(f"'{text}' is not a clip; it should look like id0_id1_0003 or id0_0003")
     return VideoName(match["video"], match["face"], match["scene"], "")
 
 
@@ -79,12 +79,12 @@ def parse_name(text: str) -> VideoName:
     """Parse `id0_id1_0003_iae` or `id0_0003_real`; anything else is an error that shows the form."""
     match = _NAME.fullmatch(text)
     if not match or (match["face"] is None) != (match["model"] == REAL):
-        raise DfdmError(f"'{text}' is no video name; it should look like id0_id1_0003_iae or id0_0003_real")
+        raise DfdmError(f"'{text}' is not a video name; it should look like id0_id1_0003_iae or id0_0003_real")
     return VideoName(match["video"], match["face"], match["scene"], match["model"])
 
 
 def known_name(text: str) -> VideoName | None:
-    """The parsed name; None of a video made elsewhere whose name tells no ids (`DF_class1/Video12`)."""
+    """The parsed name; None of a video made elsewhere whose name has no ids (`DF_class1/Video12`)."""
     try:
         return parse_name(text)
     except DfdmError:
@@ -92,16 +92,18 @@ def known_name(text: str) -> VideoName | None:
 
 
 def scene_of(text: str) -> str:
-    """What may not stand in two parts of a split: the scene's key, or the last part of a name without ids.
+    """What must not be in two parts of a split: the scene's key, or the last part of a name without ids.
 
-    `Video12` of every class keeps to one side: nobody says whether they show the same frames.
+    `Video12` of every class stays in one part: nothing says whether they show the same frames.
     """
     name = known_name(text)
     return name.scene_key if name else text.rpartition("/")[2]
 
 
 def cluster_of(text: str) -> str:
-    """The group whose videos rise and fall together: the pair, in either order, and scene; else the video itself."""
+    """The group whose videos tend to be right or wrong together: the pair, in either order, and scene; else the video
+    itself.
+    """
     name = known_name(text)
     return "_".join((*(name.pair or (name.video_id,)), name.scene_key)) if name else text
 
@@ -119,8 +121,8 @@ def encoded_of(path: str | Path) -> Encoded:
     path = Path(path)
     quality = path.parent.parent.name.removeprefix("DFDM_crf")
     if not quality.isdigit():
-        raise DfdmError(f"{path} does not lie in DFDM_crf<number>/<model>/; see the README's layout")
+        raise DfdmError(f"{path} is not in DFDM_crf<number>/<model>/; see the README's layout")
     name = parse_name(path.stem)
     if path.parent.name != name.model:
-        raise DfdmError(f"{path}: a video of {name.model} lies in a folder called {name.model}; mend the path")
+        raise DfdmError(f"{path}: a video of {name.model} is in a folder called {name.model}; correct the path")
     return Encoded(name, int(quality))

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TypeVar
 
 Item = TypeVar("Item")
-EVERY = 15.0  # seconds between two lines where stderr is no terminal
+EVERY = 15.0  # seconds between two lines where stderr is not a terminal
 FIRST = 2.0  # seconds until the first one
 
 

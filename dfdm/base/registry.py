@@ -11,7 +11,7 @@ from typing import Any
 from dfdm.base.errors import DfdmError
 from dfdm.base.names import MODEL, REAL
 
-SHARED = "blocks"  # the module of a package that is no part, but what its parts share
+SHARED = "blocks"  # the module of a package that is not a part, but what its parts share
 
 
 class Registry:
@@ -43,11 +43,13 @@ class Registry:
         return parts
 
     def names(self) -> list[str]:
-        """Every part's name, sorted; DfdmError where a name is taken twice or is none."""
+        """Every part's name, sorted; DfdmError where a name is taken twice or is not valid."""
         return sorted(self._parts)
 
     def package(self, name: str) -> dict[str, str]:
-        """What the keys of a part's results hold beside its name: its distribution and version; {} of an own part."""
+        """What the keys of a part's results contain in addition to its name: its distribution and version; {} of an own
+        part.
+        """
         dist = self._parts[name].dist
         return {"package": f"{dist.name} {dist.version}"} if dist else {}
 
@@ -62,7 +64,7 @@ class Registry:
         try:
             member = getattr(part.load(), self.member)
             if not callable(member):
-                raise TypeError(f"{self.member} is no class or function")
+                raise TypeError(f"{self.member} is not a class or function")
         except Exception as error:  # whatever a foreign module raises
             why = " ".join(f"{type(error).__name__}: {error}".split())
             raise DfdmError(

@@ -19,7 +19,7 @@ Threads = Annotated[Count, Field(description="CPU threads of a job; the result d
 Half = Annotated[Switch, Field(description="Half precision on CUDA, bfloat16 on a CPU that has it; changes the result")]
 OnNan = Annotated[
     Literal["stop", "rollback"],
-    Field(description="If the loss explodes or is no number: stop, or go back with half the lr"),
+    Field(description="If the loss explodes or is not a number: stop, or go back with half the lr"),
 ]
 
 

@@ -92,7 +92,7 @@ class StateFolder:
         return path
 
     def roll_back(self, step: int, state: dict[str, Any]) -> None:
-        """Write the state that a training goes on from after a failure, then remove the newer ones."""
+        """Write the state that a training continues from after a failure, then remove the newer ones."""
         path = self.save(step, state)
         for newer in self.paths():
             if newer.name > path.name:
@@ -104,7 +104,7 @@ class StateFolder:
             path.unlink(missing_ok=True)
 
     def latest(self, regular: bool = False) -> dict[str, Any] | None:
-        """The newest state (`regular`: but those of a stop) with its `step`, or None where there is none yet.
+        """The newest state (`regular`: without those of a stop) with its `step`, or None where there is none yet.
 
         A damaged one or another training's is a DfdmError that says what moving it away leads to; no file is changed.
         """
@@ -128,5 +128,5 @@ class StateFolder:
                 self._own(path)
             except DfdmError:
                 continue
-            return f"move it away to go on from {path.name}, which is whole"
-        return "move it away to begin anew, there is no whole state before it"
+            return f"move it away to continue from {path.name}, which is intact"
+        return "move it away to start from the beginning, there is no intact state before it"

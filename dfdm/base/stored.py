@@ -1,10 +1,11 @@
-"""JSON files that one part writes and another reads: each is one model, and it stands beside its writer."""
+"""JSON files that one part writes and another reads: each is one model, and is next to its writer."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import read_json, write_json
@@ -17,10 +18,11 @@ class Stored(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
     stage: ClassVar[str] = ""  # that writes the file
+    keyed: ClassVar[Mapping[str, str]] = {}  # of a mapping (`a.b`): the attribute with all the names that it must have
 
     @classmethod
     def of(cls, values: Any, where: Path | str) -> Self:
-        """The model of plain values; DfdmError, one sentence with `where` they stand and the key, for wrong ones."""
+        """The model of plain values; DfdmError, one sentence with `where` and the key, for wrong ones."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -29,8 +31,18 @@ class Stored(BaseModel):
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """The model of a file; DfdmError, one sentence, for a file that is absent, damaged or lacks a key."""
+        """The model of a file; DfdmError, one sentence, for a file that is absent, damaged or has no key."""
         return cls.of(read_json(path), path)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for place, names in self.keyed.items():
+            around, _, key = place.rpartition(".")
+            inside = attrgetter(around)(self) if around else self
+            for name in attrgetter(names)(self) if inside else ():
+                if name not in getattr(inside, key):
+                    raise ValueError(f"{place}.{name} is missing")
+        return self
 
     def plain(self) -> dict[str, Any]:
         """The content of the file; keys with a default that were not given are left out."""
@@ -47,13 +59,6 @@ def fault(error: ValidationError) -> str:
     key = ".".join(map(str, first["loc"]))
     if first["type"] == "missing":
         return f"{key} is missing"
-    if first["type"] == "value_error":  # of `complete`, whose sentence goes on from the key
+    if first["type"] == "value_error":  # of a model's own check, whose sentence continues from the key
         return f"{key}.{first['ctx']['error']}".removeprefix(".")
-    return f"{key}: {first['msg'][:1].lower()}{first['msg'][1:]}" if key else "this is no JSON object"
-
-
-def complete(key: str, found: Collection[str], names: Iterable[str]) -> None:
-    """For the checks of a model: ValueError where the mapping `key` lacks one of the names."""
-    for name in names:
-        if name not in found:
-            raise ValueError(f"{key}.{name}".removeprefix(".") + " is missing")
+    return f"{key}: {first['msg'][:1].lower()}{first['msg'][1:]}" if key else "this is not a JSON object"

@@ -17,12 +17,12 @@ from dfdm.base.compute import grad_scaler
 from dfdm.base.errors import DfdmError, reason
 from dfdm.base.states import StateFolder
 
-ROLLBACKS = 5  # times that a training may go on at half the rate: 1/32 of it in the end
+ROLLBACKS = 5  # times that a training may continue at half the rate: 1/32 of it in the end
 PARTS = ("model", "optimizer", "scaler")  # what has a state of its own
 
 
 class DivergedError(DfdmError):
-    """A training whose loss or weights went astray; `fact` says where and how, without advice."""
+    """A training whose loss or weights diverged; `fact` says where and how, without advice."""
 
     def __init__(self, fact: str, advice: str) -> None:
         super().__init__(f"{fact}, training stopped and the last good state was kept; try {advice}")
@@ -30,13 +30,13 @@ class DivergedError(DfdmError):
 
 
 def check_finite(values: Iterable[float], where: str) -> None:
-    """Stop a training whose loss is no number any more; `where` names training and step."""
+    """Stop a training whose loss is no longer a number; `where` names training and step."""
     if not all(math.isfinite(value) for value in values):
         raise DivergedError(f"{where}: the loss or a weight is no longer a number", "a lower lr, or amp: false")
 
 
 def check_weights(model: nn.Module, where: str) -> None:
-    """Stop where the last update, which no loss has seen yet, left a weight that is no number."""
+    """Stop where the last update, which no loss has seen yet, left a weight that is not a number."""
     norms = torch.stack(torch._foreach_norm([weight.detach() for weight in model.parameters()]))
     check_finite([float(norms.sum())], where)
 
@@ -44,7 +44,7 @@ def check_weights(model: nn.Module, where: str) -> None:
 class Interrupt:
     """SIGTERM and Ctrl-C ask a loop to save and stop.
 
-    `with Interrupt() as interrupt`, then look at `interrupt.signal` (0: go on).
+    `with Interrupt() as interrupt`, then look at `interrupt.signal` (0: continue).
     A second Ctrl-C stops at once. Outside the main thread nothing is caught.
     """
 
@@ -70,7 +70,7 @@ class Interrupt:
         """Leave with the caught signal's exit status (143 or 130), so a workflow sees unfinished work."""
         if self.signal:
             name = signal.Signals(self.signal).name
-            print(f"{where}: stopped by {name}, state saved; run again to go on", file=sys.stderr, flush=True)
+            print(f"{where}: stopped by {name}, state saved; run again to continue", file=sys.stderr, flush=True)
             raise SystemExit(128 + self.signal)
 
 
@@ -96,7 +96,7 @@ class BaseTrainer(ABC):
         self.title, self.device, self.steps, self.on_nan = title, device, steps, on_nan
         self.model, self.optimizer, self.scaler = model, optimizer, grad_scaler(device, amp)
         self.step = 0
-        self.rollbacks: list[int] = []  # the steps from which it went on at half the rate
+        self.rollbacks: list[int] = []  # the steps from which it continued at half the rate
 
     @abstractmethod
     def scheduled(self, step: int) -> float:
@@ -104,7 +104,7 @@ class BaseTrainer(ABC):
 
     @abstractmethod
     def advance(self, states: StateFolder, interrupt: Interrupt) -> None:
-        """Train to the end from where it stands, or until a signal; save whenever a state is due, and before that."""
+        """Train from the current step to the end, or until a signal; save whenever a state is due, and before that."""
 
     @abstractmethod
     def fresh(self) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class BaseTrainer(ABC):
         self.step += 1
 
     def state(self) -> dict[str, Any]:
-        """What resuming needs; weights that are no numbers stop the training, so no state ever holds them."""
+        """What resuming needs; weights that are not numbers stop the training, so no state ever holds them."""
         check_weights(self.model, self.where)
         return {part: getattr(self, part).state_dict() for part in PARTS}
 
@@ -152,7 +152,7 @@ class BaseTrainer(ABC):
             self._announce()
 
     def run(self, states: StateFolder) -> None:
-        """Train until the last step, or a signal; roll back where the loss goes astray and `on_nan` says so."""
+        """Train until the last step, or a signal; roll back where the loss diverges and `on_nan` says so."""
         with Interrupt() as interrupt:
             while self.step < self.steps:
                 try:
@@ -165,7 +165,7 @@ class BaseTrainer(ABC):
     def _roll_back(self, states: StateFolder, fault: DivergedError) -> None:
         """Go on from the last good state at half the rate; where there is none yet, from the beginning.
 
-        The state is written anew with the rollback in it. Raises DfdmError where `on_nan` is stop, or after the last
+        The state is written again with the rollback in it. Raises DfdmError where `on_nan` is stop, or after the last
         of the rollbacks.
         """
         if self.on_nan == "stop":
@@ -173,8 +173,8 @@ class BaseTrainer(ABC):
         if len(self.rollbacks) == ROLLBACKS:
             raise DfdmError(
                 f"{fault.fact}, after {ROLLBACKS} rollbacks at a rate of {self.rate(self.step):.3g}; the last good "
-                f"state was kept: look at what lies in {states.folder}, try amp: false or other scenes, and move the "
-                "states away to begin anew"
+                f"state was kept: look at what is in {states.folder}, try amp: false or other scenes, and move the "
+                "states away to start again"
             ) from fault
         state = states.latest(regular=True) or self.fresh()
         self.restore({**state, "rollbacks": [*self.rollbacks, state.get("step", 0)]}, states.folder)
@@ -183,8 +183,8 @@ class BaseTrainer(ABC):
         self._announce()
 
     def _announce(self) -> None:
-        """Say on stderr from where the training goes on, and how often it was rolled back."""
-        text = f"{self.title}: goes on from {self.unit} {self.step} of {self.steps}"
+        """Say on stderr from where the training continues, and how often it was rolled back."""
+        text = f"{self.title}: continues from {self.unit} {self.step} of {self.steps}"
         if times := len(self.rollbacks):
             text += f" at lr {self.rate(self.step):.3g}, rollback {times} of at most {ROLLBACKS}"
         print(text, file=sys.stderr, flush=True)

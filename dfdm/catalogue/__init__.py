@@ -1,1 +1,1 @@
-"""What a config asks for and where it lies: config, paths, keys, sources, runs, manifest, data made elsewhere."""
+"""What a config asks for and where it is: config, paths, keys, sources, runs, manifest, data made elsewhere."""

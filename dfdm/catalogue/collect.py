@@ -35,8 +35,8 @@ def collect(layout: str, root: Path, out: Path, cfg: Config, detector: Callable[
     """The manifest of all usable videos of `root`; writes `out/manifest.parquet` and one a quality, with CSVs.
 
     `detector` is called only where videos must be cropped; crops go to `out/crops` and those that are there, of the
-    same video and settings, are kept. `crops` is absolute, or relative to `out/crops`. What cannot be used is told on
-    stderr, a line each; with `data.strict: refuse` it is then a DfdmError, and no manifest is written.
+    same video and settings, are kept. `crops` is absolute, or relative to `out/crops`. What cannot be used is printed
+    on stderr, one line each; with `data.strict: refuse` it is then a DfdmError, and no manifest is written.
     """
     items, faults = find(layout, root, cfg)
     made, rows = Cropper(cfg, out, detector), []
@@ -51,7 +51,7 @@ def collect(layout: str, root: Path, out: Path, cfg: Config, detector: Callable[
             shown.update()
     _tell(faults, root, len(items), cfg)
     if not rows:
-        raise DfdmError(f"{root} holds no video that can be used; what is wrong with each is told above")
+        raise DfdmError(f"{root} contains no video that can be used; what is wrong with each is printed above")
     table = pd.DataFrame(rows)
     add_splits(table, (cfg.data or DataConfig()).splits, cfg.seed)
     write_manifest(table, out / "manifest.parquet")
@@ -69,16 +69,16 @@ def _tell(faults: list[Fault], root: Path, items: int, cfg: Config) -> None:
         return
     said = f"{lost} videos and {len(faults) - lost} other files of {root} cannot be used"
     if (cfg.data or DataConfig()).strict == "refuse":
-        raise DfdmError(f"{said} (told above); mend them, or leave them out with data.strict: leave_out")
+        raise DfdmError(f"{said} (printed above); correct them, or leave them out with data.strict: leave_out")
     print(f"collect: {said} and are left out ({items} videos were found by name)", file=sys.stderr)
 
 
 def _row(item: Item, cropper: "Cropper", clip: int) -> tuple[dict[str, Any], list[Fault]]:
-    """A video's line of the manifest, every frame read, and the files beside its frames that are none."""
+    """A video's line of the manifest, every frame read, and the other files among its frames."""
     strays: list[Fault] = []
     if item.path.is_dir():
         folder = FrameFolder(item.path)
-        strays = [Fault(path, "is no picture by its suffix", whole=False) for path in folder.others]
+        strays = [Fault(path, "is not a picture by its suffix", whole=False) for path in folder.others]
         crops, hashed, frames, size = str(item.path.resolve()), *_content(folder, 1)
     elif item.path.suffix == ".safetensors":
         reader = CropReader(item.path)
@@ -86,8 +86,7 @@ def _row(item: Item, cropper: "Cropper", clip: int) -> tuple[dict[str, Any], lis
     else:
         file, hashed = cropper.crop(item)
         reader = CropReader(file)
-        side = int(reader.meta["size"])
-        crops, frames, size = str(file.relative_to(cropper.root)), len(reader), (side, side)
+        crops, frames, size = str(file.relative_to(cropper.root)), len(reader), (reader.meta["size"],) * 2
     if frames < clip:
         raise DfdmError(f"{item.path} has {frames} frames with a face, fewer than a clip (attribution.clip: {clip})")
     name = known_name(item.name)
@@ -136,9 +135,9 @@ class Cropper:
         self._key = digest({"faces": keys.faces_keys(cfg), "crops": keys.crops_keys(cfg)})
 
     def crop(self, item: Item) -> tuple[Path, str]:
-        """The crop file of a video and the video's hash; made anew unless it is there for the same video and settings.
+        """The crop file of a video and the video's hash; made again unless it is there for the same video and settings.
 
-        The face is found in the video itself, since its original is not at hand. DfdmError for a video that cannot
+        The face is found in the video itself, since its original is not available. DfdmError for a video that cannot
         be decoded or shows no face.
         """
         name = known_name(item.name)

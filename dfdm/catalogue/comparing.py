@@ -1,4 +1,4 @@
-"""Which runs of a results folder a config's comparison sets side by side."""
+"""Which runs of a results folder a config's comparison compares."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from dfdm.catalogue.schedule import matrix_runs, seed_runs
 
 
 def compare_runs(cfg: Config, results: Path) -> Comparison:
-    """The comparison of what the results folder holds; nothing to compare is a DfdmError."""
+    """The comparison of what the results folder contains; nothing to compare is a DfdmError."""
     chosen, layout = cfg.comparison, Layout(str(results))
     if chosen is None:
         raise DfdmError("this config has no comparison; add the section (docs/attribution.md, Comparison)")

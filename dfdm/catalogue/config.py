@@ -71,7 +71,7 @@ class Config(Section):
 
     @property
     def classes(self) -> list[str]:
-        """What a classifier tells apart, without `real`: the classes that `data` maps to, else the models."""
+        """What a classifier distinguishes, without `real`: the classes that `data` maps to, else the models."""
         data = self.data or DataConfig()
         folders = [*data.classes.values(), *data.faceforensics.values()]
         given = dict.fromkeys(folders or [*self.models, *data.spellings.values()])
@@ -80,10 +80,10 @@ class Config(Section):
         return kept + [name for name in others if name not in kept]
 
     def classifier(self, name: str) -> AttributionConfig:
-        """The settings of one classifier: `attribution`, with its own keys from `comparison` over it."""
+        """The settings of one classifier: `attribution`, changed by its own keys in `comparison`."""
         own = (self.comparison.classifiers if self.comparison else {}).get(name)
         if name not in self.classifier_names:
-            raise DfdmError(f"'{name}' is no classifier of this config; known are {', '.join(self.classifier_names)}")
+            raise DfdmError(f"'{name}' is not a classifier; this config has {', '.join(self.classifier_names)}")
         model = {} if name == self.attribution.model else {"model": name}
         return AttributionConfig.model_validate({**self.attribution.model_dump(), **model, **(own or {})})
 
@@ -94,7 +94,7 @@ class Config(Section):
         return list(dict.fromkeys([self.attribution.model, *others]))
 
     def settings(self, model: str) -> TrainConfig:
-        """The training settings of one model: `train`, with the model's own values over it."""
+        """The training settings of one model: `train`, changed by the model's own values."""
         return TrainConfig.model_validate({**self.train.model_dump(), **(self.models.get(model) or {})})
 
     @property
@@ -155,7 +155,7 @@ class Config(Section):
         references += [(f"scene {key}", self.scene(key)) for key in self.scene_keys]
         for where, reference in references:
             if reference.package is not None and reference.package not in self.sources.packages:
-                raise ValueError(f"{where} names package '{reference.package}', which sources.packages lacks")
+                raise ValueError(f"{where} names package '{reference.package}', which is not in sources.packages")
         self._check_detector()
         self._check_splits()
         return self
@@ -222,7 +222,7 @@ class Config(Section):
                 raise ValueError(f"controls.classifiers: '{name}' sees the background only; see controls.background")
         other = controls.background
         if other and (other not in self.classifier_names or self.classifier(other).region != "background"):
-            raise ValueError(f"controls.background: '{other}' is no classifier of this config with region: background")
+            raise ValueError(f"controls.background: '{other}' is not a classifier with region: background")
 
 
 def _known(where: str, name: str, known: list[str]) -> None:
@@ -246,7 +246,7 @@ def load(source: str | Path | dict[str, Any]) -> Config:
         except (yaml.YAMLError, ValueError) as error:
             raise DfdmError(f"{where} is not readable YAML: {' '.join(str(error).split())}") from None
         if not isinstance(values, dict):
-            raise DfdmError(f"{where} holds no keys; see config.yaml for the form")
+            raise DfdmError(f"{where} contains no keys; see config.yaml for the form")
     try:
         return Config.model_validate(_scaled(values, where))
     except ValidationError as error:
@@ -254,7 +254,7 @@ def load(source: str | Path | dict[str, Any]) -> Config:
 
 
 def _scaled(values: dict[str, Any], where: str) -> dict[str, Any]:
-    """The config at the scale that it names: that scale's keys put over its own, sections key by key."""
+    """The config at the scale that it names: that scale's keys replace its own, sections key by key."""
     name, scales = values.get("scale"), values.get("scales")
     if name is None:
         return values

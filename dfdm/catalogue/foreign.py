@@ -25,7 +25,7 @@ _COMPRESSION = re.compile(r"c(\d+)|raw", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Item:
-    """One video: where it lies (a crop file, a folder of pictures or a video file), its name, class and quality."""
+    """One video: where it is (a crop file, a folder of pictures or a video file), its name, class and quality."""
 
     path: Path
     name: str
@@ -35,7 +35,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Fault:
-    """A file or video that cannot be used, and why, in one sentence. `whole`: a video is lost, not a stray file."""
+    """A file or video that cannot be used, and why, in one sentence. `whole`: a video is lost, not an extra file."""
 
     path: Path
     why: str
@@ -48,7 +48,7 @@ Found = Iterator[Item | Fault]
 def video_name(stem: str, model: str) -> VideoName | None:
     """A name with DFDM ids (`id0_id1_0000`, with or without a model) as this project's, of the given class.
 
-    None where the name tells no ids, or one id for a class that shows two people.
+    None where the name has no ids, or one id for a class that shows two people.
     """
     if model == REAL:
         match = _ORIGINAL.fullmatch(stem)
@@ -65,12 +65,12 @@ def find(layout: str, root: Path, cfg: Config) -> tuple[list[Item], list[Fault]]
     Raises DfdmError for what the config does not map, for two videos of one name and quality, and for none at all.
     """
     if not root.is_dir():
-        raise DfdmError(f"{root} is no folder; give the folder that holds the data")
+        raise DfdmError(f"{root} is not a folder; give the folder that contains the data")
     found = list(LAYOUTS[layout](root, cfg))
     items = [one for one in found if isinstance(one, Item)]
     faults = [one for one in found if isinstance(one, Fault)]
     if not items and not faults:
-        raise DfdmError(f"{root} holds nothing of the layout '{layout}'; see docs/data.md, Other data")
+        raise DfdmError(f"{root} contains nothing of the layout '{layout}'; see docs/data.md, Other data")
     seen: dict[tuple[str, int], Path] = {}
     for item in items:
         if other := seen.get((item.name, item.crf)):
@@ -92,7 +92,7 @@ def _quality(path: Path, root: Path, cfg: Config) -> int:
             break
     crf = _data(cfg).crf
     if crf is None:
-        raise DfdmError(f"{path}: no folder called crf<n> tells its quality; set data.crf in the config")
+        raise DfdmError(f"{path}: no folder called crf<n> gives its quality; set data.crf in the config")
     return crf
 
 
@@ -101,7 +101,7 @@ def _spelled(model: str, path: Path, cfg: Config) -> str:
     spellings = {**{name: name for name in [*cfg.models, REAL]}, **_data(cfg).spellings}
     if (known := spellings.get(model)) is None:
         raise DfdmError(
-            f"{path}: '{model}' is no class; map it in the config, data.spellings: {{{model}: <class>}} "
+            f"{path}: '{model}' is not a class; map it in the config, data.spellings: {{{model}: <class>}} "
             f"(known are {', '.join(spellings)})"
         )
     return known
@@ -114,7 +114,7 @@ def _crops(root: Path, cfg: Config) -> Found:
                 meta = json.loads((file.metadata() or {})["dfdm"])
             name, model, crf = meta["name"], meta["model"], int(meta["crf"])
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            yield Fault(path, f"is no crop file ({error})")
+            yield Fault(path, f"is not a crop file ({error})")
             continue
         model = _spelled(model, path, cfg)
         yield Item(path, str(video_name(name, model) or name), model, crf)
@@ -128,7 +128,7 @@ def _frames(root: Path, cfg: Config) -> Found:
             continue
         if folder.name not in classes:
             raise DfdmError(
-                f"{folder} is no known class; map it in the config, data.classes: {{{folder.name}: <class>}} "
+                f"{folder} is not a known class; map it in the config, data.classes: {{{folder.name}: <class>}} "
                 f"(mapped are {', '.join(classes) or 'none'})"
             )
         model = classes[folder.name]
@@ -149,7 +149,7 @@ def _videos(root: Path, cfg: Config) -> Found:
     for path in sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")):
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             if path.suffix.lower() != ".json":  # sidecars
-                yield Fault(path, "is no video by its suffix", whole=False)
+                yield Fault(path, "is not a video by its suffix", whole=False)
             continue
         match = _IDS.fullmatch(path.stem) or _ORIGINAL.fullmatch(path.stem)
         if not match or not match[match.re.groups]:
@@ -170,12 +170,12 @@ def _faceforensics(root: Path, cfg: Config) -> Found:
     for where, model in mapping.items():
         folder = root / where
         if not folder.is_dir():
-            raise DfdmError(f"{folder} is no folder; mend data.faceforensics in the config")
+            raise DfdmError(f"{folder} is not a folder; correct data.faceforensics in the config")
         crf = _compression(folder, root, cfg)
         for path in _shown(folder):
             match, video = _FACEFORENSICS.fullmatch(path.stem), path.suffix.lower() in VIDEO_SUFFIXES
             if not video or not match:
-                yield Fault(path, "is no video called like 000_003.mp4", whole=video)
+                yield Fault(path, "is not a video named like 000_003.mp4", whole=video)
             elif (match[2] is None) != (model == REAL):
                 yield Fault(path, f"names {'one person' if match[2] is None else 'two people'}, class {model}")
             else:
@@ -184,7 +184,7 @@ def _faceforensics(root: Path, cfg: Config) -> Found:
 
 
 def _compression(folder: Path, root: Path, cfg: Config) -> int:
-    """The quality that a folder c23, c40 or raw tells."""
+    """The quality that a folder c23, c40 or raw gives."""
     for part in reversed(folder.relative_to(root).parts):
         if match := _COMPRESSION.fullmatch(part):
             return int(match[1] or 0)

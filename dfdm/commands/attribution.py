@@ -26,7 +26,7 @@ def tune(cfg: "Config", classifier: str, manifest: Path, out: Path, results: Pat
         classifier: a name in comparison.classifiers
         manifest: the manifest of comparison.crf
         out: the choice (.json)
-        results: the folder that holds the results; default: the config's
+        results: the folder that contains the results; default: the config's
 
     Example:
         dfdm attribution tune --classifier dma_sta --manifest results/manifests/crf10.parquet \\
@@ -68,13 +68,13 @@ def train(
 
     Args:
         crf: the quality; all: every quality together
-        manifest: its manifest; with all: one a quality
+        manifest: its manifest; with all: one for each quality
         out: the folder for weights, log and figures of the training
         classifier: a name in comparison.classifiers; default: attribution.model
         split: what train and test do not share; default: attribution.split
         seed: default: the config's
-        tune: the learning rate, from 'dfdm attribution tune', which goes before the config's
-        results: the folder that holds the results; default: the config's
+        tune: the learning rate, from 'dfdm attribution tune', which overrides the config's
+        results: the folder that contains the results; default: the config's
 
     Example:
         dfdm attribution train --crf 23 --manifest results/manifests/crf23.parquet \\
@@ -93,7 +93,7 @@ def train(
     if tune:
         chosen = Tune.read(tune)
         if chosen.classifier != name:
-            raise DfdmError(f"{tune} holds no rate of {name}; give its own, or leave --tune out")
+            raise DfdmError(f"{tune} contains no rate of {name}; give its own, or leave --tune out")
         settings = settings.model_copy(update={"lr": chosen.lr})
     places, made_of = _places(cfg, manifest, results), _made_of(cfg, settings)
     about = experiment.train(run, settings, cfg.classes, places, cfg.device, made_of, out)
@@ -111,7 +111,7 @@ def score(cfg: "Config", model: Path, crf: int, manifest: Path, out: Path, resul
         crf: the quality
         manifest: the manifest of that quality
         out: the folder for scores and predictions
-        results: the folder that holds the results; default: the config's
+        results: the folder that contains the results; default: the config's
 
     Example:
         dfdm attribution score --model results/attribution/dma_sta/scene/crf23/seed0/model.safetensors --crf 10 \\
@@ -130,11 +130,11 @@ def score(cfg: "Config", model: Path, crf: int, manifest: Path, out: Path, resul
 
 
 def comparison(cfg: "Config", out: Path, results: Path | None = None) -> None:
-    """Set the config's classifiers side by side, from what the results folder holds.
+    """Compare the config's classifiers, from the scores in the results folder.
 
     Args:
         out: the comparison (.json)
-        results: the folder that holds the results; default: the config's
+        results: the folder that contains the results; default: the config's
 
     Example:
         dfdm attribution comparison --out comparison.json --config workflow/configs/five_people.yaml
@@ -149,13 +149,13 @@ def predict(
 ) -> int:
     """Name the model that made a video, for any videos.
 
-    Status: 0 every video has an answer, 2 none has, 3 some have. A video without an answer is one line on stderr.
+    Status: 0 every video has a prediction, 2 none has one, 3 some have one. A video without one is one line on stderr.
 
     Args:
         videos: video files, of any name
         classifier: a trained classifier (model.safetensors)
-        json: write the answers as JSON; -: to stdout, alone
-        picture: a .png for one video, or a folder for any
+        json: write the predictions as JSON; -: only to stdout
+        picture: a .png for one video, or a folder for several
 
     Example:
         dfdm predict clip.mov --classifier results/attribution/dma_sta/scene/crf23/seed0/model.safetensors \\
@@ -175,7 +175,7 @@ def predict(
 
 
 def region(cfg: "Config", clip: str, masters: list[Path], original: Path, track: Path, out: Path) -> None:
-    """Find what any model changed of a clip's frames.
+    """Find the part of a clip's frames that any model changed.
 
     Args:
         clip: the clip, such as id0_id1_0000
@@ -197,10 +197,10 @@ def region(cfg: "Config", clip: str, masters: list[Path], original: Path, track:
     for path in masters:
         video = encoded_of(path)
         if video.name.clip != clip or video.crf != 0:
-            raise DfdmError(f"{path} is no crf 0 master of {clip}; leave it out")
+            raise DfdmError(f"{path} is not a crf 0 master of {clip}; leave it out")
         found[video.name.model] = path
     if lacking := [model for model in cfg.models if model not in found]:
-        raise DfdmError(f"--masters lacks {lacking[0]} of {clip}; one region stands for all models")
+        raise DfdmError(f"--masters has no {lacking[0]} of {clip}; one region serves all models")
     before, scene = encoded_of(original), face.record.scene_key
     if (before.name.model, before.crf, before.name.scene_key) != (REAL, 0, scene):
         raise DfdmError(f"{original} is not the crf 0 original of {scene}, whose track was given")
@@ -218,7 +218,7 @@ def controls(cfg: "Config", classifier: str, crf: int, manifest: Path, out: Path
         crf: the quality
         manifest: the manifest of that quality
         out: the controls (.json)
-        results: the folder that holds the results; default: the config's
+        results: the folder that contains the results; default: the config's
 
     Example:
         dfdm controls --classifier dma_sta --crf 23 --manifest results/manifests/crf23.parquet --out controls.json
@@ -229,23 +229,17 @@ def controls(cfg: "Config", classifier: str, crf: int, manifest: Path, out: Path
     run = next((run for run in checked_runs(cfg) if (run.classifier, run.crf) == (classifier, str(crf))), None)
     if cfg.controls is None or run is None:
         raise DfdmError(
-            f"this config's controls do not hold {classifier} at crf {crf}; add it to controls.classifiers "
+            f"this config's controls do not include {classifier} at crf {crf}; add it to controls.classifiers "
             "(docs/attribution.md, Controls)"
         )
     devices.take(cfg.device)
     from attribution.controls import run_controls
 
     layout, other = Layout(str(results or cfg.results)), background_run(cfg, crf)
-    found = run_controls(
-        model=Path(layout.run(str(run))),
-        scores=Path(layout.scores(str(run), crf)),
-        manifest=manifest,
-        crops=Path(layout.crops_root),
-        permutations=cfg.controls.permutations,
-        device=cfg.device,
-        background_scores=Path(layout.scores(str(other), crf)) if other else None,
-        out=out,
-    )
+    model, scores, crops = Path(layout.run(str(run))), Path(layout.scores(str(run), crf)), Path(layout.crops_root)
+    of_background = Path(layout.scores(str(other), crf)) if other else None
+    found = run_controls(model, scores, manifest, crops, cfg.controls.permutations, cfg.device, of_background)
+    found.write(out)
     low, high = percent(found.permuted.low, 1), percent(found.permuted.high, 1)
     print(f"{run}: permuted labels {low} to {high}, trivial cues {percent(found.trivial.figures.accuracy.value, 1)}")
 
@@ -260,7 +254,7 @@ def _places(cfg: "Config", manifests: Sequence[Path], results: Path | None) -> "
 
 
 def _made_of(cfg: "Config", settings: "AttributionConfig") -> str:
-    """The hash of what lies behind a classifier's videos."""
+    """The hash of what is behind a classifier's videos."""
     from attribution import models
     from dfdm.catalogue import keys
 

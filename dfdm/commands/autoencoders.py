@@ -20,7 +20,7 @@ def train(cfg: "Config", model: str, pair: tuple[str, str], tracks: list[Path], 
         model: the autoencoder's name, as config lists it under models
         pair: the two people, in any order
         tracks: the tracks of their scenes
-        out: the weights (.safetensors); loss.csv and preview.png are written beside
+        out: the weights (.safetensors); loss.csv and preview.png are written next to it
 
     Example:
         dfdm train --model iae --pair id0 id1 --tracks results/faces/id0_*.npz results/faces/id1_*.npz \\
@@ -36,7 +36,7 @@ def train(cfg: "Config", model: str, pair: tuple[str, str], tracks: list[Path], 
     shown = [(video_of(cfg, track.record), track) for track in tracks_of(tracks, pair)]
     start = cfg.settings(model).start_file(model, pair)
     if start and not start.is_file():
-        raise DfdmError(f"train.start_from: {start} is no file; correct the path or remove the key")
+        raise DfdmError(f"train.start_from: {start} is not a file; correct the path or remove the key")
     made_of = {"version": __version__, "keys": keys.state_keys(cfg, model), "pair": pair}
     read = {"tracks": [sha256(path) for path in tracks], "start_from": sha256(start) if start else None}
     tracks_a, tracks_b = (
@@ -101,11 +101,11 @@ def evaluate(
     for master in masters:
         name = master_name(master).name
         if (name.model, name.pair) != (model, pair):
-            raise DfdmError(f"{master} is no swap by {model} of {' and '.join(pair)}; leave it out")
+            raise DfdmError(f"{master} is not a swap by {model} of {' and '.join(pair)}; leave it out")
         swaps[name.scene_key] = (name, master)
     loaded = {track.record.scene_key: track for track in tracks_of(tracks, pair)}
     if lacking := sorted(swaps.keys() - loaded.keys()):
-        raise DfdmError(f"--tracks lacks the track of {lacking[0]}, which {swaps[lacking[0]][1].name} shows")
+        raise DfdmError(f"--tracks has no track of {lacking[0]}, which {swaps[lacking[0]][1].name} shows")
     network = sources.locate(cfg.sources, cfg.evaluate.identity) if cfg.evaluate.identity else None
     tools = Tools(weights, about, cfg.render, detector_of(cfg), Embedder(network) if network else None, device)
     scenes = [Scene(video_of(cfg, track.record), track, *swaps.get(key, (None, None))) for key, track in loaded.items()]
@@ -142,11 +142,11 @@ def import_weights(
         model: the autoencoder's name
         pair: the people of its sides A and B
         out: the model (.safetensors)
-        width: factor on the channel counts; default: 1, the real thing
-        centering: that it was trained with: legacy, face or head; default: face
-        coverage: that it was trained with; default: 0.875
-        mask: that it was trained with: components or extended; default: extended
-        iterations: of its training; default: 0, not known
+        width: factor on the channel counts; default: 1, the original size
+        centering: the centering it was trained with: legacy, face or head; default: face
+        coverage: the coverage it was trained with; default: 0.875
+        mask: the mask it was trained with: components or extended; default: extended
+        iterations: iterations of its training; default: 0, not known
 
     Example:
         dfdm weights import iae.npz --model iae --pair id0 id1 --out model.safetensors

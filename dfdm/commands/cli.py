@@ -61,7 +61,7 @@ RENAMED = {  # how a command line of an earlier version begins, and what to writ
 ABOUT = ("Make face-swap videos with five autoencoders and name the autoencoder that made a video.", "")
 FIRST_STEPS = """\
 first steps:
-  dfdm check                                            is the config right, and how many videos does it make
+  dfdm check                                            check the config, and count the videos that it makes
   snakemake --cores all --dry-run                       what would run
   snakemake --cores all                                 all of it
   dfdm scores                                           the score table
@@ -104,7 +104,7 @@ def _run(words: Sequence[str]) -> int | None:
     elif line == "--version":
         print(f"dfdm {__version__}")
     else:
-        raise DfdmError(f"'{' '.join(['dfdm', *words])}' is no command; 'dfdm {topic}--help' lists them")
+        raise DfdmError(f"'{' '.join(['dfdm', *words])}' is not a command; 'dfdm {topic}--help' lists them")
     return 0
 
 
@@ -120,7 +120,10 @@ def main() -> None:
     except OSError as error:
         if error.errno not in (*FULL, errno.EROFS, errno.EACCES, errno.EISDIR):
             raise
-        print(f"dfdm: {error.filename or 'writing'}: {error.strerror}; free or name another place", file=sys.stderr)
+        print(
+            f"dfdm: {error.filename or 'writing'}: {error.strerror}; free some space or name another place",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         print("dfdm: interrupted", file=sys.stderr)

@@ -20,7 +20,7 @@ def render(cfg: "Config", track: Path, checkpoint: Path, out: Path) -> None:
     Args:
         track: the track of the scene
         checkpoint: the weights
-        out: the video, as DFDM_crf0/<model>/<name>.mp4; its sidecar is written beside
+        out: the video, as DFDM_crf0/<model>/<name>.mp4; its sidecar is written next to it
 
     Example:
         dfdm render --track results/faces/id0_0000.npz --checkpoint results/train/id0_id1/iae/model.safetensors \\
@@ -56,7 +56,7 @@ def original(cfg: "Config", track: Path, out: Path) -> None:
 
     Args:
         track: the track of the scene
-        out: the video, as DFDM_crf0/real/<name>.mp4; its sidecar is written beside
+        out: the video, as DFDM_crf0/real/<name>.mp4; its sidecar is written next to it
 
     Example:
         dfdm original --track results/faces/id0_0000.npz --out results/dataset/DFDM_crf0/real/id0_0000_real.mp4
@@ -79,12 +79,12 @@ def _write_master(
     from dfdm.base.progress import progress
     from dfdm.commands.inputs import video_of
     from dfdm.dataset.sidecar import provenance, write_sidecar
-    from dfdm.media.encoding import EncodeSettings, provenance_tags, write_master
+    from dfdm.media.encoding import provenance_tags, write_master
 
-    record, settings = scene.record, EncodeSettings(cfg.encode.preset, cfg.encode.threads)
+    record = scene.record
     facts = provenance(encoded_of(out), made_by, {"video": record.sha256, **inputs}, scene)
     frames = progress(planes, record.frames, f"render {out.stem}", "frames")
-    write_master(out, frames, record, video_of(cfg, record), settings, provenance_tags(facts))
+    write_master(out, frames, record, video_of(cfg, record), cfg.encode, provenance_tags(facts))
     write_sidecar(out, scene, facts)
 
 
@@ -94,7 +94,7 @@ def encode(cfg: "Config", master: Path, track: Path, out: Path) -> None:
     Args:
         master: the crf 0 master
         track: the track of the scene
-        out: the video, as DFDM_crf<n>/<model>/<name>.mp4; its sidecar is written beside
+        out: the video, as DFDM_crf<n>/<model>/<name>.mp4; its sidecar is written next to it
 
     Example:
         dfdm encode --master results/dataset/DFDM_crf0/iae/id0_id1_0000_iae.mp4 --track results/faces/id0_0000.npz \\
@@ -102,18 +102,17 @@ def encode(cfg: "Config", master: Path, track: Path, out: Path) -> None:
     """
     from dfdm.catalogue import keys
     from dfdm.commands.inputs import track_of
-    from dfdm.dataset.sidecar import provenance, read_sidecar, write_sidecar
-    from dfdm.media.encoding import EncodeSettings, provenance_tags, write_quality
+    from dfdm.dataset.sidecar import Sidecar, provenance, write_sidecar
+    from dfdm.media.encoding import provenance_tags, write_quality
 
     encoded, source = encoded_of(out), encoded_of(master)
     if encoded.name != source.name or source.crf != 0 or encoded.crf == 0:
         raise DfdmError(f"{master} at crf {source.crf} cannot give {out}; encode from the crf 0 of the same name")
     scene = track_of(track, encoded.name.scene_key)
-    made_by = read_sidecar(master)
+    made_by = Sidecar.read(master.with_suffix(".json"))
     inputs = {**made_by.inputs, "master": sha256(master)}
     facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, scene)
-    settings = EncodeSettings(cfg.encode.preset, cfg.encode.threads)
-    write_quality(out, master, encoded.crf, settings, provenance_tags(facts))
+    write_quality(out, master, encoded.crf, cfg.encode, provenance_tags(facts))
     write_sidecar(out, scene, facts)
 
 
@@ -142,9 +141,9 @@ def manifest(cfg: "Config", out: Path, target: str = "dataset", results: Path | 
     """Merge the sidecars of a target's videos.
 
     Args:
-        out: the table (.parquet; the .csv is written beside)
+        out: the table (.parquet; the .csv is written next to it)
         target: dataset, crf23, iae, iae_crf23 ...; default: dataset
-        results: the folder that holds the results; default: the config's
+        results: the folder that contains the results; default: the config's
 
     Example:
         dfdm manifest --target crf23 --out results/manifests/crf23.parquet
@@ -159,11 +158,11 @@ def manifest(cfg: "Config", out: Path, target: str = "dataset", results: Path | 
 def collect(
     root: Path, /, cfg: "Config", layout: Literal["crops", "frames", "videos", "faceforensics"], out: Path
 ) -> None:
-    """Bring data made elsewhere into the form that classifiers are trained on.
+    """Convert data made elsewhere to the form that classifiers are trained on.
 
     Args:
         root: the folder of the data (docs/data.md, Other data)
-        layout: how the data lies there
+        layout: the layout of the data
         out: a folder for the manifests and, of videos, the crops
 
     Example:

@@ -13,7 +13,7 @@ from dfdm.media.video import VideoRecord
 
 
 def video_of(cfg: Config, record: VideoRecord) -> Path:
-    """Where the video of a record lies on this machine."""
+    """Where the video of a record is on this machine."""
     return sources.locate(cfg.sources, cfg.scene(record.scene_key))
 
 
@@ -26,7 +26,7 @@ def track_of(path: Path, scene_key: str) -> FaceTrack:
 
 
 def master_name(path: Path) -> Encoded:
-    """What the path of a crf 0 master stands for."""
+    """What the path of a crf 0 master means."""
     encoded = encoded_of(path)
     if encoded.crf != 0:
         raise DfdmError(f"{path}: only the crf 0 master is rendered; the other qualities are made by 'dfdm encode'")
@@ -36,7 +36,7 @@ def master_name(path: Path) -> Encoded:
 def check_model(cfg: Config, model: str) -> None:
     """Refuse an autoencoder that the config does not have."""
     if model not in cfg.models:
-        raise DfdmError(f"'{model}' is no model of this config; known are {', '.join(cfg.models)}")
+        raise DfdmError(f"'{model}' is not a model of this config; known are {', '.join(cfg.models)}")
 
 
 def tracks_of(paths: Sequence[Path], pair: Sequence[str]) -> list[FaceTrack]:

@@ -46,9 +46,9 @@ class Parser(argparse.ArgumentParser):
             if not required:
                 options["default"] = parameter.default
             if parameter.kind is parameter.POSITIONAL_ONLY:
-                options |= {"metavar": word.upper()} | (
-                    {} if required else {"nargs": "*" if options.get("nargs") else "?"}
-                )
+                options["metavar"] = word.upper()
+                if not required:
+                    options["nargs"] = "*" if options["nargs"] else "?"
                 self.add_argument(word, **options)
             elif word in ("cfg", "config"):
                 default = Path(os.environ.get("DFDM_CONFIG") or "config.yaml")

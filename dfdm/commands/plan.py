@@ -31,17 +31,15 @@ def plan(
     Example:
         dfdm plan --config workflow/configs/dfdm.yaml
     """
-    from dataclasses import asdict
     from json import dumps
 
-    from dfdm.base.files import write_json
     from dfdm.plan import estimate, measured, tables
     from dfdm.plan.rates import load
 
     table = load(rates)
     work = estimate.read(config, targets or (), profile, True, frames, size)
     if measure:
-        write_json(measure, asdict(measured.measure(work, table)))
+        measured.measure(work, table).write(measure)
     elif compare:
         print(measured.compare(work, table))
     else:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def scan(dir: Path, /, licence: str, consent: str, out: Path | None = None) -> None:
-    """Write a config for a folder: id0_0000.mp4 files, or one folder a person.
+    """Write a config for a folder: id0_0000.mp4 files, or a folder per person.
 
     Args:
         dir: the folder
@@ -40,7 +40,7 @@ def scan(dir: Path, /, licence: str, consent: str, out: Path | None = None) -> N
 
 
 def fetch(cfg: "Config") -> None:
-    """Bring the config's package files into the cache, checked by hash.
+    """Fetch the config's package files into the cache and check their hashes.
 
     Example:
         dfdm sources fetch --config config.yaml
@@ -55,7 +55,7 @@ def placeholders(path: Path | None = None, /, *, config: Path) -> None:
     """Write empty files for absent videos, for dry runs.
 
     Args:
-        path: the config, in the place of --config
+        path: the config, instead of --config
 
     Example:
         dfdm sources placeholders workflow/configs/dfdm.yaml

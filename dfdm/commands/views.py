@@ -1,4 +1,4 @@
-"""The commands that show: what a config asks for, and what the results folder holds."""
+"""The commands that show: what a config asks for, and what the results folder contains."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ def check(config: Path) -> None:
 
 
 def scores(cfg: "Config", evaluate: bool = False) -> None:
-    """Print the score table and where the report lies.
+    """Print the score table and the path of the report.
 
     Args:
         evaluate: print how good the swaps of every model are instead, from the files of 'dfdm evaluate'
@@ -53,7 +53,7 @@ def _scores(cfg: "Config", layout: "Layout") -> str:
     files = [Path(layout.scores(str(run), crf)) for run, crf in scored(cfg)]
     found = [Scores.read(path) for path in files if path.exists()]
     if not found:
-        raise DfdmError(f"{cfg.results} holds no scores; run 'snakemake --cores all attribution' first")
+        raise DfdmError(f"{cfg.results} contains no scores; run 'snakemake --cores all attribution' first")
     text = format_table(found)
     compared = Path(layout.comparison)
     return f"{text}\n\n{format_comparison(Comparison.read(compared))}" if cfg.comparison and compared.exists() else text
@@ -65,16 +65,16 @@ def _evaluations(cfg: "Config") -> str:
     missing: list[str] = []
     found = read_evaluations(cfg, Path(cfg.results), missing)
     if not found:
-        raise DfdmError(f"{cfg.results} holds no evaluation; run 'snakemake --cores all all_evaluate' first")
+        raise DfdmError(f"{cfg.results} contains no evaluation; run 'snakemake --cores all all_evaluate' first")
     return "\n".join([format_table(found), *(f"missing: {line}" for line in missing)])
 
 
 def report(cfg: "Config", out: Path, results: Path | None = None) -> None:
-    """Build the report from what the results folder holds.
+    """Build the report from what the results folder contains.
 
     Args:
-        out: the page (.html)
-        results: the folder that holds the results; default: the config's
+        out: the report (.html)
+        results: the folder that contains the results; default: the config's
 
     Example:
         dfdm report --out results/report.html

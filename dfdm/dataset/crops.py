@@ -35,9 +35,9 @@ def side_along(track: FaceTrack, margin: float) -> int:
 def boxes_along(track: FaceTrack, margin: float, smooth: float) -> tuple[np.ndarray, int]:
     """Corner [n, 2] int32 (even x, y) and side (even, one a scene) of the square boxes along a track.
 
-    The side is the largest landmarks' box with `margin` of it on each side. The box stands still while the face
-    stays half a margin inside it; else it moves, by no more than it must, with the track smoothed over time
-    (`smooth`: sigma in frames), and always holds the face. Boxes lie within the frame.
+    The side is the largest landmarks' box with `margin` of it on each side. The box does not move while the face stays
+    half a margin inside it; else it moves, by no more than it must, with the track smoothed over time (`smooth`: sigma
+    in frames), and always holds the face. Boxes lie within the frame.
     """
     record = track.record
     lower, upper = track.landmarks.min(1), track.landmarks.max(1)  # [n, 2] each
@@ -52,7 +52,7 @@ def boxes_along(track: FaceTrack, margin: float, smooth: float) -> tuple[np.ndar
     corner = (low[0] + high[0] - size) / 2
     for index in range(len(lower)):
         if index and track.segment[index] != track.segment[index - 1]:
-            corner = (low[index] + high[index] - size) / 2  # a cut: start anew around the face
+            corner = (low[index] + high[index] - size) / 2  # a cut: start again around the face
         corner = np.maximum(corner, high[index] + free - size)
         corner = np.minimum(corner, low[index] - free)
         corner = np.minimum(np.maximum(corner, upper[index] - size), lower[index])  # a jerk must not leave it
@@ -93,7 +93,7 @@ class CropReader:
     """Reads a crop file a few frames at a time (the file is mapped, not loaded)."""
 
     def __init__(self, path: Path) -> None:
-        with reading(path, "no readable crop file", "run the crops stage"):
+        with reading(path, "not a readable crop file", "run the crops stage"):
             self._file = safe_open(str(path), framework="np")
             self.meta: dict[str, Any] = json.loads(self._file.metadata()["dfdm"])
             self._frames = self._file.get_slice("frames")
@@ -109,7 +109,7 @@ class CropReader:
 
     @property
     def boxes(self) -> np.ndarray:
-        """Where each crop's corner lies in the video's frame (x, y), int32 [n, 2]."""
+        """Where each crop's corner is in the video's frame (x, y), int32 [n, 2]."""
         return self._file.get_tensor("boxes")
 
     @property
@@ -137,7 +137,7 @@ class CropReader:
 def export_tree(crops: Sequence[Path], out: Path, classes: Sequence[str]) -> int:
     """Write crops as `DF_class*/Video*/Frame1.png` trees, classes numbered from 1 in the given order.
 
-    Returns the number of videos written. Each folder appears only when it is whole.
+    Returns the number of videos written. Each folder appears only when it is complete.
     """
     import cv2
 

@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"(\d+)$")
 def read_picture(path: Path) -> np.ndarray:
     """One picture as RGB, uint8 `[h, w, 3]`, whatever its mode: alpha is dropped, 16 bits keep their upper 8.
 
-    Raises DfdmError for a file that is missing, is no picture, or ends too early.
+    Raises DfdmError for a file that is missing, is not a picture, or ends too early.
     """
     try:
         with Image.open(path) as image:
@@ -26,9 +26,9 @@ def read_picture(path: Path) -> np.ndarray:
                 return np.repeat(grey[:, :, None], 3, axis=2)
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError:
-        raise DfdmError(f"{path} does not exist; bring it back or collect the data again") from None
+        raise DfdmError(f"{path} does not exist; restore it or collect the data again") from None
     except UnidentifiedImageError:
-        raise DfdmError(f"{path} is no picture; replace or remove it") from None
+        raise DfdmError(f"{path} is not a picture; replace or remove it") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's for damaged files
         raise DfdmError(f"{path} is damaged ({error}); replace it") from None
 
@@ -36,15 +36,15 @@ def read_picture(path: Path) -> np.ndarray:
 class FrameFolder:
     """The pictures of a folder in the order of their numbers (1, 2, 10); the numbers must follow each other.
 
-    Files whose suffix is no picture's, and hidden ones, are no frames (`others`). Raises DfdmError where a number is
-    missing, stands twice, or a picture has none. Contents are read by `frames` alone.
+    Files whose suffix is not a picture's, and hidden ones, are not frames (`others`). Raises DfdmError where a number
+    is missing or given twice, or where a picture has none. Contents are read by `frames` alone.
     """
 
     landmarks = None  # not known
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
-            raise DfdmError(f"{path} is no folder; bring it back or collect the data again")
+            raise DfdmError(f"{path} is not a folder; restore it or collect the data again")
         files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
         self.path = path
         self.others = [file for file in files if file.suffix.lower() not in SUFFIXES]
@@ -60,7 +60,7 @@ class FrameFolder:
         if numbered and len(numbered) != max(numbered) - min(numbered) + 1:
             lost = sorted(set(range(min(numbered), max(numbered) + 1)) - numbered.keys())
             more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-            raise DfdmError(f"{path} lacks frame {lost[0]}{more}; bring it back or cut the video there")
+            raise DfdmError(f"{path} has no frame {lost[0]}{more}; restore it or cut the video there")
         self.files = [numbered[number] for number in sorted(numbered)]
         self._numbers = np.array(sorted(numbered), np.int32)
 

@@ -13,7 +13,7 @@ class CropsConfig(Section):
 
 
 class SceneSplit(Section):
-    """Scenes by list; without any list by hash, 70 / 15 / 15 per cent."""
+    """Scenes by list; without any list by hash, 70 / 15 / 15 %."""
 
     train: list[SceneKey] | None = Field(None, description="Scenes of the training part, such as id0_0003")
     validation: list[SceneKey] | None = Field(None, description="Scenes that choose the checkpoint")

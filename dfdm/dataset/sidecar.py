@@ -1,19 +1,17 @@
-"""The JSON beside each video: what made it, and what the file is; split parts are not in it.
+"""The JSON next to each video: what made it, and what the file is; split parts are not in it.
 
-The provenance part is what also stands in the video file's own metadata.
+The provenance part is also in the video file's own metadata.
 """
 
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import model_validator
+from typing import Annotated, Any, ClassVar
 
 from dfdm import __version__
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import digest, sha256
 from dfdm.base.machine import cpu_model
 from dfdm.base.names import REAL, Encoded
-from dfdm.base.stored import OPEN, Stored, complete
+from dfdm.base.stored import OPEN, Stored
 from dfdm.media.encoding import count_packets, ffmpeg_version
 from dfdm.media.tracks import FaceTrack
 
@@ -27,6 +25,8 @@ class Sidecar(Stored):
 
     `inputs` are the sha256 of the files that it was made of, `decoding` the notes of its scene's record.
     """
+
+    keyed: ClassVar = {"inputs": "made_of"}
 
     synthetic: bool
     statement: str
@@ -54,11 +54,10 @@ class Sidecar(Stored):
     ffmpeg: str
     cpu: str
 
-    @model_validator(mode="after")
-    def _every_input(self) -> "Sidecar":
-        made_of = ["video", "track", *(["checkpoint"] if self.synthetic else []), *(["master"] if self.crf else [])]
-        complete("inputs", self.inputs, made_of)
-        return self
+    @property
+    def made_of(self) -> list[str]:
+        """The names of the inputs."""
+        return ["video", "track", *(["checkpoint"] if self.synthetic else []), *(["master"] if self.crf else [])]
 
 
 def provenance(video: Encoded, keys: dict[str, Any], inputs: dict[str, str], track: FaceTrack) -> dict[str, Any]:
@@ -84,7 +83,7 @@ def provenance(video: Encoded, keys: dict[str, Any], inputs: dict[str, str], tra
 
 
 def write_sidecar(path: Path, track: FaceTrack, provenance: dict[str, Any]) -> None:
-    """Describe a finished video file in the JSON beside it."""
+    """Describe a finished video file in the JSON next to it."""
     record = track.record
     sidecar = Sidecar(
         **provenance,
@@ -104,10 +103,5 @@ def write_sidecar(path: Path, track: FaceTrack, provenance: dict[str, Any]) -> N
     )
     packets = count_packets(path)
     if packets != record.frames:
-        raise DfdmError(f"{path} holds {packets} frames, its scene {record.scene_key} has {record.frames}")
+        raise DfdmError(f"{path} contains {packets} frames, its scene {record.scene_key} has {record.frames}")
     sidecar.write(path.with_suffix(".json"))
-
-
-def read_sidecar(video: Path) -> Sidecar:
-    """The sidecar of a video, by the video's path."""
-    return Sidecar.read(video.with_suffix(".json"))

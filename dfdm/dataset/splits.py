@@ -1,7 +1,7 @@
 """Which videos train, validate and test: by scene, or by the people shown; by list or by hash.
 
 The scene split keeps everything made of one scene (all models, qualities, swapped-in faces, the original) on
-one side. The identity split parts the people: nobody of a test video is seen in training or validation.
+one side. The identity split divides the people: nobody of a test video is seen in training or validation.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}  # of the hash; an ex
 
 
 def hash_part(key: str, seed: int) -> Part:
-    """The part that sha256 of seed and key falls into, 70 / 15 / 15 per cent; the same on every machine."""
+    """The part that sha256 of seed and key falls into, 70 / 15 / 15 %; the same on every machine."""
     point = int.from_bytes(hashlib.sha256(f"{seed}:{key}".encode()).digest()[:6]) / 2**48
     if point < SHARES["train"]:
         return "train"
@@ -53,9 +53,9 @@ def split_key(key: str, split: SceneSplit | KeySplit, seed: int) -> Part | None:
 
 
 def split_identity(video: VideoName, splits: SplitsConfig | DataSplits, seed: int) -> Part | None:
-    """The part of a video by its people, in either order; None: they stand in two parts, or in no list.
+    """The part of a video by its people, in either order; None: they are in two parts, or in no list.
 
-    An original stands where its one person does. All three lists null: by hash. `train` and `test` given and
+    An original is in the part of its one person. All three lists null: by hash. `train` and `test` given and
     `validation` null: few people, so validation is made of the training people's scenes that the scene split
     (by hash where `splits.scene` is null) does not train on. Any other list missing is an error.
     """
@@ -106,7 +106,7 @@ def split_names(
 
 
 def people_of(name: str) -> tuple[str, ...]:
-    """The people that a video shows, by its name: two of a swap, one of an original, none where it tells no ids."""
+    """The people that a video shows, by its name: two of a swap, one of an original, none where it has no ids."""
     video = known_name(name)
     return (video.pair or (video.video_id,)) if video else ()
 
@@ -138,13 +138,13 @@ def check_manifest(rows: "pd.DataFrame", kind: Kind) -> None:
     copies = [" and ".join(sorted(found.values())) for found in content.values() if len(found) > 1]
     if copies:
         raise DfdmError(
-            f"the {kind} split leaks: {_some(copies)} have the same content and stand in different parts; "
-            "remove the copies or put them on one side"
+            f"the {kind} split leaks: {_some(copies)} have the same content and are in different parts; "
+            "remove the copies or put them into one part"
         )
 
 
 def check_ids(names: Sequence[str]) -> None:
-    """Fail where a name tells no ids: a split by people cannot be made of it, nor be guessed."""
+    """Fail where a name has no ids: a split by people cannot be made of it, nor be guessed."""
     if lost := [name for name in names if known_name(name) is None]:
         raise DfdmError(
             f"the identity split needs the ids of the people shown, and {_some(lost)} of {len(names)} videos "
@@ -166,7 +166,7 @@ def check_names(names: Sequence[str], parts: Sequence[str | None], kind: Kind) -
                 people[person].add(part)
     torn = [key for key, found in scenes.items() if len(found) > 1]
     if torn:
-        raise DfdmError(f"the {kind} split leaks: scene {_some(torn)} stands in two parts; build the manifest again")
+        raise DfdmError(f"the {kind} split leaks: scene {_some(torn)} is in two parts; build the manifest again")
     seen = [person for person, found in people.items() if "test" in found and len(found) > 1]
     if kind == "identity" and seen:
         raise DfdmError(

@@ -1,4 +1,4 @@
-"""Where a face lies: the similarity transform from landmarks to a square crop, and the head's pose.
+"""Where a face is: the similarity transform from landmarks to a square crop, and the head's pose.
 
 Source: docs/architectures.md, Faces. Pixel coordinates are OpenCV's: (0, 0) is the centre of the first pixel.
 Landmarks are the 68 iBUG points, [68, 2], x then y.
@@ -78,7 +78,7 @@ def umeyama(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     from_mean = source - source_mean
     variance = from_mean.var(axis=0).sum()
     if not variance > 0:  # also false for NaN
-        raise DfdmError("these landmarks lie all on one point, so no face can be aligned; drop the frame")
+        raise DfdmError("these landmarks are all one point, so no face can be aligned; drop the frame")
     u, values, vt = np.linalg.svd((target - target_mean).T @ from_mean / len(source))
     signs = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1.0])
     linear = (u * signs) @ vt * (values @ signs / variance)  # [2, 2]
@@ -91,9 +91,9 @@ def transform(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
-    """The affine matrix [2, 3] that takes back what `matrix` did."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([linear, -linear @ matrix[:, 2]])
+    """The affine matrix [n, n + 1] that takes back what `matrix` did."""
+    linear = np.linalg.inv(matrix[:, :-1])
+    return np.column_stack([linear, -linear @ matrix[:, -1]])
 
 
 def legacy_matrix(landmarks: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """I420 planes to RGB and back: BT.601, BT.709 and BT.2020, limited and full range.
 
-Matrices are H.273 numbers; None (not said) is BT.601, and None for the range is limited. Chroma lies in the
+Matrices are H.273 numbers; None (not said) is BT.601, and None for the range is limited. Chroma is in the
 middle of its 2 x 2 block of pixels: linear on the way up, the block's mean on the way down.
 """
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from dfdm.base.errors import DfdmError
+from dfdm.media.alignment import invert
 from dfdm.media.video import split_planes
 
 Region = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, all even, x1 and y1 outside
@@ -35,13 +36,6 @@ def _to_yuv(matrix: int | None, full_range: bool | None) -> np.ndarray:
     return np.column_stack([linear * np.array([[219], [224], [224]]) / 255, [16, 128, 128]])
 
 
-def _to_rgb(matrix: int | None, full_range: bool | None) -> np.ndarray:
-    """The affine map [3, 4] from YUV 0..255 to RGB 0..255."""
-    forth = _to_yuv(matrix, full_range)
-    back = np.linalg.inv(forth[:, :3])
-    return np.column_stack([back, -back @ forth[:, 3]])
-
-
 def crop_i420(planes: np.ndarray, region: Region) -> np.ndarray:
     """Cut a region out of I420 planes [H * 3 / 2, W]: an I420 array of the region's size."""
     x0, y0, x1, y1 = region
@@ -65,7 +59,7 @@ def yuv_to_rgb(
     luma, *chroma = split_planes(planes)
     size = (luma.shape[1], luma.shape[0])
     yuv = cv2.merge([luma, *(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in chroma)])
-    return cv2.transform(yuv, _to_rgb(matrix, full_range))
+    return cv2.transform(yuv, invert(_to_yuv(matrix, full_range)))
 
 
 def rgb_to_yuv(rgb: np.ndarray, matrix: int | None, full_range: bool | None) -> np.ndarray:

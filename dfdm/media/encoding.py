@@ -13,7 +13,6 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -26,20 +25,13 @@ import numpy as np
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
+from dfdm.media.settings import EncodeConfig
 from dfdm.media.video import UNSPECIFIED, VideoRecord, of_encoded, read_planes
 
 # Sound that mp4 can hold is copied as it is; any other becomes AAC.
 _MP4_AUDIO = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "flac", "alac"}
 _BROKEN = (BrokenPipeError, av.error.FFmpegError)  # what sending meets when ffmpeg has ended: its message says why
 _WAITING = 2**26  # bytes of frames that may wait for ffmpeg: two batches of 16 at 1280 x 720
-
-
-@dataclass(frozen=True)
-class EncodeSettings:
-    """What of the encoder's settings changes the bytes: x264's preset and its thread count."""
-
-    preset: str
-    threads: int
 
 
 @cache
@@ -60,7 +52,7 @@ def write_master(
     frames: Iterator[np.ndarray],
     record: VideoRecord,
     audio_from: Path,
-    settings: EncodeSettings,
+    settings: EncodeConfig,
     metadata: dict[str, str],
 ) -> None:
     """Write a scene's frames (I420 arrays, one for each of the record's) as lossless H.264, crf 0, with its sound.
@@ -77,14 +69,15 @@ def write_master(
             raise DfdmError(f"{path}: crf 0 did not come back bit for bit from {ffmpeg_version()}; use another build")
 
 
-def write_quality(path: Path, master: Path, crf: int, settings: EncodeSettings, metadata: dict[str, str]) -> None:
+def write_quality(path: Path, master: Path, crf: int, settings: EncodeConfig, metadata: dict[str, str]) -> None:
     """Encode a master at another crf, sound copied, timestamps and colour tags kept.
 
     Raises DfdmError when ffmpeg fails or the frame count differs; the file then does not appear.
     """
     with atomic(path) as temporary:
         source = ffmpeg.input(str(master))
-        streams = [source.video] + ([source.audio] if _has_audio(master) else [])
+        with av.open(str(master)) as container:
+            streams = [source.video, source.audio] if container.streams.audio else [source.video]
         output = ffmpeg.output(*streams, str(temporary), **_codec(settings, crf), **_container(metadata), acodec="copy")
         with _running(output) as process:
             process.wait()
@@ -107,21 +100,9 @@ def planes_hash(frames: Iterator[np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _has_audio(path: Path) -> bool:
-    with av.open(str(path)) as container:
-        return bool(container.streams.audio)
-
-
-def _codec(settings: EncodeSettings, crf: int) -> dict[str, Any]:
-    return {
-        "vcodec": "libx264",
-        "crf": crf,
-        "preset": settings.preset,
-        "threads": settings.threads,
-        "pix_fmt": "yuv420p",
-        "fps_mode": "passthrough",
-        "enc_time_base": "demux",
-    }
+def _codec(settings: EncodeConfig, crf: int) -> dict[str, Any]:
+    times = {"fps_mode": "passthrough", "enc_time_base": "demux"}
+    return {"vcodec": "libx264", "pix_fmt": "yuv420p", "crf": crf, **settings.model_dump(), **times}
 
 
 def _container(metadata: dict[str, str]) -> dict[str, Any]:
@@ -130,9 +111,7 @@ def _container(metadata: dict[str, str]) -> dict[str, Any]:
     return {"movflags": "use_metadata_tags+faststart", "map_metadata": -1, "fflags": "+bitexact", **tags}
 
 
-def _master(
-    path: Path, record: VideoRecord, audio_from: Path, settings: EncodeSettings, metadata: dict[str, str]
-) -> Any:
+def _master(path: Path, record: VideoRecord, audio_from: Path, settings: EncodeConfig, metadata: dict[str, str]) -> Any:
     """ffmpeg's crf 0 of frames from the pipe and, where there is sound, of the scene's part of the original's."""
     video = ffmpeg.input("pipe:", format="nut")["v"].filter(
         "setparams",  # tags only, converts nothing
@@ -153,7 +132,7 @@ def _master(
 def _running(output: Any) -> Iterator[subprocess.Popen[bytes]]:
     """ffmpeg at work on an output, its messages going to a file, so that a full pipe never blocks it.
 
-    A fault in the block ends it and goes before ffmpeg's own, unless it is only the pipe that ffmpeg left. Raises
+    A fault in the block ends it and overrides ffmpeg's own, unless it is only the pipe that ffmpeg left. Raises
     DfdmError with ffmpeg's last words where it fails.
     """
     quiet = output.global_args("-y", "-hide_banner", "-nostats", "-loglevel", "error")

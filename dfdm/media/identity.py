@@ -17,7 +17,7 @@ class Embedder:
         try:
             self._network = dlib.face_recognition_model_v1(str(network))
         except RuntimeError as error:
-            raise DfdmError(f"{network} is no dlib face recognition network ({error}); fetch the file again") from None
+            raise DfdmError(f"{network} is not a dlib face recognition network ({error}); fetch it again") from None
 
     def describe(self, rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """The face [128] float64 that 68 landmarks [68, 2] mark in a picture [H, W, 3] RGB uint8."""

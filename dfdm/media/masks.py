@@ -72,7 +72,7 @@ def draw_mask(landmarks: np.ndarray, kind: Kind, frame_size: tuple[int, int]) ->
 
 
 def threshold(mask: np.ndarray, percent: float) -> np.ndarray:
-    """Set what lies under `percent` % of 255 to 0 and what lies over (100 - percent) % to 255, uint8."""
+    """Set what is under `percent` % of 255 to 0 and what is over (100 - percent) % to 255, uint8."""
     low = 255 * percent / 100
     return np.where(mask < low, 0, np.where(mask > 255 - low, 255, mask)).astype(np.uint8)
 

@@ -6,7 +6,7 @@ import numpy as np
 from dfdm.media import alignment
 
 INNER = slice(17, 68)  # landmarks without the jaw, which a swap only partly covers
-_CAP = 1e-10  # least squared error that PSNR tells: 100 dB
+_CAP = 1e-10  # least squared error that PSNR distinguishes: 100 dB
 
 
 def ssim(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> float:
@@ -16,16 +16,8 @@ def ssim(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> float:
     """
     from skimage.metrics import structural_similarity
 
-    _, each = structural_similarity(
-        first,
-        second,
-        channel_axis=-1,
-        data_range=255,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        full=True,
-    )
+    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    _, each = structural_similarity(first, second, channel_axis=-1, data_range=255, full=True, **window)
     return _average(each.mean(-1), weight)
 
 

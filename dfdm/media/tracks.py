@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -63,20 +63,18 @@ class FaceTrack:
 
         The same track gives the same bytes.
         """
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
+        counts = json.dumps(vars(self.counts), sort_keys=True)
         with atomic(path) as temporary, open(temporary, "wb") as file:
-            np.savez(
-                file,
-                format=np.int32(_FORMAT),
-                record=np.array(self.record.to_json()),
-                counts=np.array(json.dumps(asdict(self.counts), sort_keys=True)),
-                **arrays,
-            )
+            np.savez(file, format=np.int32(_FORMAT), record=self.record.to_json(), counts=counts, **arrays)
 
     @staticmethod
     def load(path: str | Path) -> "FaceTrack":
         """Read what `save` wrote; a missing or damaged file is a DfdmError naming it."""
-        with reading(path, "no readable face track", "run the faces stage"), np.load(path, allow_pickle=False) as file:
+        with (
+            reading(path, "not a readable face track", "run the faces stage"),
+            np.load(path, allow_pickle=False) as file,
+        ):
             if int(file["format"]) != _FORMAT:
                 raise ValueError(f"format {int(file['format'])}, not {_FORMAT}")
             arrays = {name: file[name] for name in _ARRAYS}
@@ -165,7 +163,7 @@ def track_faces(
     """
     kept: list[tuple[int, Face, int]] = []  # frame, face, segment
     several = cuts = segment = seen = 0
-    last: np.ndarray | None = None  # the last kept box, None where tracking starts anew
+    last: np.ndarray | None = None  # the last kept box, None where tracking starts again
     before: np.ndarray | None = None
     for index, frame in enumerate(frames):
         seen += 1

@@ -71,21 +71,17 @@ class VideoRecord(Stored):
     @property
     def notes(self) -> list[str]:
         """What decoding changes, in words: conversion, padding, rotation, variable rate, missing tags."""
-        found = []
-        if self.pixel_format != "yuv420p":
-            found.append(f"{self.pixel_format} converted to yuv420p")
-        upright = (self.stored_width, self.stored_height)
+        stored, size = f"{self.stored_width}x{self.stored_height}", f"{self.width}x{self.height}"
         if self.rotation % 180:
-            upright = upright[::-1]
-        if upright != (self.width, self.height):
-            found.append(f"padded from {upright[0]}x{upright[1]} to {self.width}x{self.height}")
-        if self.rotation:
-            found.append(f"rotated by {self.rotation} degrees")
-        if self.pts is not None:
-            found.append("variable frame rate, timestamps kept")
-        if self.matrix is None:
-            found.append("no colour matrix tag, BT.601 assumed")
-        return found
+            stored = f"{self.stored_height}x{self.stored_width}"
+        notes = {
+            f"{self.pixel_format} converted to yuv420p": self.pixel_format != "yuv420p",
+            f"padded from {stored} to {size}": stored != size,
+            f"rotated by {self.rotation} degrees": self.rotation != 0,
+            "variable frame rate, timestamps kept": self.pts is not None,
+            "no colour matrix tag, BT.601 assumed": self.matrix is None,
+        }
+        return [note for note, holds in notes.items() if holds]
 
     def to_json(self) -> str:
         """The record as JSON, for a face track."""
@@ -100,12 +96,12 @@ def _open(path: Path) -> Any:
     try:
         container = av.open(str(path))
     except FileNotFoundError:
-        raise DfdmError(f"{path} does not exist; mend its path in the config or sources.root") from None
+        raise DfdmError(f"{path} does not exist; correct its path in the config or sources.root") from None
     except (av.error.FFmpegError, OSError) as error:
         raise DfdmError(f"{path} cannot be opened as a video ({error}); replace the file") from None
     if not container.streams.video:
         container.close()
-        raise DfdmError(f"{path} holds no video stream; name another file in the config")
+        raise DfdmError(f"{path} contains no video stream; name another file in the config")
     container.streams.video[0].thread_type = "AUTO"
     return container
 
@@ -180,53 +176,47 @@ def read_one(path: Path, record: VideoRecord, index: int) -> np.ndarray:
     DfdmError where the file has no frame at that time or another size than the record's.
     """
     seconds = Fraction(*record.time_base) * (record.pts[index] if record.pts else index)
-    for frame in _around(path, seconds):
-        planes = _planes(frame)
-        if planes.shape != (record.height * 3 // 2, record.width):
-            raise DfdmError(f"{path} has frames of another size than {record.scene_key}; make it again")
-        return planes
-    raise DfdmError(f"{path} has no frame {index} of {record.scene_key}; run the encode stage again")
-
-
-def _around(path: Path, seconds: Fraction) -> Iterator[VideoFrame]:
-    """The frame shown at a time after the first frame's, to a tick of the file's clock; none where there is none."""
     with _open(path) as container:
-        stream = container.streams.video[0]
         try:
-            first = next(container.decode(stream)).pts
-            wanted = first + seconds / stream.time_base
-            for start in (int(wanted), first):  # a keyframe may be stored before frames that are shown before it
-                container.seek(start, stream=stream)
-                frames = container.decode(stream)
-                frame = next(frames, None)
-                if frame is None or frame.pts > wanted + 1:
-                    continue
-                while frame is not None and frame.pts < wanted - 1:
-                    frame = next(frames, None)
-                if frame is not None and frame.pts <= wanted + 1:
-                    yield frame
-                return
+            frame = _frame_at(container, seconds)
         except (av.error.FFmpegError, StopIteration) as error:
             raise DfdmError(f"{path} is damaged ({error}); make it again") from None
+        if frame is None:
+            raise DfdmError(f"{path} has no frame {index} of {record.scene_key}; run the encode stage again")
+        planes = _planes(frame)
+    if planes.shape != (record.height * 3 // 2, record.width):
+        raise DfdmError(f"{path} has frames of another size than {record.scene_key}; make it again")
+    return planes
+
+
+def _frame_at(container: Any, seconds: Fraction) -> VideoFrame | None:
+    """The frame shown at a time after the first frame's, to a tick of the file's clock."""
+    stream = container.streams.video[0]
+    first = next(container.decode(stream)).pts
+    wanted = first + seconds / stream.time_base
+    for start in (int(wanted), first):  # a keyframe may be stored before frames that are shown before it
+        container.seek(start, stream=stream)
+        frame = next((frame for frame in container.decode(stream) if frame.pts >= wanted - 1), None)
+        if frame is not None and frame.pts <= wanted + 1:
+            return frame
+    return None
 
 
 def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[int, int] | None = None) -> VideoRecord:
     """Decode a video once and describe its scene, the frames [start, stop) or all.
 
-    Raises DfdmError when the file is no video, is damaged or truncated, has fewer frames than the scene, changes
+    Raises DfdmError when the file is not a video, is damaged or truncated, has fewer frames than the scene, changes
     its size, or its timestamps do not increase.
     """
     pts: list[Any] = []
-    shape: tuple[int, int] | None = None
     first: VideoFrame | None = None
     for frame in _decode(path):
         first = first or frame
-        if shape not in (None, (frame.width, frame.height)):
+        if (frame.width, frame.height) != (first.width, first.height):
             raise DfdmError(f"{path} changes its size at frame {len(pts)}; cut it there into two files")
-        shape = (frame.width, frame.height)
         pts.append(frame.pts)
     if first is None:
-        raise DfdmError(f"{path} holds no frame; replace the file")
+        raise DfdmError(f"{path} contains no frame; replace the file")
     with _open(path) as container:
         stream = container.streams.video[0]
         # Containers count frames before edit lists; a shortfall of more than a tenth is a truncated file.
@@ -243,12 +233,9 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
     if any(later <= earlier for earlier, later in pairwise(pts)):
         raise DfdmError(f"{path} has timestamps that do not increase; remux it with ffmpeg")
     rate, constant = _rate(pts, time_base, guessed)
-    scene_pts = [value - pts[start] for value in pts[start:stop]]
     end = pts[stop] if stop < len(pts) else pts[-1] + round(1 / rate / time_base)
     planes = _planes(first)
-    full_range = {1: False, 2: True}.get(int(first.color_range))
-    if first.format.name.startswith("yuvj"):
-        full_range = True
+    full_range = first.format.name.startswith("yuvj") or {1: False, 2: True}.get(int(first.color_range))
     frame_base = 1 / rate if constant else time_base
     return VideoRecord(
         scene_key=scene_key,
@@ -266,7 +253,7 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         time_base=(frame_base.numerator, frame_base.denominator),
         start_seconds=float(pts[start] * time_base - origin),
         duration_seconds=float((end - pts[start]) * time_base),
-        pts=None if constant else tuple(scene_pts),
+        pts=None if constant else tuple(value - pts[start] for value in pts[start:stop]),
         matrix=_tag(int(first.colorspace)),
         full_range=full_range,
         primaries=_tag(int(first.color_primaries)),
@@ -280,7 +267,7 @@ def _tag(number: int) -> int | None:
 
 
 def _rate(pts: list[int], time_base: Fraction, guessed: Fraction | None) -> tuple[Fraction, bool]:
-    """The frame rate, and whether every timestamp lies within one tick of it; else the average rate."""
+    """The frame rate, and whether every timestamp is within one tick of it; else the average rate."""
     if len(pts) < 2:
         return (guessed or Fraction(25)), True
     average = Fraction(len(pts) - 1) / ((pts[-1] - pts[0]) * time_base)

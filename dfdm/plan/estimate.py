@@ -1,6 +1,6 @@
 """What a config will cost before anything runs: jobs, videos, disk, CPU and GPU hours, and what is there already.
 
-Which jobs there are and which of them are to do is Snakemake's word (dfdm/plan/graph.py). A plan needs no source
+Snakemake decides which jobs there are and which of them are to do (dfdm/plan/graph.py). A plan needs no source
 videos: scenes that have been probed count with their frames and size, cut scenes with the frames that config names,
 all others with assumed ones. Costs: dfdm/plan/rates.py and dfdm/plan/networks.py.
 """
@@ -189,7 +189,7 @@ class Plan:
     parts: dict[tuple[str, str, int | None], Cost]  # by stage, model and crf
     why: dict[str, Counter[str]]  # the jobs to do by Snakemake's reason and by stage
     state_bytes: float  # resumable training states, which stay until they are removed
-    scratch_bytes: float  # the largest file being written, under its temporary name beside the last
+    scratch_bytes: float  # the largest file being written, under its temporary name next to the last
 
     def total(self, stage: str = "", model: str = "", crf: int | None = None) -> Cost:
         """The sum over the parts of a stage, model and quality; '' and None stand for all."""

@@ -63,7 +63,7 @@ class Job:
 
 
 class _Records(FilePersistence):
-    """The records of the folder, only read: the folders that Snakemake makes for itself lie in a temporary one."""
+    """The records of the folder, only read: the folders that Snakemake makes for itself are in a temporary one."""
 
     def __init__(self, dag: Any, **given: Any) -> None:
         super().__init__(dag=dag, **{**given, "path": dag.workflow.snakemake_tmp_dir / "persistence"})
@@ -77,14 +77,15 @@ def build(
 ) -> tuple[list[Job], list[str]]:
     """The jobs of targets (none: `all`) as `snakemake --configfile CONFIG --workflow-profile PROFILE` sees them now.
 
-    In the order of the rules, targets last; beside them the input files that are absent and that no rule makes: videos,
-    and weights to start from. `progress`: a line on stderr for every 1,000 jobs. DfdmError: what Snakemake finds wrong.
+    In the order of the rules, targets last; and with them the input files that are absent and that no rule makes:
+    videos, and weights to start from. `progress`: a line on stderr for every 1,000 jobs. DfdmError: what Snakemake
+    finds wrong.
     """
     snakefile = SNAKEFILE if SNAKEFILE.exists() else Path(dfdm.__file__).parents[1] / SNAKEFILE
     with SnakemakeApi(OutputSettings(log_level_override=logging.ERROR, enable_file_logging=False)) as api:
         try:
             workflow = api.workflow(
-                # jobs of a cluster, as it were: this machine's GPUs and memory are not looked for
+                # as if for a cluster: this machine's GPUs and memory are not looked for
                 resource_settings=ResourceSettings(nodes=1),
                 config_settings=ConfigSettings(configfiles=[config]),
                 snakefile=snakefile.absolute(),
@@ -94,7 +95,7 @@ def build(
             named = [rule.name for rule in made.rules if not rule.has_wildcards()]
             for target in targets:
                 if target not in named and not any(rule.is_producer(target) for rule in made.rules):
-                    raise DfdmError(f"'{target}' is no target of this config; known are {', '.join(named)}")
+                    raise DfdmError(f"'{target}' is not a target of this config; known are {', '.join(named)}")
             with patch.object(snakemake.workflow, "FilePersistence", _Records):
                 made._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True)
             absent = _without_sources(made.dag, made.iocache, progress)

@@ -1,20 +1,18 @@
-"""Rates from a finished run, and a finished run beside its forecast."""
+"""Rates from a finished run, and a finished run compared with its forecast."""
 
 import csv
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.text import table
+from dfdm.base.text import size_text, table
 from dfdm.plan.estimate import Work
 from dfdm.plan.graph import TARGET, Job
 from dfdm.plan.rates import Rates, fit
-from dfdm.plan.tables import amount
 
 
 def measured_seconds(job: Job) -> float | None:
-    """A finished job's core seconds (CPU time, which other load changes little), None where no benchmark file tells."""
+    """A finished job's core seconds (CPU time, which other load changes little), None without a benchmark file."""
     file = Path(job.benchmark)
     if not file.is_file():
         return None
@@ -27,7 +25,7 @@ def measured_seconds(job: Job) -> float | None:
 
 
 def measure(work: Work, base: Rates) -> Rates:
-    """Rates of a finished results folder, from its benchmark files and sizes; `base` fills what it does not tell."""
+    """Rates of a finished results folder, from its benchmark files and sizes; `base` fills what it does not give."""
     done: dict[str, list[tuple[dict[str, float], float]]] = defaultdict(list)
     encoded: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
     crops = [0.0, 0.0]
@@ -42,23 +40,23 @@ def measure(work: Work, base: Rates) -> Rates:
             both[1] += frames * pixels
     if not done or not encoded:
         raise DfdmError(
-            f"{work.cfg.results} holds no benchmark files of a finished run; run snakemake with this config first"
+            f"{work.cfg.results} contains no benchmark files of a finished run; run snakemake with this config first"
         )
     fitted = {
         stage: fit([one for one, _ in rows], [took for _, took in rows], base.seconds.get(stage, {}))
         for stage, rows in done.items()
     }
-    return replace(
-        base,
-        source=f"measured on {work.cfg.results}",
-        seconds={**base.seconds, **fitted},
-        bytes_pixel={crf: float(f"{size / pixels:.4g}") for crf, (size, pixels) in sorted(encoded.items())},
-        crop_bytes_pixel=float(f"{crops[0] / crops[1]:.4g}") if crops[1] else base.crop_bytes_pixel,
-    )
+    found = {
+        "source": f"measured on {work.cfg.results}",
+        "seconds": {**base.seconds, **fitted},
+        "bytes_pixel": {crf: float(f"{size / pixels:.4g}") for crf, (size, pixels) in sorted(encoded.items())},
+        "crop_bytes_pixel": float(f"{crops[0] / crops[1]:.4g}") if crops[1] else base.crop_bytes_pixel,
+    }
+    return base.model_copy(update=found)
 
 
 def compare(work: Work, rates: Rates) -> str:
-    """A finished run beside the forecast of its jobs: core seconds and bytes by stage."""
+    """A finished run compared with the forecast of its jobs: core seconds and bytes by stage."""
     at: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0, 0.0])
     for job in work.jobs:
         took, made = measured_seconds(job), Path(job.name)
@@ -77,7 +75,7 @@ def compare(work: Work, rates: Rates) -> str:
         return f"{100 * (forecast / found - 1):+.0f} %" if found else ""
 
     rows: list[tuple[str, ...]] = [
-        (stage, f"{a:.1f}", f"{b:.1f}", off(a, b), amount(c), amount(d), off(c, d))
+        (stage, f"{a:.1f}", f"{b:.1f}", off(a, b), size_text(c), size_text(d), off(c, d))
         for stage, (a, b, c, d) in at.items()
     ]
     return table(head, rows)

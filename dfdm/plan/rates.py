@@ -7,15 +7,16 @@ trained faces in 10^3; `gparam` weights updated in 10^9; `files` files read.
 """
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import read_json
+from dfdm.base.stored import Stored, fault
 
 
-@dataclass(frozen=True)
-class Rates:
+class Rates(Stored):
     """Rates of one machine."""
 
     source: str  # where they come from, for the reader
@@ -38,17 +39,18 @@ class Rates:
 def load(path: Path | None) -> Rates:
     """Rates from a file, the shipped ones where none is given."""
     path = path or Path(__file__).with_name("rates.json")
-    values = read_json(path)
     try:
-        return Rates(**{**values, "bytes_pixel": {int(crf): float(v) for crf, v in values["bytes_pixel"].items()}})
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise DfdmError(f"{path} is no table of rates ({error}); 'dfdm plan --measure OUT' writes one") from None
+        return Rates.model_validate(read_json(path))
+    except ValidationError as error:
+        raise DfdmError(
+            f"{path} is not a table of rates ({fault(error)}); 'dfdm plan --measure OUT' writes one"
+        ) from None
 
 
 def fit(rows: list[dict[str, float]], seconds: list[float], base: dict[str, float]) -> dict[str, float]:
     """Rates of a stage from jobs' work and core seconds: those of `base` times the one factor that gives their sum.
 
-    One factor, since a few like jobs cannot tell a start, a pixel and a multiply-add apart: fitted freely, tiny
+    One factor, since a few like jobs cannot separate a start, a pixel and a multiply-add: fitted freely, tiny
     trainings gave a multiply-add the price 0, and a full-size forecast with it. Without a base: seconds a job.
     """
     base = base or {"job": 1.0}

@@ -3,22 +3,16 @@
 from collections import Counter
 from typing import Any
 
-from dfdm.base.text import table
+from dfdm.base.text import size_text, table
 from dfdm.plan.estimate import Cost, Plan
 
 PUBLISHED_VIDEOS, PUBLISHED_GB = 6450, {0: 53.7, 10: 24.4, 23: 4.3}  # DFDM's own
 
 
-def amount(size: float) -> str:
-    """Bytes as a person reads them."""
-    unit = next(((f"{size / u:.1f}", n) for u, n in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")) if size >= u), None)
-    return " ".join(unit) if unit else f"{size / 1e3:.0f} kB"
-
-
 def _row(name: str, cost: Cost) -> tuple[str, ...]:
     videos = f"{cost.videos:,}" if cost.videos else ""
     hours = [f"{value:,.2f}" if value < 10 else f"{value:,.0f}" for value in (cost.cpu_hours, cost.gpu_hours)]
-    return name, f"{cost.jobs:,}", f"{cost.left:,}", videos, amount(cost.bytes), *hours
+    return name, f"{cost.jobs:,}", f"{cost.left:,}", videos, size_text(cost.bytes), *hours
 
 
 def to_text(plan: Plan) -> str:
@@ -31,20 +25,20 @@ def to_text(plan: Plan) -> str:
     films = plan.swaps()
     published = list(films) == list(PUBLISHED_GB) and sum(cost.videos for cost in films.values()) == PUBLISHED_VIDEOS
     rows = [
-        (f"crf {crf}", f"{cost.videos:,}", amount(cost.bytes), f"{PUBLISHED_GB.get(crf)} GB")
+        (f"crf {crf}", f"{cost.videos:,}", size_text(cost.bytes), f"{PUBLISHED_GB.get(crf)} GB")
         for crf, cost in films.items()
     ]
     if published:
         size, gb = sum(cost.bytes for cost in films.values()), sum(PUBLISHED_GB.values())
-        rows.append(("together", f"{PUBLISHED_VIDEOS:,}", amount(size), f"{gb:.1f} GB"))
+        rows.append(("together", f"{PUBLISHED_VIDEOS:,}", size_text(size), f"{gb:.1f} GB"))
     columns = 4 if published else 3
     by_crf = table(("swapped videos", "videos", "disk", "DFDM's")[:columns], [row[:columns] for row in rows])
     why = [(reason, _shortly(stages), f"{stages.total():,}") for reason, stages in plan.why.items()]
     reasons = table(("why to do", "stages", "jobs"), why, left=2) if why else "nothing to do"
     work, made = plan.work, plan.total().bytes
     notes = [
-        f"disk at peak: {amount(plan.peak_bytes)} = made {amount(made)} + training states "
-        f"{amount(plan.state_bytes)} (removable when trained) + {amount(plan.scratch_bytes)} a job that writes",
+        f"disk at peak: {size_text(plan.peak_bytes)} = made {size_text(made)} + training states "
+        f"{size_text(plan.state_bytes)} (removable when trained) + {size_text(plan.scratch_bytes)} a job that writes",
         f"scenes: {work.sizes.known} of {len(work.cfg.scene_keys)} probed; the others as cut or assumed",
         "CPU h are core hours of the jobs to do without a GPU; GPU h are their networks' share on a GPU, at "
         "the rate that the table of rates assumes",

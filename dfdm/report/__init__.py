@@ -1,1 +1,1 @@
-"""The report: one self-contained HTML page."""
+"""The report: one self-contained HTML file."""

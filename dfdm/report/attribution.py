@@ -1,8 +1,9 @@
-"""What the report shows of attribution: scores with their controls beside them, and what they do and do not show."""
+"""What the report shows of attribution: scores with their controls, and what they do and do not show."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -20,8 +21,7 @@ from dfdm.report.results import read_or_note
 FEW_VIDEOS = 100  # below this a score says little
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(NamedTuple):
     """A figure of the report: its key in scores.json, its name, whether it is a share, and its meaning in words."""
 
     key: str
@@ -64,19 +64,11 @@ class Attribution:
     reliability: str | None
     least_ssim: float = LEAST_SSIM  # below it a generator looks undertrained, which makes it easy to name
 
-    def has_controls(self, classifier: str, crf: int) -> bool:
-        """Whether a classifier's figures at a quality have controls beside them."""
-        return crf in self.controls.get(classifier, {})
-
     @property
     def methods(self) -> list[str]:
         """Every way in which an interval was made, in order; the report numbers them."""
-        figures = [
-            figure
-            for score in self.scores
-            for figure in [*(figure for _, figure in score.figures), *score.recall.values(), *score.auc.values()]
-        ]
-        return list(dict.fromkeys(figure.method for figure in figures if figure and figure.value is not None))
+        every = [[*dict(it.figures).values(), *it.recall.values(), *it.auc.values()] for it in self.scores]
+        return list(dict.fromkeys(one.method for some in every for one in some if one and one.value is not None))
 
 
 def read_attribution(
@@ -94,29 +86,23 @@ def read_attribution(
             log = Path(layout.run(str(run), "log.csv"))
             if log.exists() and len(epochs := pd.read_csv(log)):
                 logs[f"crf {score.crf}"] = epochs
-    comparison, controls = None, dict[str, dict[int, Controls]]()
+    comparison = None
     if cfg.comparison:
         what = f"the comparison of the classifiers (stage {Comparison.stage})"
         comparison = read_or_note(Comparison.read, layout.comparison, what, missing)
         missing += [f"comparison: {line}" for line in comparison.missing] if comparison else []
+    controls: dict[str, dict[int, Controls]] = {}
     for run in checked_runs(cfg):
         file, what = layout.controls(run.classifier, run.crf), f"controls of {run.classifier} at crf {run.crf}"
         if control := read_or_note(Controls.read, file, f"{what} (stage {Controls.stage})", missing):
             controls.setdefault(run.classifier, {})[control.crf] = control
-    return Attribution(
-        scores=scores,
-        controls=controls,
-        comparison=comparison,
-        matrices=matrices(cfg, comparison.matrix) if comparison else [],
-        rebuilt={row.model: row for row in table(evaluations) if row.label == "mean"},
-        verdict=verdict(scores, controls),
-        learning=figures.learning_chart(logs, scores[0].chance) if logs else None,
-        reliability=figures.reliability_chart(
-            {f"crf {it.crf}: calibration error {decimal(it.figures.ece.value)}": it.reliability for it in scores}
-        )
-        if scores
-        else None,
-    )
+    bins = {f"crf {it.crf}: calibration error {decimal(it.figures.ece.value)}": it.reliability for it in scores}
+    learning = figures.learning_chart(logs, scores[0].chance) if logs else None
+    reliability = figures.reliability_chart(bins) if bins else None
+    crossed = matrices(cfg, comparison.matrix) if comparison else []
+    rebuilt = {row.model: row for row in table(evaluations) if row.label == "mean"}
+    said = verdict(scores, controls)
+    return Attribution(scores, controls, comparison, crossed, rebuilt, said, learning, reliability)
 
 
 def matrices(cfg: Config, cells: list[Cell]) -> list[Matrix]:
@@ -142,39 +128,30 @@ def verdict(scores: list[Scores], controls: Mapping[str, Mapping[int, Controls]]
     if not scores:
         return ["No scores yet: the attribution stage has not run."]
     sentences = []
-    fewest = min(score.videos for score in scores)
-    if fewest < FEW_VIDEOS:
+    if (fewest := min(score.videos for score in scores)) < FEW_VIDEOS:
         sentences.append(
-            f"The test part holds {fewest} videos of each quality. With so few, the scores show that the line runs "
+            f"The test part has {fewest} videos of each quality. With so few, the scores show that the workflow runs "
             "from a video to a score, not how good the method is."
         )
-    sentences += [_not_learned(score) for score in scores if not score.training.learned]
-    unskilled = [score for score in scores if score.figures.accuracy.holds(score.chance)]
-    if unskilled:
+    sentences += [
+        f"At crf {score.crf} {score.run.classifier} did not learn: it names "
+        f"{percent(score.training.training_accuracy)} of its own training clips, which is not above chance "
+        f"({percent(score.chance)}). Its scores there say nothing of the method."
+        for score in scores
+        if not score.training.learned
+    ]
+    if unskilled := [score for score in scores if score.figures.accuracy.holds(score.chance)]:
         sentences.append(
             f"At {_crfs(unskilled)} the interval includes chance ({percent(unskilled[0].chance)}): "
             "no skill is shown there."
         )
-    bare = []
-    for score in scores:
-        control = controls.get(score.run.classifier, {}).get(score.crf)
-        if control is None:
-            bare.append(score)
-        else:
-            sentences += _against(score, control)
-    if bare:
+    paired = [(score, controls.get(score.run.classifier, {}).get(score.crf)) for score in scores]
+    sentences += [sentence for score, control in paired if control for sentence in _against(score, control)]
+    if bare := [score for score, control in paired if control is None]:
         sentences.append(
-            f"The scores of {_crfs(bare)} stand without their controls: what else could explain them was not looked at."
+            f"The scores of {_crfs(bare)} are shown without their controls: other explanations were not checked."
         )
     return sentences
-
-
-def _not_learned(score: Scores) -> str:
-    return (
-        f"At crf {score.crf} {score.run.classifier} did not learn: it names "
-        f"{percent(score.training.training_accuracy)} of its own training clips, which does not leave chance "
-        f"({percent(score.chance)}). Its scores there say nothing of the method."
-    )
 
 
 def _against(score: Scores, control: Controls) -> list[str]:
@@ -183,29 +160,25 @@ def _against(score: Scores, control: Controls) -> list[str]:
     own, trivial, background = score.figures.accuracy, control.trivial.figures.accuracy.value, control.background
     if own.value <= control.permuted.high:
         sentences.append(
-            f"{where} the score of {percent(own.value)} lies within what permuted labels reach (up to "
+            f"{where} the score of {percent(own.value)} is within what permuted labels reach (up to "
             f"{percent(control.permuted.high)}): no skill is shown there."
         )
     if trivial >= own.low:
-        cues = listed(control.trivial.cues)
         how = "as good as the classifier" if trivial >= own.value else "inside the classifier's interval"
         sentences.append(
-            f"{where} trivial cues alone ({cues}) name {percent(trivial)} of the videos, {how}: "
-            "the score need not come from the faces."
+            f"{where} trivial cues alone ({listed(control.trivial.cues)}) name {percent(trivial)} of the videos, "
+            f"{how}: the score need not come from the faces."
         )
     if background and background.above_chance:
         named = f"{where} the background alone names {percent(background.figures.accuracy.value)} of the videos"
-        if background.is_defect:
-            sentences.append(
-                f"{named}, above chance ({percent(background.chance)}), though its pixels must be the same for all "
-                "generators: a defect in the data or in the region. Do not rely on this quality's scores before it is "
-                "found."
-            )
-        else:
-            sentences.append(
-                f"{named}: the encoder carries traces of the face into it (codec coupling), so part of the score need "
-                "not come from the face."
-            )
+        sentences.append(
+            f"{named}, above chance ({percent(background.chance)}), though its pixels must be the same for all "
+            "generators: a defect in the data or in the region. Do not rely on this quality's scores before it is "
+            "found."
+            if background.is_defect
+            else f"{named}: the encoder carries traces of the face into it (codec coupling), so part of the score need "
+            "not come from the face."
+        )
     return sentences
 
 

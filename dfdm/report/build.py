@@ -1,7 +1,7 @@
-"""The report: one self-contained HTML page of whatever a results folder holds."""
+"""The report: one self-contained HTML file of whatever a results folder contains."""
 
 import datetime
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,25 +17,24 @@ from dfdm.base.progress import duration
 from dfdm.base.text import decimal, listed, multiples, percent, size_text
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import videos_of
-from dfdm.catalogue.migrate import check_version
 from dfdm.dataset.splits import PARTS
 from dfdm.report import figures, pictures
 from dfdm.report.attribution import CONTROL_FIGURES, NAMED, bounds_text, read_attribution
 from dfdm.report.clips import chosen_clips, clip_views
 from dfdm.report.evaluation import FIGURES, read_evaluations, table, warnings
-from dfdm.report.results import EncodedVideo, Results, read_results, versions
+from dfdm.report.results import Results, read_results, versions
 
 MOST_PAIRS = 12  # trainings shown; an even choice beyond
 
 
-@dataclass(frozen=True)
+@dataclass
 class Holding:
     """Videos of one model at one quality: how many there are, how many the config asks for, bytes and frames."""
 
-    videos: int
-    expected: int
-    bytes: int
-    frames: int
+    videos: int = 0
+    expected: int = 0
+    bytes: int = 0
+    frames: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,60 +48,42 @@ class Training:
 
 
 def build(cfg: Config, results: Path, out: Path) -> None:
-    """Write the report of a results folder to `out`, an HTML page that loads nothing from anywhere.
+    """Write the report of a results folder to `out`, an HTML file that loads nothing from anywhere.
 
-    What the config asks for and the folder lacks is listed on the page. Raises DfdmError for a damaged file.
+    What the config asks for and the folder does not have is listed in it. Raises DfdmError for a damaged file.
     """
-    check_version(results)
     found = read_results(cfg, results)
-    missing = list(found.missing)
-    evaluations = read_evaluations(cfg, results, missing)
-    attribution = read_attribution(cfg, results, evaluations, missing)
-    clips = list(clip_views(cfg, found))
-    page = _template().render(
+    evaluations = read_evaluations(cfg, results, found.missing)
+    text = _template().render(
         cfg=cfg,
-        palette=palette,
-        settings={model: cfg.settings(model) for model in cfg.models},
         now=datetime.datetime.now().astimezone(),
-        clips=clips,
-        clip_count=len(cfg.clips),
+        found=found,
+        clips=list(clip_views(cfg, found)),
         chosen_count=len(chosen_clips(cfg)),
         holdings=holdings(cfg, found),
-        models=[REAL, *cfg.models],
-        attribution=attribution,
-        named=NAMED,
-        control_figures=CONTROL_FIGURES,
+        attribution=read_attribution(cfg, results, evaluations, found.missing),
         quality=table(evaluations),
         quality_warnings=warnings(evaluations),
-        figures=FIGURES,
-        trainings=[_training(cfg, found, pair) for pair in _shown_pairs(cfg)],
-        pair_count=len(cfg.pairs),
-        tracks=found.tracks,
-        parts=_parts(found),
-        times=found.times,
+        trainings=[_training(cfg, found, pair) for pair in cfg.pairs[:: -(-len(cfg.pairs) // MOST_PAIRS) or 1]],
+        parts=_parts(found.manifest),
         versions=versions(cfg),
-        missing=missing,
-        people={clip.video_id for clip in cfg.clips} | {clip.face_id for clip in cfg.clips},
+        people={person for clip in cfg.clips for person in (clip.video_id, clip.face_id)},
     )
     with atomic(out) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def holdings(cfg: Config, found: Results) -> dict[tuple[str, int], Holding]:
     """Counts by (model, crf), `real` among the models."""
-    there: dict[tuple[str, int], list[EncodedVideo]] = defaultdict(list)
-    for video in found.videos.values():
-        there[video.name.model, video.crf].append(video)
-    return {
-        where: Holding(len(held), count, sum(video.bytes for video in held), sum(video.frames or 0 for video in held))
-        for where, count in Counter((video.name.model, video.crf) for video in videos_of(cfg, "dataset")).items()
-        for held in [there[where]]
-    }
-
-
-def _shown_pairs(cfg: Config) -> list[str]:
-    step = max(1, -(-len(cfg.pairs) // MOST_PAIRS))
-    return cfg.pairs[::step]
+    holding: dict[tuple[str, int], Holding] = defaultdict(Holding)
+    for video in videos_of(cfg, "dataset"):
+        held = holding[video.name.model, video.crf]
+        held.expected += 1
+        if there := found.videos.get((str(video.name), video.crf)):
+            held.videos += 1
+            held.bytes += there.bytes
+            held.frames += there.frames or 0
+    return holding
 
 
 def _training(cfg: Config, found: Results, pair: str) -> Training:
@@ -120,36 +101,31 @@ def _sheet(path: Path) -> str:
     """A preview sheet, stamped."""
     image = cv2.imread(str(path))
     if image is None:
-        raise DfdmError(f"{path} is no readable picture; delete it and train again")
+        raise DfdmError(f"{path} is not a readable picture; delete it and train again")
     sheet = pictures.fit_width(image[..., ::-1], 960)
     return pictures.embedded(pictures.jpeg(pictures.stamp(sheet, "preview", share=0.045)))
 
 
-def _parts(found: Results) -> dict[str, dict[str, int]]:
+def _parts(manifest: pd.DataFrame | None) -> dict[str, dict[str, int]]:
     """For each split that was made: swapped videos by part; those in no part are counted as dropped."""
-    if found.manifest is None:
-        return {}
-    swapped = found.manifest[found.manifest["model"] != REAL]
-    parts = {}
+    parts: dict[str, dict[str, int]] = {}
+    if manifest is None:
+        return parts
+    swapped = manifest[manifest["model"] != REAL]
     for split in ("scene", "identity"):
         column = swapped[f"split_{split}"]
         if column.notna().any():
-            counts = {part: int((column == part).sum()) for part in PARTS}
-            dropped = int(column.isna().sum())
-            parts[split] = counts | ({"dropped": dropped} if dropped else {})
+            dropped = {"dropped": int(column.isna().sum())} if column.hasnans else {}
+            parts[split] = {part: int((column == part).sum()) for part in PARTS} | dropped
     return parts
 
 
 def _template() -> jinja2.Template:
+    loader, strict = jinja2.PackageLoader("dfdm.report", "."), jinja2.StrictUndefined
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("dfdm.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(
-        size=size_text, percent=percent, decimal=decimal, duration=duration, multiples=multiples, listed=listed
-    )
-    environment.filters["bounds"] = bounds_text
+    environment.globals.update(palette=palette, named=NAMED, control_figures=CONTROL_FIGURES, figures=FIGURES)
+    environment.filters.update(size=size_text, percent=percent, decimal=decimal, duration=duration)
+    environment.filters.update(multiples=multiples, listed=listed, bounds=bounds_text)
     return environment.get_template("report.html")

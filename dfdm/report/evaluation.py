@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 
@@ -35,8 +36,8 @@ FIGURES = (
     Figure("to_video", "to video_id", "higher is better", "↑", 2, "identity distance from the person below it"),
     Figure("nearer_to_face", "nearer face_id", "higher is better", "↑", 0, "frames nearer to face_id than to video_id"),
     Figure("landmark_error", "landmarks", "lower is better", "↓", 1, "shift of inner landmarks, of the eye distance"),
-    Figure("flicker", "flicker", "1 is best", "→ 1", 2, "change between frames over the original's; above 1 trembles"),
-    Figure("sharpness", "sharpness", "1 is best", "→ 1", 2, "fine detail over the original's; below 1 it is soft"),
+    Figure("flicker", "flicker", "1 is best", "→ 1", 2, "change between frames / the original's; above 1 it trembles"),
+    Figure("sharpness", "sharpness", "1 is best", "→ 1", 2, "fine detail / the original's; below 1 it is soft"),
     Figure("edge_colour", "edge ΔE", "lower is better", "↓", 1, "colour step (CIEDE2000) at the rim; 1 just shows"),
 )  # fmt: skip
 _PERCENT = {"nearer_to_face", "landmark_error"}
@@ -62,21 +63,19 @@ def read_evaluations(cfg: Config, results: Path, missing: list[str]) -> dict[str
     """Every direction's row by model; what was not measured is added to `missing`.
 
     A direction has the reconstruction of its face_id: the decoder that made the swap. Raises DfdmError for a file
-    that lacks a figure.
+    without a figure.
     """
     found: dict[str, list[Row]] = {}
-    for model in cfg.models:
-        for pair in cfg.pairs:
-            file = Layout(str(results)).evaluate(pair, model)
-            what = f"evaluation of {model} for {pair} (stage {Evaluation.stage})"
-            if measured := read_or_note(Evaluation.read, file, what, missing):
-                rows = [_row(model, swap, measured.reconstruction[swap.face_id]) for swap in measured.swaps]
-                found.setdefault(model, []).extend(rows)
+    for model, pair in product(cfg.models, cfg.pairs):
+        what = f"evaluation of {model} for {pair} (stage {Evaluation.stage})"
+        if measured := read_or_note(Evaluation.read, Layout(str(results)).evaluate(pair, model), what, missing):
+            rows = [_row(model, swap, measured.reconstruction[swap.face_id]) for swap in measured.swaps]
+            found.setdefault(model, []).extend(rows)
     return found
 
 
 def _row(model: str, swap: Direction, rebuilt: Reconstruction) -> Row:
-    values = {**dict(rebuilt), **dict(swap), **(dict(swap.identity) if swap.identity else {})}
+    values = {**dict(rebuilt), **dict(swap), **dict(swap.identity or {})}
     label = f"{swap.video_id}_{swap.face_id}"
     figures = {figure.key: values.get(figure.key) for figure in FIGURES}
     return Row(model, label, swap.frames, swap.frames_without_landmarks, figures)
@@ -86,14 +85,10 @@ def table(found: Mapping[str, list[Row]]) -> list[Row]:
     """The table's lines: for each model the mean of its directions, then each of them or their range."""
     lines = []
     for model, rows in found.items():
-        frames = sum(row.frames or 0 for row in rows)
-        lost = sum(row.lost or 0 for row in rows)
+        frames, lost = (sum(getattr(row, count) or 0 for row in rows) for count in ("frames", "lost"))
         lines.append(Row(model, "mean", frames, lost, _over(rows, fmean)))
-        if len(rows) <= MOST_ROWS:
-            lines += rows
-        else:
-            lines += [Row(model, "lowest", None, None, _over(rows, min))]
-            lines += [Row(model, "highest", None, None, _over(rows, max))]
+        ends = (("lowest", min), ("highest", max)) if len(rows) > MOST_ROWS else ()
+        lines += [Row(model, label, None, None, _over(rows, end)) for label, end in ends] or rows
     return lines
 
 
@@ -107,19 +102,16 @@ def warnings(found: Mapping[str, list[Row]]) -> list[str]:
     """What a reader must know before using the swaps, in plain sentences; empty where nothing is wrong."""
     sentences = []
     for model, rows in found.items():
-        wrong = [row.label for row in rows if _is_other(row)]
-        if wrong:
+        if wrong := [row.label for row in rows if _is_other(row)]:
             sentences.append(
                 f"{model} is undertrained: its swaps {_and(wrong)} are not nearer to face_id than to video_id. "
                 "More iterations or a larger width help."
             )
-        soft = [row.label for row in rows if (row.figures["ssim"] or 1) < LEAST_SSIM and row.label not in wrong]
-        if soft:
+        if soft := [row.label for row in rows if (row.figures["ssim"] or 1) < LEAST_SSIM and row.label not in wrong]:
             sentences.append(
                 f"{model} looks undertrained: the faces it rebuilds for {_and(soft)} reach an SSIM below {LEAST_SSIM}."
             )
-        lost = [row.label for row in rows if (row.lost or 0) > (row.frames or 0) / 4]
-        if lost:
+        if lost := [row.label for row in rows if (row.lost or 0) > (row.frames or 0) / 4]:
             sentences.append(
                 f"{model}: the detector finds no face in more than a quarter of the frames of {_and(lost)}."
             )
@@ -137,9 +129,7 @@ def _is_other(row: Row) -> bool:
 
 
 def _and(words: list[str]) -> str:
-    if len(words) > MOST_ROWS:
-        return f"of {len(words)} directions"
-    return text.listed(words)
+    return f"of {len(words)} directions" if len(words) > MOST_ROWS else text.listed(words)
 
 
 def format_table(found: Mapping[str, list[Row]]) -> str:
@@ -147,7 +137,7 @@ def format_table(found: Mapping[str, list[Row]]) -> str:
     head = ["model", "of", "frames", "no face", *(f"{figure.name} {figure.sign}" for figure in FIGURES)]
     lines = []
     for row in table(found):
-        counts = ["" if count is None else str(count) for count in (row.frames, row.lost)]
+        counts = ("" if count is None else str(count) for count in (row.frames, row.lost))
         name = row.model if row.label == "mean" else ""
-        lines.append([name, row.label, *counts, *(row.text(figure) for figure in FIGURES)])
+        lines.append([name, row.label, *counts, *map(row.text, FIGURES)])
     return "\n".join([text.table(head, lines, left=2), *warnings(found)])

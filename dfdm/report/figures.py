@@ -1,4 +1,4 @@
-"""Charts of the page, as SVG: loss curves of the autoencoders, learning curves and reliability of the classifiers."""
+"""Charts of the report, as SVG: loss curves of the autoencoders, learning curves and reliability of the classifiers."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -21,26 +21,20 @@ STYLE = {
     "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": GREY,
-    "axes.labelcolor": QUIET,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
     "axes.grid": True,
     "grid.color": GRID,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
+    **dict.fromkeys(("axes.labelcolor", "xtick.color", "ytick.color"), QUIET),
     "lines.linewidth": 1.4,
-    "legend.frameon": False,
     "svg.hashsalt": "dfdm",
 }
 
 
 def smooth(values: np.ndarray, span: int) -> np.ndarray:
     """The running mean over `span` values, shorter at both ends."""
-    if span < 2:
-        return values
     kernel = np.ones(span)
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
@@ -57,12 +51,10 @@ def loss_chart(logs: Mapping[str, pd.DataFrame], labels: Sequence[str]) -> str:
                 values = log[column].to_numpy(float)
                 panel.plot(log["iteration"], values, color=colour, alpha=0.22, linewidth=0.8)
                 panel.plot(log["iteration"], smooth(values, max(1, len(values) // 25)), color=colour, label=label)
-            panel.set_title(model)
-            panel.set_yscale("log")
+            panel.set(title=model, yscale="log", xlabel="iteration")
             panel.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%.3g"))
             panel.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
             panel.yaxis.set_major_locator(matplotlib.ticker.LogLocator(base=10, subs=(1, 2, 5)))
-            panel.set_xlabel("iteration")
         axes[0].set_ylabel("loss")
         axes[0].legend(loc="upper right", fontsize=8)
         return _svg(figure)
@@ -80,9 +72,7 @@ def learning_chart(logs: Mapping[str, pd.DataFrame], chance: float) -> str:
             panel.axhline(chance, color=QUIET, linestyle=":", linewidth=1, label="chance")
             panel.plot(log["epoch"], log["train_accuracy"], color=BLUE, label="training accuracy")
             panel.plot(log["epoch"], log["validation_accuracy"], color=ORANGE, label="validation accuracy")
-            panel.set_ylim(0, 1.02)
-            panel.set_title(title)
-            panel.set_xlabel("epoch")
+            panel.set(ylim=(0, 1.02), title=title, xlabel="epoch")
             loss = panel.twinx()
             loss.plot(log["epoch"], log["train_loss"], color=QUIET, linewidth=1, label="training loss (right)")
             loss.set_ylim(bottom=0)
@@ -97,15 +87,14 @@ def learning_chart(logs: Mapping[str, pd.DataFrame], chance: float) -> str:
 def reliability_chart(panels: Mapping[str, Sequence[Bin]]) -> str:
     """Two panels a quality: share that is right over the stated probability, and the videos in each bin below.
 
-    `panels` maps a title to bins. A dot stands at its bin's mean probability and is as large
-    as its bin is full; on the dotted line the probability is as good as its word.
+    `panels` maps a title to bins. A dot is at its bin's mean probability, and larger where its bin has more videos; on
+    the dotted line the stated probability is right.
     """
     with pyplot.rc_context(STYLE):
         count = len(panels)
         size = {"figsize": (3.7 * count, 4.6), "layout": "constrained", "squeeze": False, "sharex": True}
         figure, axes = pyplot.subplots(2, count, height_ratios=(3.2, 1), **size)
-        for column, (title, bins) in enumerate(panels.items()):
-            upper, lower = axes[0, column], axes[1, column]
+        for (upper, lower), (title, bins) in zip(axes.T, panels.items()):
             most = max(1, *(part.videos for part in bins))
             upper.plot((0, 1), (0, 1), color=QUIET, linestyle=":", linewidth=1)
             for part in bins:

@@ -1,4 +1,4 @@
-"""Pictures for the page: one frame of a video, the SYNTHETIC stamp, close-ups, and how they are embedded."""
+"""Pictures for the report: one frame of a video, the SYNTHETIC stamp, close-ups, and how they are embedded."""
 
 import base64
 from pathlib import Path
@@ -36,20 +36,16 @@ def stamp(rgb: np.ndarray, detail: str = "", share: float = 0.11) -> np.ndarray:
 
 def close_up(rgb: np.ndarray, landmarks: np.ndarray, size: int, margin: float = 0.35) -> np.ndarray:
     """The square around a face, [size, size, 3], `margin` of the face's extent free on each side, edges repeated."""
-    window = _window(landmarks, (rgb.shape[1], rgb.shape[0]), size, margin)
-    flags = cv2.INTER_AREA if window[0, 0] < 1 else cv2.INTER_CUBIC
-    return cv2.warpAffine(rgb, window, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _window(landmarks: np.ndarray, frame: tuple[int, int], size: int, margin: float) -> np.ndarray:
-    """Frame pixels to close-up pixels, [2, 3]; the square lies within the frame (width, height)."""
+    frame = (rgb.shape[1], rgb.shape[0])  # the square is within it
     low, high = landmarks.min(axis=0), landmarks.max(axis=0)
     side = min(float((high - low).max()) * (1 + 2 * margin), *frame)
     left, top = (low + high) / 2 - side / 2
     top -= 0.1 * side  # landmarks end at the brows; the forehead belongs to the picture
     left, top = (min(max(start, 0), length - side) for start, length in zip((left, top), frame))
     scale = size / side
-    return np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float64)
+    window = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float64)  # frame to close-up pixels
+    flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.warpAffine(rgb, window, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def cover_eyes(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -82,8 +78,7 @@ def fit_width(rgb: np.ndarray, width: int) -> np.ndarray:
     """A picture no wider than `width`."""
     if rgb.shape[1] <= width:
         return rgb
-    height = round(rgb.shape[0] * width / rgb.shape[1])
-    return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(rgb, (width, round(rgb.shape[0] * width / rgb.shape[1])), interpolation=cv2.INTER_AREA)
 
 
 def jpeg(rgb: np.ndarray, quality: int = 85) -> bytes:
@@ -93,5 +88,5 @@ def jpeg(rgb: np.ndarray, quality: int = 85) -> bytes:
 
 
 def embedded(data: bytes, kind: str = "image/jpeg") -> str:
-    """Bytes as a data address that a page can hold."""
+    """Bytes as a data address that an HTML file can hold."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"

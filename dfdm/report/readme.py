@@ -27,35 +27,28 @@ def readme_picture(cfg: Config, results: Path, out: Path, clips: Sequence[str], 
     under a solid bar, so that a person without documented consent cannot be recognised; every generated one is
     stamped. Raises DfdmError when a video, a track or a face in it is missing.
     """
-    quality = cfg.qualities[0] if crf is None else crf
-    models = [REAL, *cfg.models]
-    rows = [_headings(["original", *cfg.models])]
-    for clip in clips:
-        rows.append(_row(cfg, Layout(str(results)), clip, models, quality))
-    sheet = np.concatenate(rows)
+    layout, quality = Layout(str(results)), cfg.qualities[0] if crf is None else crf
+    rows = [_headings(["original", *cfg.models]), *(_row(cfg, layout, clip, quality) for clip in clips)]
     with atomic(out) as temporary:
-        temporary.write_bytes(pictures.jpeg(sheet, 88))
+        temporary.write_bytes(pictures.jpeg(np.concatenate(rows), 88))
 
 
-def _row(cfg: Config, layout: Layout, clip: str, models: list[str], crf: int) -> np.ndarray:
+def _row(cfg: Config, layout: Layout, clip: str, crf: int) -> np.ndarray:
     """One clip's close-ups, eyes covered, side by side."""
-    swapped = parse_name(f"{clip}_{models[-1]}")
+    swapped = parse_name(f"{clip}_{next(reversed(cfg.models))}")
     track = FaceTrack.load(layout.track(swapped.scene_key))
     shown = moment(cfg, track)
     if shown.landmarks is None:
         raise DfdmError(f"{clip}: no face was found in {swapped.scene_key}; choose another clip for the picture")
     cells = []
-    for model in models:
+    for model in (REAL, *cfg.models):
         shows = swapped.scene_key if model == REAL else clip
         rgb = pictures.read_frame(Path(layout.video(shows, model, crf)), of_encoded(track.record), shown.frame)
         covered = pictures.cover_eyes(rgb, shown.landmarks)
         face = pictures.close_up(covered, shown.landmarks, SIZE, margin=0.22)
         cells.append(face if model == REAL else pictures.stamp(face))
     height = max(map(len, cells)) + GAP
-    padded = [
-        cv2.copyMakeBorder(cell, 0, height - len(cell), 0, GAP, cv2.BORDER_CONSTANT, value=(255, 255, 255))
-        for cell in cells
-    ]
+    padded = [np.pad(cell, ((0, height - len(cell)), (0, GAP), (0, 0)), constant_values=255) for cell in cells]
     return np.concatenate(padded, axis=1)[:, :-GAP]
 
 

@@ -1,4 +1,4 @@
-"""What lies in a results folder, read for the report; whatever is absent is noted in a list of what is missing."""
+"""What is in a results folder, read for the report; whatever is absent is noted in a list of what is missing."""
 
 import os
 import platform
@@ -32,7 +32,6 @@ class EncodedVideo:
     """One video of the dataset on disk; `frames` is None where its sidecar is missing."""
 
     name: VideoName
-    crf: int
     path: Path
     bytes: int
     frames: int | None
@@ -52,7 +51,7 @@ class Results:
 
 
 def read_or_note(read: Callable[[Path], Content], file: str, what: str, missing: list[str]) -> Content | None:
-    """What a file holds; where there is none, `what` is added to `missing`."""
+    """What a file contains; where there is none, `what` is added to `missing`."""
     if Path(file).exists():
         return read(Path(file))
     missing.append(what)
@@ -82,14 +81,15 @@ def read_results(cfg: Config, results: Path) -> Results:
 def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, int], EncodedVideo]:
     found: dict[tuple[str, int], EncodedVideo] = {}
     absent: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for name, crf in ((video.name, video.crf) for video in videos_of(cfg, "dataset")):
+    for video in videos_of(cfg, "dataset"):
+        name, crf = video.name, video.crf
         path = Path(layout.video(name.clip, name.model, crf))
         if not path.exists():
             absent[name.model, crf].append(str(name))
             continue
         sidecar = Path(layout.sidecar(name.clip, name.model, crf))
         frames = Sidecar.read(sidecar).frames if sidecar.exists() else None
-        found[str(name), crf] = EncodedVideo(name, crf, path, path.stat().st_size, frames)
+        found[str(name), crf] = EncodedVideo(name, path, path.stat().st_size, frames)
     for (model, crf), names in absent.items():
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
         missing.append(f"videos of {model} at crf {crf} (stage dataset): {shown}")

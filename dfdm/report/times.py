@@ -1,4 +1,4 @@
-"""What each stage of a run took: Snakemake's benchmark files of its jobs, and the bytes that lie on disk of it."""
+"""What each stage of a run took: Snakemake's benchmark files of its jobs, and the bytes that are on disk of it."""
 
 import os
 from collections import defaultdict
@@ -24,7 +24,7 @@ class RuleTime:
 
 
 def read_times(layout: Layout) -> list[RuleTime]:
-    """Every stage that has benchmarks, the slowest first; a stage's lie in the folder of its name."""
+    """Every stage that has benchmarks, the slowest first; each stage has the folder of its name."""
     tables = defaultdict(list)
     folder = Path(layout.benchmarks)
     for path in sorted(folder.rglob("*.tsv")):
@@ -32,22 +32,20 @@ def read_times(layout: Layout) -> list[RuleTime]:
     written, times = bytes_written(layout), []
     for rule, parts in tables.items():
         table = pd.concat(parts)
-        memory = pd.to_numeric(table["max_rss"], errors="coerce").max() if "max_rss" in table else float("nan")
-        times.append(
-            RuleTime(rule, len(table), table["s"].sum(), table["s"].max(), float(memory), written.get(rule, 0))
-        )
+        memory = float(pd.to_numeric(table["max_rss"], errors="coerce").max()) if "max_rss" in table else float("nan")
+        seconds = table["s"]
+        times.append(RuleTime(rule, len(table), seconds.sum(), seconds.max(), memory, written.get(rule, 0)))
     return sorted(times, key=lambda time: -time.seconds)
 
 
 def bytes_written(layout: Layout) -> dict[str, int]:
-    """Bytes of each stage's outputs that lie in the results folder, by the stage's name."""
+    """Bytes of each stage's outputs that are in the results folder, by the stage's name."""
     found: dict[str, int] = defaultdict(int)
     root = Path(layout.results)
-    for folder, _, names in os.walk(root, followlinks=True):  # a stage's folder may lie on another disk
+    for folder, _, names in os.walk(root, followlinks=True):  # a stage's folder may be on another disk
         inside = Path(folder).relative_to(root).parts
         for name in names:
-            stage = _stage((*inside, name))
-            if stage is not None:
+            if stage := _stage((*inside, name)):
                 found[stage] += Path(folder, name).stat().st_size
     return dict(found)
 

@@ -1,7 +1,7 @@
 """IAE: shared encoder, three intermediates, one decoder (docs/architectures.md, Architectures).
 
 64x64x3 -> encoder C128 32x32, C256 16x16, C512 8x8, C1024 4x4
--> intermediates a, b and both: D1024, D8192 as 4x4x512; a side's own beside the common one: 4x4x1024
+-> intermediates a, b and both: D1024, D8192 as 4x4x512; a side's own and the common one: 4x4x1024
 -> decoder U512 8x8, U256 16x16, U128 32x32, U64 64x64, O -> 64x64x3.
 117,816,003 parameters and 1.917 G multiply-adds per face at width 1.
 """
@@ -35,7 +35,7 @@ class Model(Autoencoder):
         return self.encoder(faces)
 
     def decode(self, code: Tensor, side: str) -> Tensor:
-        """One side's intermediate beside the common one, then the shared decoder."""
+        """One side's intermediate and the common one, then the shared decoder."""
         return self.decoder(self._between(code, self.inter_both(code), side))
 
     def forward(self, faces_a: Tensor, faces_b: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,7 @@ def settings() -> AttributionConfig:
 
 
 def write_crop_file(path: Path, frames: int, pattern: int, seed: int, size: int = 40) -> None:
-    """A crop file of `frames` moving grey pictures with stripes whose width tells the pattern."""
+    """A crop file of `frames` moving grey pictures with stripes whose width shows the pattern."""
     random = np.random.default_rng(seed)
     stripes = 60 * np.sign(np.sin(np.arange(size) * np.pi / (pattern + 1) + 0.1))[None, :, None]
     luma = 128 + stripes + random.normal(0, 12, (frames, size, size)) + 3 * np.arange(frames)[:, None, None]

@@ -73,6 +73,7 @@ def test_truncated_vgg_is_torchvisions_first_26_layers():
     assert {key: value.shape for key, value in theirs.items()} == {key: value.shape for key, value in ours.items()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_logits_have_the_right_shape_and_a_gradient_reaches_every_parameter(name):
     model = make(name).train()
@@ -83,6 +84,7 @@ def test_logits_have_the_right_shape_and_a_gradient_reaches_every_parameter(name
     assert without == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PARAMETERS)
 @torch.no_grad()
 def test_chunks_fused_and_other_memory_formats_equal_the_whole_in_evaluation(name, monkeypatch):
@@ -101,6 +103,7 @@ def test_chunks_fused_and_other_memory_formats_equal_the_whole_in_evaluation(nam
     assert torch.allclose(placed(clips), whole, atol=tolerance)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PARAMETERS)
 @torch.no_grad()
 def test_the_frames_order_matters_only_where_the_design_has_an_order(name):
@@ -111,6 +114,7 @@ def test_the_frames_order_matters_only_where_the_design_has_an_order(name):
     assert torch.allclose(here, there, atol=1e-5 * here.abs().max().item()) == (name in ANY_ORDER)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(PARAMETERS))
 @torch.no_grad()
 def test_any_clip_length_works_in_evaluation(name):
@@ -119,6 +123,7 @@ def test_any_clip_length_works_in_evaluation(name):
         assert model(torch.randn(1, length, 3, SIZE, SIZE)).isfinite().all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", heavy(*PARAMETERS))
 def test_one_batch_can_be_learned_by_heart(name):
     model = make(name, 2).train()
@@ -157,6 +162,7 @@ def test_costs_count_convolutions_linear_layers_and_lstms():
     assert blocks.cost(small, 5, 8) == blocks.Cost(sum(p.numel() for p in small.parameters()) - 7, expected)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("depth", "per_picture"), [(18, 1_814_073_344 - 512_000), (50, 4_089_184_256 - 2_048_000)]
 )  # torchvision's own figures, without the head
@@ -170,8 +176,8 @@ def test_a_resnets_multiply_adds_are_torchvisions(depth, per_picture):
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
-        ("resnet_avg", {"hidden": 3}, "'hidden' is no option of resnet_avg; it has none"),
-        ("vgg_bilstm", {"width": 3}, "'width' is no option of vgg_bilstm; it has hidden"),
+        ("resnet_avg", {"hidden": 3}, "'hidden' is not an option of resnet_avg; it has none"),
+        ("vgg_bilstm", {"width": 3}, "'width' is not an option of vgg_bilstm; it has hidden"),
         ("vgg_bilstm", {"hidden": "big"}, "hidden of vgg_bilstm is 'big', but should be of type int"),
         ("vgg_capsule", {"routings": 0}, "routings is 0, but should be 1 to 10"),
         ("residual_dct", {"grid": 0}, "grid is 0, but should be 1 to 16"),
@@ -190,6 +196,7 @@ def test_options_reach_the_model_and_an_unknown_depth_is_told():
                 models.build(name, 5, 19, 4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "source", "key"),
     [

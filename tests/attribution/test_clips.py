@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 
 from attribution import clips as clips_module
 from attribution.clips import (
@@ -17,6 +18,7 @@ from attribution.clips import (
     normalise,
     random_clip,
 )
+from attribution.settings import AttributionConfig
 from dfdm.base.errors import DfdmError
 from dfdm.dataset.crops import CropReader
 
@@ -135,8 +137,8 @@ def test_normalisation_is_the_published_one_with_frames_first():
 
 
 def test_a_cut_larger_than_the_resized_crop_is_an_error(settings):
-    with pytest.raises(DfdmError, match=r"attribution\.size is 40"):
-        Clips([], settings.model_copy(update={"size": 40}))
+    with pytest.raises(ValidationError, match="size 40 is cut out of a crop resized to 36; make it no larger"):
+        AttributionConfig.model_validate({**settings.model_dump(), "size": 40})
 
 
 def test_labels_and_video_indices_go_with_their_clips(training):

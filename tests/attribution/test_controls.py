@@ -37,6 +37,7 @@ def test_labels_are_permuted_within_their_cluster_alone():
     assert sorted(uneven[[1, 3, 4]]) == [0, 2, 2]
 
 
+@pytest.mark.long
 def test_permuted_labels_stay_around_chance_where_the_true_ones_are_learned():
     random = np.random.default_rng(1)
     _, labels, clusters = many(30)
@@ -49,6 +50,7 @@ def test_permuted_labels_stay_around_chance_where_the_true_ones_are_learned():
     assert found.accuracies != permuted((train, labels), (test, labels), clusters, 20, seed=1).accuracies
 
 
+@pytest.mark.long
 def test_features_without_a_signal_leave_the_true_labels_within_the_range():
     random = np.random.default_rng(2)
     _, labels, clusters = many(30)
@@ -63,6 +65,7 @@ def clips(crops, classes, settings) -> Clips:
     return Clips(find_videos(rows[rows["split_scene"] == "train"], crops, classes, 2)[0], settings)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["dma_sta", "resnet_avg", "meso_inception4", "residual_dct"])
 def test_features_are_what_the_last_layer_makes_the_logits_of(name, clips):
     torch.manual_seed(0)
@@ -98,6 +101,7 @@ def parts_of(cue) -> dict:
     return parts
 
 
+@pytest.mark.long
 def test_a_trivial_cue_that_gives_the_class_away_is_found():
     found = trivial(parts_of(lambda labels, random: 1000 + labels + random.normal(0, 0.1, 90)), CLASSES, seed=0)
     assert found.figures.accuracy.value > 0.95
@@ -105,12 +109,14 @@ def test_a_trivial_cue_that_gives_the_class_away_is_found():
     assert found.cues == list(CUES)
 
 
+@pytest.mark.long
 def test_cues_that_say_nothing_are_at_chance():
     found = trivial(parts_of(lambda labels, random: random.normal(size=90)), CLASSES, seed=0)
     accuracy = found.figures.accuracy
     assert accuracy.low < found.chance < accuracy.high
 
 
+@pytest.mark.long
 def test_validation_chooses_the_kind_of_classifier():
     def folded(labels, random):  # the middle class on both sides of the others: no line parts it
         return np.where(labels == 1, random.choice([-9, 9], 90), labels * 3.0) + random.normal(0, 0.1, 90)
@@ -167,10 +173,10 @@ def test_cues_take_size_and_rate_from_the_manifest_and_the_original_from_the_sam
     assert found["bytes"] == 5000
     assert found["bits_per_second"] == 20_000
     assert found["ssim"] < 0.99
-    with pytest.raises(DfdmError, match="lacks the original of id0_id1_0000_iae"):
+    with pytest.raises(DfdmError, match="has no original of id0_id1_0000_iae"):
         cues_of(rows, real.assign(name="id1_0000_real"), tmp_path)
     write_face(tmp_path / "real.safetensors", old, first=1)
-    with pytest.raises(DfdmError, match="not cut along one track"):
+    with pytest.raises(DfdmError, match="not cut along the same track"):
         cues_of(rows, real, tmp_path)
 
 

@@ -14,6 +14,7 @@ def _seeded():
     torch.manual_seed(0)
 
 
+@pytest.mark.long
 def test_depth_50_with_five_classes_and_clip_10_has_the_published_size_and_prefixes():
     model = models.build("dma_sta", 5, 50, 10)
     assert sum(parameter.numel() for parameter in model.parameters()) == 23_519_945
@@ -25,6 +26,7 @@ def test_depth_50_with_five_classes_and_clip_10_has_the_published_size_and_prefi
     assert {sum(p.numel() for p in gate.parameters()) for gate in gates} == {98}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("depth", [18, 34, 50, 101])
 def test_state_of_torchvisions_resnet_is_a_part_of_the_state(depth):
     with torch.device("meta"):
@@ -81,6 +83,7 @@ def test_temporal_attention_equals_its_formula_in_numpy():
         np.testing.assert_allclose(output, expected, atol=1e-6)
 
 
+@pytest.mark.long
 def test_frames_folded_equal_frames_one_by_one_in_evaluation():
     model = dma_sta.DmaSta(5, 18, 4).eval()
     clips = torch.randn(3, 4, 3, 32, 32)
@@ -109,7 +112,7 @@ def test_temporal_weights_are_stretched_over_another_clip_length(length):
 
 
 def published_like(state):
-    """A state with the backbone's known names and made-up ones for gates and temporal attention."""
+    """A state with the names of the published network."""
     names = {"gate.conv.weight": "sa.conv1.weight", "ta.squeeze.weight": "ta.fc.0.weight"}
     names["ta.expand.weight"] = "ta.fc.2.weight"
     changed = {}
@@ -120,6 +123,7 @@ def published_like(state):
     return changed
 
 
+@pytest.mark.long
 def test_338_published_entries_are_mapped_there_and_back():
     model = models.build("dma_sta", 5, 50, 10)
     published = published_like(model.state_dict())
@@ -136,12 +140,13 @@ def test_338_published_entries_are_mapped_there_and_back():
 
 def test_a_state_that_is_not_the_published_one_is_refused_by_the_name_of_its_entry():
     published = published_like(dma_sta.DmaSta(5, 18, 10).state_dict())
-    with pytest.raises(DfdmError, match=r"'head.weight' of shape \(5, 512\) is no entry"):
+    with pytest.raises(DfdmError, match=r"'head.weight' of shape \(5, 512\) is not an entry"):
         dma_sta.from_published({**published, "head.weight": torch.zeros(5, 512)})
     with pytest.raises(DfdmError, match="two entries of this state have the same place"):
         dma_sta.from_published({**published, "layer1.0.again": torch.zeros(1, 2, 7, 7)})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("depth", [18, 50])
 def test_a_gradient_reaches_every_parameter(depth):
     model = dma_sta.DmaSta(5, depth, 4)
@@ -150,6 +155,7 @@ def test_a_gradient_reaches_every_parameter(depth):
     assert without == []
 
 
+@pytest.mark.long
 def test_imagenet_weights_fill_all_but_fc_gates_and_temporal_attention(tmp_path):
     theirs = torchvision.models.resnet18().state_dict()
     path = tmp_path / "resnet18.pth"
@@ -163,12 +169,13 @@ def test_imagenet_weights_fill_all_but_fc_gates_and_temporal_attention(tmp_path)
         assert torch.equal(value, theirs[key] if given else fresh[key]), key
 
 
+@pytest.mark.long
 def test_weights_that_do_not_fit_are_errors_that_name_the_file(tmp_path):
     path = tmp_path / "weights.pth"
     with pytest.raises(DfdmError, match="does not exist"):
         models.build("dma_sta", 5, 18, 4, path)
     path.write_bytes(b"no weights")
-    with pytest.raises(DfdmError, match=r"weights\.pth is no state dict"):
+    with pytest.raises(DfdmError, match=r"weights\.pth is not a state dict"):
         models.build("dma_sta", 5, 18, 4, path)
     torch.save(torchvision.models.resnet18().state_dict(), path)
     with pytest.raises(DfdmError, match=r"another network .* check attribution\.depth"):

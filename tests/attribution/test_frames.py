@@ -13,7 +13,7 @@ from dfdm.dataset.pictures import read_picture
 
 
 def write_frames(folder: Path, numbers: list[int], size: tuple[int, int] = (20, 24), name: str = "Frame{}.png") -> None:
-    """Pictures whose red tells their number and whose other channels are noise."""
+    """Pictures whose red is their number and whose other channels are noise."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
         pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), np.uint8)
@@ -55,13 +55,13 @@ def test_a_picture_that_is_none_or_ends_early_is_named(tmp_path):
     with pytest.raises(DfdmError, match=r"Frame1\.png is damaged"):
         read_picture(tmp_path / "Frame1.png")
     (tmp_path / "Frame2.png").write_text("text")
-    with pytest.raises(DfdmError, match=r"Frame2\.png is no picture"):
+    with pytest.raises(DfdmError, match=r"Frame2\.png is not a picture"):
         read_picture(tmp_path / "Frame2.png")
 
 
 def test_a_gap_a_doubled_number_and_a_picture_without_one_are_named(tmp_path):
     write_frames(tmp_path / "gap", [1, 3])
-    with pytest.raises(DfdmError, match="gap lacks frame 2"):
+    with pytest.raises(DfdmError, match="gap has no frame 2"):
         open_frames(tmp_path / "gap")
     write_frames(tmp_path / "double", [1])
     write_frames(tmp_path / "double", [1], name="Frame0{}.png")

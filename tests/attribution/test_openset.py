@@ -17,7 +17,7 @@ def test_evidence_for_any_class_lowers_the_energy() -> None:
 def test_the_threshold_is_the_energy_at_or_below_which_the_share_of_videos_lies() -> None:
     logits = np.repeat(-np.arange(1.0, 21)[:, None], 2, 1) - np.log(2)  # energies 1 to 20
     assert openset.energy(logits) == pytest.approx(np.arange(1, 21))
-    assert openset.threshold(logits) == pytest.approx(19)  # 19 of 20 are 95 per cent
+    assert openset.threshold(logits) == pytest.approx(19)  # 19 of 20 are 95 %
     assert openset.threshold(logits, 0.5) == pytest.approx(10)
     assert openset.threshold(logits[:7]) == pytest.approx(7)  # of few videos the strangest
 

@@ -26,10 +26,12 @@ from dfdm.dataset.settings import CropsConfig
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector
 from dfdm.media.detectors import build as build_detector
-from dfdm.media.encoding import EncodeSettings, write_master
-from dfdm.media.settings import FacesConfig
+from dfdm.media.encoding import write_master
+from dfdm.media.settings import EncodeConfig, FacesConfig
 from dfdm.media.tracks import track_faces
 from dfdm.media.video import probe, read_planes
+
+pytestmark = pytest.mark.long
 
 CPU = torch.device("cpu")
 CLASSES = ["faceswap", "lightweight", "iae"]
@@ -49,11 +51,11 @@ def write_classifier(path: Path, settings: AttributionConfig, classes: list[str]
 
 @pytest.fixture(scope="session")
 def video(clips, tmp_path_factory) -> Path:
-    """Ten frames of the woman, encoded anew, under a name that says nothing."""
+    """Ten frames of the woman, encoded again, under a name that says nothing."""
     source = clips / "WolfgangLanger_Pexels.mp4"
     record = probe(source, "id0_0000", {"path": source.name}, (300, 300 + FRAMES))
     out = tmp_path_factory.mktemp("predict") / "somebody.mp4"
-    write_master(out, read_planes(source, record), record, source, EncodeSettings("ultrafast", 1), {})
+    write_master(out, read_planes(source, record), record, source, EncodeConfig(preset="ultrafast"), {})
     return out
 
 
@@ -123,8 +125,8 @@ def test_fused_inference_gives_the_logits_of_the_model_as_trained(tools, crops) 
     ("kind", "sentence"),
     [
         ("text", "cannot be opened as a video"),
-        ("absent", "does not exist or is no file"),
-        ("folder", "does not exist or is no file"),
+        ("absent", "does not exist or is not a file"),
+        ("folder", "does not exist or is not a file"),
         ("faceless", "shows no face that dlib finds"),
         ("short", "is too short: 10 frames show a face, and the classifier takes clips of 11"),
     ],
@@ -138,7 +140,7 @@ def test_a_video_without_an_answer_is_one_sentence(kind, sentence, tools, settin
     elif kind == "faceless":
         source = clips / "no_face.mp4"
         record = probe(source, "id0_0000", {}, (0, 4))
-        write_master(path, read_planes(source, record), record, source, EncodeSettings("ultrafast", 1), {})
+        write_master(path, read_planes(source, record), record, source, EncodeConfig(preset="ultrafast"), {})
     elif kind == "short":
         path = video
         trained = dataclasses.replace(tools.trained, settings=settings.model_copy(update={"clip": 11}))
@@ -239,7 +241,7 @@ def test_the_verdict_is_a_class_until_the_energy_passes_the_threshold(given) -> 
     assert given.warnings == []
     stranger = dataclasses.replace(given, logits=np.array([0.0, 0.0, 0.05, 0.0]))  # energy -1.4
     assert stranger.verdict == NONE == stranger.plain()["verdict"]
-    assert "none of these: too little evidence for any known class (likest: iae" in stranger.text()
+    assert "none of these: too little evidence for any known class (most likely: iae" in stranger.text()
     real = dataclasses.replace(given, logits=np.array([0.0, 0.0, 0.0, 9.0]))
     assert real.verdict == "real"
     assert "an unswapped video, not made by one of these models" in real.text()
@@ -258,7 +260,7 @@ def test_what_weakens_an_answer_is_said(given) -> None:
         "crop of 80 px is enlarged to 256 px",
         "did not learn",
         "rests on 9 validation videos only",
-        "knows no real videos",
+        "was not trained on real videos",
     ):
         assert part in text
     about = {key: value for key, value in about.items() if key != "open_set"}
@@ -309,5 +311,5 @@ def test_the_command_ends_with_the_status(demo, classifier, video, tmp_path, mon
 
 def test_a_file_that_is_no_classifier_is_one_sentence(demo, tmp_path) -> None:
     (tmp_path / "m.safetensors").write_text("no weights\n")
-    with pytest.raises(DfdmError, match="is no classifier of this pipeline"):
+    with pytest.raises(DfdmError, match="is not a classifier of this pipeline"):
         attribution.predict([tmp_path / "v.mp4"], demo, tmp_path / "m.safetensors")

@@ -17,11 +17,14 @@ from dfdm.catalogue.config import Config
 from dfdm.commands import attribution
 from dfdm.dataset.crops import CropReader, write_crops
 from dfdm.media import colour, detectors, masks
-from dfdm.media.encoding import EncodeSettings, write_master
+from dfdm.media.encoding import write_master
+from dfdm.media.settings import EncodeConfig
 from dfdm.media.tracks import FaceTrack, track_faces
 from dfdm.media.video import of_encoded, probe, read_planes, split_planes
 from generators.settings import RenderConfig
 from generators.swap import Swapper
+
+pytestmark = pytest.mark.long
 
 MODELS = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
 CLIP = "id0_id1_0000"
@@ -57,7 +60,7 @@ def scene(short, predictor, tmp_path_factory) -> tuple[Path, FaceTrack, dict[str
             swapper = Swapper(Tinted(number), "face", 0.875, "b", RenderConfig(color="none"))
             frames = swapper.render(frames, track)
         videos[model] = root / f"DFDM_crf0/{model}/{name}.mp4"
-        write_master(videos[model], frames, record, path, EncodeSettings("ultrafast", 1), {})
+        write_master(videos[model], frames, record, path, EncodeConfig(preset="ultrafast"), {})
     return root, track, videos
 
 
@@ -187,10 +190,10 @@ def test_a_change_where_the_track_has_no_face_is_an_error_that_names_the_frame(s
 
 
 def test_a_frame_without_a_face_and_a_damaged_file_are_named(region, tmp_path):
-    with pytest.raises(DfdmError, match="knows no face in frame 2"):
+    with pytest.raises(DfdmError, match="has no face in frame 2"):
         Region(region).blocks(2)
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
-    with pytest.raises(DfdmError, match="no readable region"):
+    with pytest.raises(DfdmError, match="not a readable region"):
         Region(tmp_path / "bad.safetensors")
     with pytest.raises(DfdmError, match="does not exist"):
         Region(tmp_path / "none.safetensors")
@@ -205,9 +208,9 @@ def test_the_stage_wants_every_model_once_of_this_clip_at_crf_0(scene, demo: Con
     def make(masters, original=videos["real"], clip=CLIP):
         attribution.region(demo, clip, masters, original, tmp_path / "t.npz", out)
 
-    with pytest.raises(DfdmError, match="--masters lacks dfl_h128"):
+    with pytest.raises(DfdmError, match="--masters has no dfl_h128"):
         make(masters[:4])
-    with pytest.raises(DfdmError, match="is no crf 0 master of id0_id1_0001"):
+    with pytest.raises(DfdmError, match="is not a crf 0 master of id0_id1_0001"):
         make(masters, clip="id0_id1_0001")
     with pytest.raises(DfdmError, match="is not the crf 0 original of id0_0000"):
         make(masters, original=videos["iae"])

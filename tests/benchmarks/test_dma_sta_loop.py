@@ -22,6 +22,7 @@ def test_the_loop_is_the_same_network_as_the_folded_and_fused_one():
     assert torch.allclose(blocks.fused(model)(clips), looped, atol=tolerance)
 
 
+@pytest.mark.long
 def test_the_loops_table_has_a_line_for_every_chunk_and_for_training():
     rows = list(classifiers.loop_rows(18, 32, 2, 2, [1, 8], 0.0, CPU))
     halves = [row for row in rows if classifiers.HALF in row["ours"]]

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from benchmarks import __main__ as command
 from benchmarks import memory, plain, steps
-from benchmarks.plain import PlainAutoencoder
 from dfdm.catalogue import config
 from generators.augment import Augmenter
 from generators.losses import face_loss
@@ -18,11 +17,13 @@ from generators.models.blocks import Autoencoder, C, Conv, D, O, U
 from generators.optimizer import Adam
 from generators.settings import TrainConfig
 
+pytestmark = pytest.mark.long
+
 WIDTH = 1 / 32
 
 
 @torch.no_grad()
-def take_weights(plain: PlainAutoencoder, ours: Autoencoder) -> None:
+def take_weights(plain: Autoencoder, ours: Autoencoder) -> None:
     """Give the plain model the weights of one of ours: channels come first there, and last here."""
     kinds = (nn.Conv2d, nn.Linear)
     targets = [module for module in plain.modules() if isinstance(module, kinds)]
@@ -44,7 +45,7 @@ def take_weights(plain: PlainAutoencoder, ours: Autoencoder) -> None:
         target.bias.copy_(channels_first(source.bias, kind, plain).reshape(target.bias.shape))
 
 
-def channels_first(value: Tensor, kind: str, plain: PlainAutoencoder) -> Tensor:
+def channels_first(value: Tensor, kind: str, plain: Autoencoder) -> Tensor:
     """A weight or bias with the order of channels that PixelShuffle, Flatten and Unflatten have."""
     if kind == "U":  # (block, channel, ...) -> (channel, block, ...)
         return value.unflatten(0, (4, -1)).transpose(0, 1)
@@ -137,7 +138,7 @@ def test_our_adam_is_torchs_for_every_layout():
 
 
 def test_work_is_counted_by_the_model():
-    trainer = plain.PlainAutoencoder("faceswap", WIDTH)
+    trainer = plain.plain_model("faceswap", WIDTH)
     total = 0
 
     def count(module, _, output):
@@ -147,7 +148,7 @@ def test_work_is_counted_by_the_model():
     for module in trainer.modules():
         if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
             module.register_forward_hook(count)
-    trainer(torch.rand(1, 3, 64, 64), "a")
+    trainer.reconstruct(torch.rand(1, 3, 64, 64), "a")
     mine = build("faceswap", WIDTH).multiply_adds()
     assert mine == total
 

@@ -14,7 +14,8 @@ from dfdm.catalogue.seen import autoencoder_saw
 from dfdm.dataset.crops import CropReader
 from dfdm.dataset.splits import check_manifest
 from dfdm.media.detectors import build
-from dfdm.media.encoding import EncodeSettings, write_master
+from dfdm.media.encoding import write_master
+from dfdm.media.settings import EncodeConfig
 from dfdm.media.video import probe, read_planes
 
 SPLIT = {"scene": {"train": ["Video1"], "validation": ["Video2"], "test": ["Video3"]}}
@@ -59,7 +60,7 @@ def test_folders_of_pictures_become_a_manifest_labelled_by_the_class_folder_alon
 
 
 def test_an_unmapped_class_folder_is_an_error_that_names_it(demo, tree, tmp_path):
-    with pytest.raises(DfdmError, match=r"DF_class2 is no known class"):
+    with pytest.raises(DfdmError, match=r"DF_class2 is not a known class"):
         collect("frames", tree, tmp_path / "out", make(demo, classes={"DF_class1": "iae"}), no_detector)
 
 
@@ -84,7 +85,7 @@ def test_what_cannot_be_used_is_named_and_refused_or_left_out_as_config_says(dem
         collect("frames", tree, tmp_path / "out", make(demo, classes=CLASSES), no_detector)
     assert not (tmp_path / "out/manifest.parquet").exists()
     told = capsys.readouterr().err
-    for sentence in ("Video4/Frame1.png is damaged", "Video5 has 1 frames", "Video6 lacks frame 2", "notes.txt is no"):
+    for sentence in ("Video4/Frame1.png is damaged", "Video5 has 1 frames", "Video6 has no frame 2", "notes.txt is no"):
         assert sentence in told
     lenient = make(demo, classes=CLASSES, strict="leave_out")
     assert len(collect("frames", tree, tmp_path / "out", lenient, no_detector)) == 6
@@ -116,7 +117,7 @@ def touch(root: Path, *names: str) -> None:
 
 def test_videos_take_model_and_quality_from_their_own_name_and_folder(demo, tmp_path):
     touch(tmp_path, "DFDM_crf10/x/id0_id1_0000_h128.mp4", "DFDM_crf23/id0_id1_0000_iae.mp4", "DFDM_crf23/holiday.mp4")
-    with pytest.raises(DfdmError, match="'h128' is no class"):
+    with pytest.raises(DfdmError, match="'h128' is not a class"):
         find("videos", tmp_path, make(demo))
     items, faults = find("videos", tmp_path, make(demo, spellings={"h128": "dfl_h128"}))
     assert [(item.name, item.crf) for item in items] == [("id0_id1_0000_dfl_h128", 10), ("id0_id1_0000_iae", 23)]
@@ -132,10 +133,11 @@ def test_faceforensics_folders_give_classes_ids_and_quality(demo, tmp_path):
     assert [fault.path.name for fault in faults] == ["003.mp4"]
     assert cfg.classes == ["deepfakes"]
     assert make(demo).classes == list(demo.models)
-    with pytest.raises(DfdmError, match=r"is no folder; mend data\.faceforensics"):
+    with pytest.raises(DfdmError, match=r"is not a folder; correct data\.faceforensics"):
         find("faceforensics", tmp_path, make(demo, faceforensics={"nowhere": "real"}))
 
 
+@pytest.mark.long
 def test_videos_are_cropped_once_and_their_crops_collected_again(demo, clips, predictor, tmp_path, capsys):
     source = clips / "single_face.mp4"
     record = probe(source, "id0_0000", {}, (0, 3))
@@ -144,7 +146,7 @@ def test_videos_are_cropped_once_and_their_crops_collected_again(demo, clips, pr
         planes = list(islice(read_planes(source, record), 3))
         planes[0][:] = planes[0] ^ int(scene)  # other bytes
         write_master(
-            root / f"id0_id1_{scene}_iae.mp4", iter(planes), record, source, EncodeSettings("ultrafast", 1), {}
+            root / f"id0_id1_{scene}_iae.mp4", iter(planes), record, source, EncodeConfig(preset="ultrafast"), {}
         )
     (root / "id0_id1_0003_iae.mp4").write_text("no video")
     parts = {"train": ["id0_0000"], "validation": ["id0_0001"], "test": ["id0_0002"]}

@@ -8,7 +8,8 @@ import pytest
 from dfdm.base.errors import DfdmError
 from dfdm.dataset.crops import CropReader, boxes_along, export_tree, write_crops
 from dfdm.media.colour import yuv_to_rgb
-from dfdm.media.encoding import EncodeSettings, write_master
+from dfdm.media.encoding import write_master
+from dfdm.media.settings import EncodeConfig
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import VideoRecord, of_encoded, read_planes
 
@@ -16,7 +17,7 @@ Short = tuple[Path, VideoRecord, list[np.ndarray]]
 
 
 def track_of(record: VideoRecord, centres: np.ndarray, frames: list[int], side: float = 80) -> FaceTrack:
-    """A face of a square outline that stands at the given centres [n, 2] in the given frames."""
+    """A face of a square outline at the given centres [n, 2] in the given frames."""
     corner = np.random.default_rng(0).uniform(-side / 2, side / 2, (68, 2))
     corner[:4] = np.array([[-1, -1], [1, -1], [-1, 1], [1, 1]]) * side / 2
     landmarks = (centres[:, None] + corner).astype(np.float32)
@@ -55,7 +56,7 @@ def test_boxes_stay_within_the_frame(short: Short) -> None:
 def crop_file(short: Short, tmp_path: Path) -> tuple[Path, FaceTrack, list[np.ndarray]]:
     path, record, planes = short
     video = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
-    write_master(video, iter(planes), record, path, EncodeSettings("ultrafast", 1), {})
+    write_master(video, iter(planes), record, path, EncodeConfig(preset="ultrafast"), {})
     track = track_of(record, np.full((6, 2), 180.0), [0, 1, 2, 5, 8, 9])
     out = tmp_path / "crops.safetensors"
     write_crops(out, video, track, 0.3, 0, {"name": "id0_id1_0000_iae", "model": "iae", "crf": 0})
@@ -90,7 +91,7 @@ def test_crops_are_written_as_they_are_cut(short: Short, tmp_path: Path) -> None
     path, record, planes = short
     video = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
     longer = record.model_copy(update={"stop": record.start + 90})
-    write_master(video, iter(planes * 9), longer, path, EncodeSettings("ultrafast", 1), {})
+    write_master(video, iter(planes * 9), longer, path, EncodeConfig(preset="ultrafast"), {})
     track = track_of(longer, np.full((90, 2), 180.0), list(range(90)), side=200)
     tracemalloc.start()
     write_crops(tmp_path / "c.safetensors", video, track, 0.3, 0, {"model": "iae"})
@@ -110,7 +111,7 @@ def test_crops_become_a_tree_of_pngs(crop_file: tuple[Path, FaceTrack, list[np.n
 def test_a_video_of_another_length_is_refused(short: Short, tmp_path: Path) -> None:
     path, record, planes = short
     video = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
-    write_master(video, iter(planes), record, path, EncodeSettings("ultrafast", 1), {})
+    write_master(video, iter(planes), record, path, EncodeConfig(preset="ultrafast"), {})
     longer = record.model_copy(update={"stop": record.stop + 1})
     with pytest.raises(DfdmError, match="gave 10 of the 11 frames"):
         write_crops(tmp_path / "c", video, track_of(longer, np.full((1, 2), 180.0), [0]), 0.3, 0, {})
@@ -118,14 +119,14 @@ def test_a_video_of_another_length_is_refused(short: Short, tmp_path: Path) -> N
 
 def test_a_truncated_crop_file_is_named(crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path) -> None:
     (tmp_path / "cut.safetensors").write_bytes(crop_file[0].read_bytes()[:5000])
-    with pytest.raises(DfdmError, match="no readable crop file"):
+    with pytest.raises(DfdmError, match="not a readable crop file"):
         CropReader(tmp_path / "cut.safetensors")
 
 
 def test_a_scene_without_a_face_gives_an_empty_crop_file(short: Short, tmp_path: Path) -> None:
     path, record, planes = short
     video = tmp_path / "DFDM_crf0/real/id0_0000_real.mp4"
-    write_master(video, iter(planes), record, path, EncodeSettings("ultrafast", 1), {})
+    write_master(video, iter(planes), record, path, EncodeConfig(preset="ultrafast"), {})
     write_crops(tmp_path / "none.safetensors", video, track_of(record, np.zeros((0, 2)), []), 0.3, 1, {"model": "real"})
     assert len(CropReader(tmp_path / "none.safetensors")) == 0
     assert of_encoded(record).frames == len(list(read_planes(video, of_encoded(record))))

@@ -36,6 +36,7 @@ def cfg(clips: Path, predictor: Path, demo: config.Config, tmp_path_factory: pyt
     )
 
 
+@pytest.mark.long
 def test_a_scene_without_a_face_goes_through_and_is_left_out_by_name(cfg: config.Config) -> None:
     layout = Layout(cfg.results)
     record, track_file, master, video, crops = map(

@@ -36,7 +36,7 @@ def test_all_frames_but_the_last_held_out_share_of_each_scene_were_seen(demo: Co
     assert demo.settings("iae").held_out == 0.1
     rows = pd.DataFrame({"name": ["id0_id1_0000_iae", "id1_id0_0002_iae", "id0_0000_real"]})
     rows = rows.assign(model=["iae", "iae", "real"], config_hash="x")
-    assert autoencoder_saw(rows, demo, tmp_path) == pytest.approx(0.9)  # whatever part of the split they stand in
+    assert autoencoder_saw(rows, demo, tmp_path) == pytest.approx(0.9)  # whatever part of the split they are in
 
 
 def test_it_is_not_known_of_originals_alone_and_of_data_made_elsewhere(demo: Config, tmp_path: Path) -> None:

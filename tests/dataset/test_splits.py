@@ -92,7 +92,7 @@ def test_an_empty_part_is_one_sentence_with_the_names_to_list():
 
 def test_planted_leaks_are_named():
     names = ["id0_id1_0000_iae", "id0_id2_0000_iae", "id3_id4_0001_iae"]
-    with pytest.raises(DfdmError, match="scene id0_0000 stands in two parts"):
+    with pytest.raises(DfdmError, match="scene id0_0000 is in two parts"):
         splits.check_names(names, ["train", "test", "test"], "scene")
     splits.check_names(names, ["train", "train", "test"], "scene")
     names[2] = "id3_id1_0001_iae"  # id1 is seen in training
@@ -123,8 +123,8 @@ def test_a_manifest_without_leaks_passes_and_dropped_videos_do_not_count():
 @pytest.mark.parametrize(
     ("planted", "kind", "message"),
     [
-        (("id0_id4_0000_faceswap", 10, "test", "e"), "scene", "scene id0_0000 stands in two parts"),
-        (("id1_id0_0001_iae", 23, "train", "e"), "scene", "scene id1_0001 stands in two parts"),
+        (("id0_id4_0000_faceswap", 10, "test", "e"), "scene", "scene id0_0000 is in two parts"),
+        (("id1_id0_0001_iae", 23, "train", "e"), "scene", "scene id1_0001 is in two parts"),
         (("id9_id8_0000_iae", 0, "test", "a"), "scene", "id0_id1_0000_iae and id9_id8_0000_iae have the same content"),
         (("id3_id1_0007_iae", 0, "test", "e"), "identity", "id1 of the test part"),
         (("id0_id1_0000_iae", 0, "train", "e"), "scene", "id0_id1_0000_iae more than once"),
@@ -141,5 +141,5 @@ def test_videos_without_ids_keep_to_one_side_by_their_own_name_and_are_clusters_
     assert cluster_of("DF_class1/Video1") == "DF_class1/Video1"
     assert cluster_of("id1_id0_0003_iae") == cluster_of("id1_id0_0003_dfaker") == "id0_id1_id1_0003"
     rows = manifest(("DF_class1/Video1", 0, "train", "a"), ("DF_class2/Video1", 0, "test", "b"))
-    with pytest.raises(DfdmError, match="scene Video1 stands in two parts"):
+    with pytest.raises(DfdmError, match="scene Video1 is in two parts"):
         splits.check_manifest(rows, "scene")

@@ -79,6 +79,7 @@ def where(pictures: torch.Tensor, size: int) -> np.ndarray:
     return pictures[:, :2].permute(0, 2, 3, 1).numpy().astype(np.float64) * (size - 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("mode", "inside", "out"), [("model", 64, 64), ("model", 64, 128), ("384", 64, 64)])
 def test_faces_turn_grow_move_flip_and_bend_as_far_as_the_page_says_and_no_further(mode, inside, out):
     """Ramps in place of faces show where every pixel comes from: the motions are read off the finished batches."""
@@ -92,7 +93,7 @@ def test_faces_turn_grow_move_flip_and_bend_as_far_as_the_page_says_and_no_furth
     seen, bent = where(batch.targets, size), where(batch.inputs, size)
     edge = (size - square) / 2
     step = square / out
-    grid = edge + (np.arange(out) + 0.5) * step - 0.5  # where a target's pixels lie on the face that was moved
+    grid = edge + (np.arange(out) + 0.5) * step - 0.5  # where a target's pixels are on the face that was moved
     centre = size // 2 if mode == "384" else (size - 1) / 2
     angles, zooms, shifts, flips, bends = [], [], [], [], []
     for places, warped in zip(seen, bent):

@@ -49,7 +49,7 @@ def test_equal_models_have_equal_bytes(saved, tmp_path):
 def test_a_truncated_model_is_refused_in_one_sentence(saved, size):
     _, path = saved
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(DfdmError, match=r"no readable dfdm model") as caught:
+    with pytest.raises(DfdmError, match=r"not a readable dfdm model") as caught:
         checkpoint.load(path)
     assert "\n" not in str(caught.value)
 

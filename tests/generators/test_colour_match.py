@@ -34,6 +34,7 @@ def tensors(*images: np.ndarray) -> list[torch.Tensor]:
     return [torch.from_numpy(image.reshape(*image.shape[:2], -1)).permute(2, 0, 1)[None] for image in images]
 
 
+@pytest.mark.long
 def test_reinhard_gives_mean_and_spread_in_lab(faces: Faces) -> None:
     new, old, mask = faces
     found = colour_match.reinhard(new, old, mask)

@@ -67,6 +67,7 @@ def converted(rgb: np.ndarray, landmarks: np.ndarray, size: int, crop: str, kind
     return (alpha * laid[..., :3] * 255 + (1 - alpha) * rgb).clip(0, 255), matrix
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["extended", "components"])
 @pytest.mark.parametrize("crop", ["exact", "2021"])
 @pytest.mark.parametrize("size", [64, 128, 512])  # at 512 the crop is larger than the face, so the way back shrinks

@@ -182,8 +182,8 @@ FAULTS = {
                    r"encoder/0 has the shape \(8, 3, 5, 5\); this model needs a float32 array of \(5, 5, 3, 8\)"),
     "type": (broken(inter_both_3=np.zeros(512)), r"inter_both/3 is of type float64; .* float32 array of \(512,\)"),
     "list": (broken(decoder_1=[0.0]), r"decoder/1 is a list; .* float32 array of \(128,\)"),
-    "nan": (broken(inter_a_1=nan_in((64,))), "inter_a/1 holds 1 values that are no finite numbers"),
-    "short part": ({**broken(), "decoder": broken()["decoder"][:-1]}, "decoder holds 9 arrays, this model's has 10"),
+    "nan": (broken(inter_a_1=nan_in((64,))), "inter_a/1 contains 1 values that are not finite numbers"),
+    "short part": ({**broken(), "decoder": broken()["decoder"][:-1]}, "decoder contains 9 arrays, this model's has 10"),
     "wrong parts": ({"encoder": []}, "of the parts encoder, this model has encoder, inter_a, inter_b, inter_both, dec"),
     "short list": (flat(broken())[:-1], "the list holds 29 arrays, this model has 30"),
 }  # fmt: skip
@@ -212,6 +212,7 @@ def saved(path, **changes):
     return weights
 
 
+@pytest.mark.long
 def test_imported_by_command_it_is_a_finished_model_and_exports_the_same_arrays(tmp_path):
     weights = saved(tmp_path / "iae.npz")
     done = dfdm("weights", "import", tmp_path / "iae.npz", "--model", "iae", "--pair", "id0", "id1", "--width", WIDTH,
@@ -239,6 +240,7 @@ def test_where_side_a_has_the_higher_number_the_sides_are_exchanged(tmp_path):
         assert np.abs(ours(model, bgr, side) - original.predict("iae", weights, bgr, theirs)).max() < 1e-4
 
 
+@pytest.mark.long
 def test_an_imported_model_renders_as_a_trained_one_does(tmp_path, demo, clips, predictor):
     record = probe(clips / "single_face.mp4", "id1_0000", {"path": "single_face.mp4"}, (30, 33))
     planes = list(read_planes(clips / "single_face.mp4", record))
@@ -261,15 +263,15 @@ def test_an_imported_model_renders_as_a_trained_one_does(tmp_path, demo, clips, 
 @pytest.mark.parametrize(
     ("changes", "options", "sentence"),
     [
-        ({"encoder/2": None}, {}, "lacks encoder/2"),
+        ({"encoder/2": None}, {}, "has no encoder/2"),
         ({"weights": np.zeros(1)}, {}, "its key 'weights' does not look like encoder/0"),
-        ({"encoder/0": np.array([{}], object)}, {}, "no readable .npz"),
+        ({"encoder/0": np.array([{}], object)}, {}, "not a readable .npz"),
         ({"decoder/9": np.zeros(4, np.float32)}, {}, "does not fit iae at width 0.0625: decoder/9 has the shape (4,)"),
         ({}, {"--width": 1}, "does not fit iae at width 1: encoder/0 has the shape (5, 5, 3, 8)"),
         ({}, {"--width": 0}, "width: input should be greater than 0"),
         ({}, {"--model": "gan"}, "no autoencoder 'gan'"),
         ({}, {"--centering": "nose"}, "centering: input should be"),
-        ({}, {"--pair": ("id0", "ann")}, "'ann' is no person"),
+        ({}, {"--pair": ("id0", "ann")}, "'ann' is not a person"),
         ({}, {"--pair": ("id0", "id0")}, "both sides are id0"),
         ({}, {"--iterations": -1}, "--iterations is -1"),
     ],
@@ -300,9 +302,9 @@ def test_a_missing_or_truncated_file_is_one_sentence(tmp_path):
     whole = (tmp_path / "iae.npz").read_bytes()
     for size in (0, 10, len(whole) // 2, len(whole) - 1):
         (tmp_path / "iae.npz").write_bytes(whole[:size])
-        with pytest.raises(DfdmError, match="no readable") as caught:
+        with pytest.raises(DfdmError, match="not a readable") as caught:
             exchange.read_npz(tmp_path / "iae.npz")
         assert "\n" not in str(caught.value)
     np.save(tmp_path / "one.npy", np.zeros(3))
-    with pytest.raises(DfdmError, match="no readable"):
+    with pytest.raises(DfdmError, match="not a readable"):
         exchange.read_npz(tmp_path / "one.npy")

@@ -1,4 +1,4 @@
-"""Training faces out of real decoded frames: every frame has its own brightness, so a face tells its frame."""
+"""Training faces out of real decoded frames: every frame has its own brightness, so a face identifies its frame."""
 
 import tracemalloc
 from dataclasses import replace
@@ -53,7 +53,7 @@ def tracks(tmp_path_factory):
 
 
 def frames_of(faces):
-    """The frames that faces come from, told by their middle pixel (limited range: 16..235 becomes 0..255)."""
+    """The frames that faces come from, recognised by their middle pixel (limited range: 16..235 becomes 0..255)."""
     size = faces.shape[1]
     luma = faces[:, size // 2, size // 2].mean(-1) * 219 / 255 + 16
     return np.rint((luma - 20) / 4).astype(int).tolist()
@@ -115,7 +115,7 @@ def test_copies_of_one_video_on_both_sides_are_refused():
 
 
 def spoilt(track, rows):
-    """The track with landmarks that are no numbers, lie in a point, in a line, or outside the frame."""
+    """The track with landmarks that are not numbers, lie in a point, in a line, or outside the frame."""
     landmarks = track.landmarks.copy()
     for row in rows:
         points = landmarks[row]
@@ -127,7 +127,7 @@ def test_faces_that_cannot_be_aligned_are_left_out_and_told(tracks, capsys):
     path, track = tracks[0]
     faces = load_faces("id0", [(path, spoilt(track, range(8)))], TrainConfig(held_out=0), 64)
     assert frames_of(faces.faces) == [*range(18, 40)]
-    assert "22 to train on, 8 more left out: their landmarks are no numbers" in capsys.readouterr().err
+    assert "22 to train on, 8 more left out: their landmarks are not numbers" in capsys.readouterr().err
     with pytest.raises(DfdmError, match=r"id0 has 10 faces to train on, at least 16 are needed \(20 more left out"):
         load_faces("id0", [(path, spoilt(track, range(20)))], TrainConfig(held_out=0), 64)
 
@@ -135,7 +135,9 @@ def test_faces_that_cannot_be_aligned_are_left_out_and_told(tracks, capsys):
 def test_a_track_with_frames_that_the_scene_lacks_is_refused(tracks):
     path, track = tracks[0]
     late = replace(track, frame_index=track.frame_index + 5)
-    with pytest.raises(DfdmError, match=r"a face in frame 40, which the scene in .* lacks; run the faces stage again"):
+    with pytest.raises(
+        DfdmError, match=r"a face in frame 40, which the scene in .* does not have; run the faces stage again"
+    ):
         load_faces("id0", [(path, late)], TrainConfig(held_out=0), 64)
 
 
@@ -152,8 +154,8 @@ def test_more_faces_than_memory_are_refused_before_anything_is_decoded(tracks, m
     with pytest.raises(DfdmError) as caught:
         check_sources(("id0", "id1"), tracks, tracks[:0], TrainConfig(augment_size="384"), 64)
     assert str(caught.value) == (
-        "the faces of id0 and id1 (54 and 0, 384 px) need 0.0 GB of memory and 0.0 GB are free; lower train.max_faces "
-        "(to 9 or less), or set augment_size: model"
+        "the faces of id0 and id1 (54 and 0, 384 px) need 47.8 MB of memory and 20.0 MB are free; "
+        "lower train.max_faces (to 9 or less), or set augment_size: model"
     )
 
 

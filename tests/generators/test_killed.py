@@ -20,6 +20,8 @@ from dfdm.base.files import sha256
 from dfdm.catalogue import config
 from dfdm.commands import sources
 
+pytestmark = pytest.mark.long
+
 OUTPUTS = ("model.safetensors", "loss.csv", "preview.png")
 DFDM = Path(sys.executable).with_name("dfdm")
 # Forked from a process that has imported torch already: a training starts in no time and is killed while it trains.
@@ -162,7 +164,7 @@ WRITES = {"state": ("results/state/*", ".state_000000014.{}.tmp.pt"), "model": (
 
 @pytest.mark.parametrize(("folder", "name"), WRITES.values(), ids=WRITES)
 def test_killed_within_a_write_it_ends_with_the_same_bytes(project, whole, tmp_path, folder, name):
-    """The file it writes to is a pipe, so that it surely stands within the write when it is killed."""
+    """The file it writes to is a pipe, so that it is surely writing when it is killed."""
     process = project.fork(tmp_path)
     assert wait_for(process, tmp_path, "tensorboard*")
     (tmp_path / "out").mkdir(exist_ok=True)
@@ -190,7 +192,7 @@ def test_a_signal_saves_stops_and_gives_its_status(project, whole, tmp_path, num
     os.kill(process.pid, number)
     process.join()
     assert process.exitcode == 128 + number
-    assert f"stopped by {number.name}, state saved; run again to go on" in (tmp_path / "errors").read_text()
+    assert f"stopped by {number.name}, state saved; run again to continue" in (tmp_path / "errors").read_text()
     assert not (tmp_path / "out" / "model.safetensors").exists()
     assert project.finish(tmp_path) == whole[0]
 
@@ -214,7 +216,7 @@ def test_a_state_that_cannot_be_written_is_one_sentence(project, whole, tmp_path
     told = (tmp_path / "errors").read_text()
     assert "Traceback" not in told
     assert told.splitlines()[-1].endswith(
-        "/state_000000007.pt could not be written (File too large); what was there before is whole: free some space "
+        "/state_000000007.pt could not be written (File too large); what was there before is intact: free some space "
         "and run again"
     )
     assert not list(tmp_path.rglob(".*.tmp*"))

@@ -75,6 +75,7 @@ def test_a_number_lost_stops_before_a_state_is_saved(tmp_path, plant, spoil):
     assert states(tmp_path) == ["state_000000010.pt"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("spoil", [spoil_loss, spoil_weight])
 def test_a_rollback_goes_on_from_the_last_good_state_at_half_the_rate(tmp_path, plant, spoil, capsys):
     plant(spoiled(spoil, 20))
@@ -85,9 +86,10 @@ def test_a_rollback_goes_on_from_the_last_good_state_at_half_the_rate(tmp_path, 
     assert load_state(next(tmp_path.glob(STATES)))["rollbacks"] == [10]
     told = capsys.readouterr().err
     assert "iteration 20: the loss or a weight is no longer a number; rolled back" in told
-    assert "goes on from iteration 10 of 30 at lr 0.0005, rollback 1 of at most 5" in told
+    assert "continues from iteration 10 of 30 at lr 0.0005, rollback 1 of at most 5" in told
 
 
+@pytest.mark.long
 def test_before_the_first_state_a_rollback_begins_anew_from_the_seed(tmp_path, plant):
     plant(spoiled(spoil_loss, 5, times=2))
     outputs = train(tmp_path / "a", on_nan="rollback", decay=0)
@@ -96,6 +98,7 @@ def test_before_the_first_state_a_rollback_begins_anew_from_the_seed(tmp_path, p
     assert outputs["model.safetensors"] == train(tmp_path / "b", lr=0.25e-3, decay=0)["model.safetensors"]
 
 
+@pytest.mark.long
 def test_an_exploding_loss_is_rolled_back_too(tmp_path, plant, capsys):
     def grow(trainer):
         if trainer.step > 100 and not trainer.rollbacks:
@@ -107,6 +110,7 @@ def test_an_exploding_loss_is_rolled_back_too(tmp_path, plant, capsys):
     assert load_state(next(tmp_path.glob(STATES)))["rollbacks"] == [100]
 
 
+@pytest.mark.long
 def test_after_the_last_rollback_it_gives_up(tmp_path, plant):
     plant(spoiled(spoil_loss, 15, times=99))
     with pytest.raises(DfdmError, match=r"no longer a number, after 5 rollbacks at a rate of 3\.13e-05; the last good"):
@@ -122,6 +126,7 @@ def sigterm(trainer):
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stop", [kill, sigterm])
 def test_a_rollback_is_the_same_wherever_the_training_was_interrupted(tmp_path, plant, stop):
     def once(trainer, step, left):
@@ -154,6 +159,7 @@ def test_batches_depend_on_seed_and_iteration_alone():
         assert torch.equal(batch.targets, in_order[iteration].targets)
 
 
+@pytest.mark.long
 def test_a_finished_training_keeps_its_newest_state_or_none(tmp_path):
     train(tmp_path / "a", keep_finished=True, decay=0)
     assert states(tmp_path / "a") == ["state_000000040.pt"]
@@ -163,6 +169,7 @@ def test_a_finished_training_keeps_its_newest_state_or_none(tmp_path):
     assert longer["model.safetensors"] == train(tmp_path / "a", decay=0, iterations=45)["model.safetensors"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["state_000000020.pt", *OUTPUTS])
 def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path, plant, name):
     target = tmp_path / ("state/k" if name.startswith("state") else "out") / name
@@ -177,7 +184,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path, plant, 
     with pytest.raises(DfdmError) as caught:
         train(tmp_path)
     assert str(caught.value) == (
-        f"{target} could not be written (No space left on device); what was there before is whole: "
+        f"{target} could not be written (No space left on device); what was there before is intact: "
         "free some space and run again"
     )
     assert not target.exists()
@@ -206,6 +213,7 @@ def started(tmp_path_factory):
     return folder / "out/model.safetensors", next(folder.glob(STATES))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [0, 1])
 def test_a_training_starts_from_the_weights_of_a_model_or_a_state(started, tmp_path, kind):
     job = module.Job("faceswap", ("id0", "id1"), TrainConfig(**SETTINGS, start_from=str(started[kind])), 3)
@@ -242,7 +250,7 @@ def test_a_damaged_file_to_start_from_is_refused_and_left_alone(started, tmp_pat
 @pytest.mark.parametrize("changes", [{"model": "iae"}, {"width": 1 / 32}])
 def test_a_file_to_start_from_that_does_not_fit_is_refused(started, tmp_path, kind, changes):
     before = started[kind].read_bytes()
-    with pytest.raises(DfdmError, match=r"holds faceswap at width 0\.015625, which does not fit"):
+    with pytest.raises(DfdmError, match=r"contains faceswap at width 0\.015625, which does not fit"):
         train(tmp_path, start_from=str(started[kind]), **changes)
     assert started[kind].read_bytes() == before
 
@@ -258,7 +266,7 @@ def test_the_model_to_write_is_never_the_one_to_start_from(started, tmp_path):
     out.parent.mkdir()
     out.write_bytes(started[0].read_bytes())
     (tmp_path / "link").symlink_to(out)
-    with pytest.raises(DfdmError, match="is the file to be written too"):
+    with pytest.raises(DfdmError, match="is also the output file"):
         train(tmp_path, start_from=str(tmp_path / "link"))
     assert out.read_bytes() == started[0].read_bytes()
 

@@ -18,6 +18,8 @@ from generators.colour_match import match_mean
 from generators.settings import RenderConfig
 from generators.swap import Swapper, edge_fade
 
+pytestmark = pytest.mark.long
+
 CLIPS = {"woman": ("WolfgangLanger_Pexels.mp4", (320, 326)), "man": ("single_face.mp4", (30, 36))}
 
 
@@ -245,7 +247,7 @@ def test_a_face_at_the_frames_edge_is_rendered_and_one_outside_it_is_not(scenes)
 
 @pytest.mark.parametrize("who", CLIPS)
 def test_there_is_no_fringe_where_the_mask_reaches_the_edge_of_the_crop(scenes, who):
-    """With a chin below the crop: every changed sample lies between the old one and the new colour."""
+    """With a chin below the crop: every changed sample is between the old one and the new colour."""
     planes, track = scenes[who]
     lower = track.landmarks.copy()
     lower[:, 4:13, 1] += 60

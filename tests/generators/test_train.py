@@ -1,4 +1,4 @@
-"""Training: repeatable, resumable after any death, stopped by a loss that is no number."""
+"""Training: repeatable, resumable after any death, stopped by a loss that is not a number."""
 
 import numpy as np
 import pytest
@@ -48,6 +48,7 @@ def whole(tmp_path_factory):
     return folder, outputs
 
 
+@pytest.mark.long
 def test_the_same_training_gives_the_same_bytes(whole, tmp_path):
     assert train(tmp_path) == whole[1]
 
@@ -64,6 +65,7 @@ def test_outputs_are_a_model_a_loss_log_and_a_preview(whole):
     assert list((folder / "state" / "k" / "tensorboard").iterdir())
 
 
+@pytest.mark.long
 def test_another_batch_size_decay_or_seed_changes_the_bytes(whole, tmp_path):
     assert train(tmp_path, batch=3)["model.safetensors"] != whole[1]["model.safetensors"]
 
@@ -83,6 +85,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path, 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long
 def test_an_exploding_loss_stops(tmp_path, monkeypatch):
     real = module.face_loss
     calls = []

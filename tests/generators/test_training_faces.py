@@ -11,6 +11,8 @@ from dfdm.media.video import probe, read_planes
 from generators.faces import load_faces
 from generators.settings import TrainConfig
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def scene(clips, predictor):

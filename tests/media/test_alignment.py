@@ -185,6 +185,7 @@ def test_the_eye_distance_is_in_pixels():
     assert alignment.eye_distance(landmarks) == pytest.approx(50)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("centering", CENTERINGS)
 def test_a_real_face_stands_upright_in_the_middle_of_its_crop(clips, predictor, centering):
     image = cv2.cvtColor(cv2.imread(str(clips / "single_face.jpg")), cv2.COLOR_BGR2RGB)

@@ -1,4 +1,6 @@
-"""The detectors: real faces with dlib, the real loading code of face-alignment, and what is told when a file lacks."""
+"""The detectors: real faces with dlib, the real loading code of face-alignment, and what is said when a file is
+missing.
+"""
 
 import shutil
 from pathlib import Path
@@ -43,6 +45,7 @@ def test_an_unknown_detector_is_an_error_that_lists_the_known():
         detectors.build("viola")
 
 
+@pytest.mark.long
 def test_a_face_has_a_box_and_landmarks_in_pixels(dlib, clips):
     image = read(clips / "single_face.jpg")
     (face,) = dlib.detect(image)
@@ -65,11 +68,13 @@ def test_several_faces_are_all_found_the_surest_first(dlib, clips):
     assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.long
 def test_a_picture_without_a_face_gives_an_empty_list(dlib, clips):
     _, frame = cv2.VideoCapture(str(clips / "no_face.mp4")).read()
     assert dlib.detect(frame[:, :, ::-1]) == []
 
 
+@pytest.mark.long
 def test_small_faces_need_the_frame_doubled(dlib, clips, predictor):
     image = read(clips / "single_face.jpg")
     (face,) = dlib.detect(image)
@@ -81,6 +86,7 @@ def test_small_faces_need_the_frame_doubled(dlib, clips, predictor):
     assert error < 0.06 * alignment.eye_distance(face.landmarks)
 
 
+@pytest.mark.long
 def test_a_higher_confidence_finds_fewer_faces(dlib, clips, predictor):
     image = read(clips / "multi_face.jpg")
     faces = dlib.detect(image)
@@ -89,6 +95,7 @@ def test_a_higher_confidence_finds_fewer_faces(dlib, clips, predictor):
     assert 0 < len(strict) < len(faces)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "step"), [("WolfgangLanger_Pexels.mp4", 6), ("single_face.mp4", 3)])
 def test_landmarks_agree_with_an_independent_finder(dlib, clips, name, step):
     """MTCNN finds five points of its own; per point the median distance is at most 7 % of the eye distance."""
@@ -115,23 +122,23 @@ def test_a_missing_or_wrong_predictor_is_one_sentence(tmp_path):
     with pytest.raises(DfdmError, match=r"shapes\.dat does not exist; set faces\.predictor"):
         detectors.build("dlib", predictor=tmp_path / "shapes.dat")
     (tmp_path / "shapes.dat").write_bytes(b"not a predictor")
-    with pytest.raises(DfdmError, match=r"shapes\.dat is no dlib shape predictor"):
+    with pytest.raises(DfdmError, match=r"shapes\.dat is not a dlib shape predictor"):
         detectors.build("dlib", predictor=tmp_path / "shapes.dat")
 
 
 def test_missing_weights_of_face_alignment_are_named(tmp_path):
     with pytest.raises(DfdmError, match=r"faces\.weights"):
         detectors.build("face_alignment")
-    with pytest.raises(DfdmError, match=f"lacks {WEIGHTS[0]} and {WEIGHTS[1]}"):
+    with pytest.raises(DfdmError, match=f"has no {WEIGHTS[0]} and {WEIGHTS[1]}"):
         detectors.build("face_alignment", weights=tmp_path)
     (tmp_path / WEIGHTS[0]).write_bytes(b"")
-    with pytest.raises(DfdmError, match=f"lacks {WEIGHTS[1]};"):
+    with pytest.raises(DfdmError, match=f"has no {WEIGHTS[1]};"):
         detectors.build("face_alignment", weights=tmp_path)
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Weight files of the right names and shapes: S3FD tells of one face in its coarsest cell, FAN is random."""
+    """Weight files of the right names and shapes: S3FD finds one face in its coarsest cell, FAN is random."""
     numba.config.DISABLE_JIT = True  # compiling takes half a minute, two faces no time
     from face_alignment.detection.sfd.net_s3fd import s3fd
     from face_alignment.models import FAN
@@ -154,8 +161,9 @@ def weights(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_face_alignment_loads_its_weights_from_the_folder_and_finds_points(weights, clips, tmp_path):
-    """The same faces as the library finds by itself where the two files lie in torch's own folder."""
+    """The same faces as the library finds by itself where the two files are in torch's own folder."""
     import face_alignment
 
     image = cv2.resize(read(clips / "single_face.jpg"), (96, 96), interpolation=cv2.INTER_AREA)
@@ -176,11 +184,13 @@ def test_face_alignment_loads_its_weights_from_the_folder_and_finds_points(weigh
     np.testing.assert_allclose(faces[0].box, boxes[0][:4], atol=1e-3)
 
 
+@pytest.mark.long
 def test_face_alignment_gives_an_empty_list_where_no_face_is_sure_enough(weights):
     image = np.full((64, 64, 3), 128, np.uint8)
     assert detectors.build("face_alignment", weights=weights, confidence=0.99).detect(image) == []
 
 
+@pytest.mark.long
 def test_damaged_weights_of_face_alignment_are_one_sentence(weights, tmp_path):
     for name in WEIGHTS:
         (tmp_path / name).write_bytes((weights / name).read_bytes()[:5000])

@@ -33,6 +33,7 @@ def test_the_codes_constants_are_the_pages():
     np.testing.assert_array_equal(alignment._HEAD, [formulas.head()[number] for number in alignment._POSE_POINTS])
 
 
+@pytest.mark.long
 def test_the_pose_is_the_one_of_least_reprojection_error(people):
     for landmarks in people:
         found, expected = alignment.pose(landmarks), formulas.pose(landmarks)
@@ -45,6 +46,7 @@ def test_the_pose_is_the_one_of_least_reprojection_error(people):
         np.testing.assert_allclose([found.pitch, found.yaw], [pitch, yaw], atol=0.05)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("crop", ["exact", "2021"])
 @pytest.mark.parametrize("coverage", [1.0, 0.875, 0.7])
 @pytest.mark.parametrize("centering", ["legacy", "face", "head"])
@@ -75,6 +77,7 @@ def test_a_stored_mask_is_the_hulls_of_the_formula_but_for_their_edge(people, ki
         assert (found[depth.min((1, 3)) > 1.5] == 0).all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("size", "widen", "blur"), [(384, 12, 25), (128, 3, 9), (64, 2, 5)])
 def test_regional_masks_are_hulls_dilated_by_an_ellipse_and_blurred(people, size, widen, blur):
     for landmarks in people:

@@ -15,6 +15,7 @@ WOMAN, MAN = "WolfgangLanger_Pexels.mp4", "single_face.mp4"
 SCENES = ((WOMAN, (240, 241)), (WOMAN, (330, 331)), (MAN, (5, 6)), (MAN, (60, 61)))
 
 
+@pytest.mark.long
 def test_one_person_is_nearer_than_two(clips: Path, predictor: Path, demo: config.Config) -> None:
     assert demo.evaluate.identity is not None
     embedder = Embedder(sources.fetch(demo.sources, demo.evaluate.identity))
@@ -30,5 +31,5 @@ def test_one_person_is_nearer_than_two(clips: Path, predictor: Path, demo: confi
 
 
 def test_another_file_is_refused_in_one_sentence(predictor: Path) -> None:
-    with pytest.raises(DfdmError, match="is no dlib face recognition network"):
+    with pytest.raises(DfdmError, match="is not a dlib face recognition network"):
         Embedder(predictor)

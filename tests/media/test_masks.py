@@ -43,6 +43,7 @@ def brows_moved(points: np.ndarray) -> np.ndarray:
     return moved
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["components", "extended"])
 def test_a_mask_is_the_union_of_the_eight_hulls(real, kind):
     rng = np.random.default_rng(0)

@@ -44,7 +44,7 @@ def face_at(x: float, y: float, width: float = 40) -> Face:
 
 
 class Scripted:
-    """A detector that finds what it was told, frame by frame."""
+    """A detector that finds what it was given, frame by frame."""
 
     def __init__(self, faces: list[list[Face]]) -> None:
         self._faces = iter(faces)
@@ -174,7 +174,7 @@ def test_a_missing_or_damaged_track_is_one_sentence(tmp_path):
     good = path.read_bytes()
     for bad in (b"", b"no archive", good[:100], good[:-40], good[:900] + bytes([good[900] ^ 255]) + good[901:]):
         path.write_bytes(bad)
-        with pytest.raises(DfdmError, match=r"track\.npz is no readable face track") as told:
+        with pytest.raises(DfdmError, match=r"track\.npz is not a readable face track") as told:
             FaceTrack.load(path)
         assert "\n" not in str(told.value)
 
@@ -183,6 +183,7 @@ def rgb_frames(path, record: VideoRecord) -> Iterator[np.ndarray]:
     return (colour.yuv_to_rgb(planes, record.matrix, record.full_range) for planes in read_planes(path, record))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "cuts"),
     [("WolfgangLanger_Pexels.mp4", 0), ("single_face.mp4", 0), ("face_noface.mov", 2), ("noface_face.mov", 2)],
@@ -195,6 +196,7 @@ def test_on_the_real_clips_only_the_true_cuts_are_seen(clips, name, cuts):
     assert track.counts == TrackCounts(frames=record.frames, with_face=0, several_faces=0, cuts=cuts)
 
 
+@pytest.mark.long
 def test_the_man_is_followed_until_the_title(clips, predictor):
     path = clips / "face_noface.mov"
     record = probe(path, "id1_0002", {"path": path.name}, (60, 84))
@@ -205,6 +207,7 @@ def test_the_man_is_followed_until_the_title(clips, predictor):
     assert (track.landmarks.max((0, 1)) < [record.width, record.height]).all()
 
 
+@pytest.mark.long
 def test_smoothing_takes_jitter_off_a_real_track(clips, predictor):
     path = clips / "single_face.mp4"
     record = probe(path, "id1_0001", {"path": path.name}, (0, 24))

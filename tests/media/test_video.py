@@ -15,16 +15,16 @@ from dfdm.base.errors import DfdmError
 from dfdm.media import encoding
 from dfdm.media import video as video_module
 from dfdm.media.encoding import (
-    EncodeSettings,
     ffmpeg_binary,
     planes_hash,
     provenance_tags,
     write_master,
     write_quality,
 )
+from dfdm.media.settings import EncodeConfig
 from dfdm.media.video import VideoRecord, of_encoded, probe, read_one, read_planes, split_planes
 
-FAST = EncodeSettings("ultrafast", 1)
+FAST = EncodeConfig(preset="ultrafast")
 Short = tuple[Path, VideoRecord, list[np.ndarray]]
 
 
@@ -62,12 +62,14 @@ def test_tags_are_those_of_the_file_and_none_where_it_has_none(clips: Path) -> N
     assert (man.matrix, man.full_range) == (None, None)
 
 
+@pytest.mark.long
 def test_a_scene_is_a_range_of_frames_each_once(short: Short, clips: Path) -> None:
     path, _, planes = short
     every = list(read_planes(path, probe(path, "id0_0000", {})))
     assert [planes_hash(iter([frame])) for frame in planes] == [planes_hash(iter([frame])) for frame in every[5:15]]
 
 
+@pytest.mark.long
 def test_variable_rate_keeps_every_frame_and_its_timestamp(clips: Path, tmp_path: Path) -> None:
     path = clips / "face_noface.mov"
     record = probe(path, "id1_0001", {"path": path.name})
@@ -80,13 +82,14 @@ def test_variable_rate_keeps_every_frame_and_its_timestamp(clips: Path, tmp_path
         assert seconds(again) == seconds(record)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["WolfgangLanger_Pexels.mp4", "face_noface.mov"])  # constant and variable rate
 @pytest.mark.parametrize("crf", [0, 30])
 def test_one_frame_is_the_one_that_decoding_all_gives(clips: Path, tmp_path: Path, name: str, crf: int) -> None:
     path = clips / name
     record = probe(path, "id0_0000", {}, (7, 167))
     video = tmp_path / "m.mp4"
-    settings = EncodeSettings("veryfast", 1)  # with B-frames, so that frames are stored out of order
+    settings = EncodeConfig(preset="veryfast")  # with B-frames, so that frames are stored out of order
     write_master(video, read_planes(path, record), record, path, settings, {})
     if crf:
         video, master = tmp_path / "q.mp4", video
@@ -98,6 +101,7 @@ def test_one_frame_is_the_one_that_decoding_all_gives(clips: Path, tmp_path: Pat
         assert np.array_equal(read_one(video, found, index), every[index]), index
 
 
+@pytest.mark.long
 def test_one_frame_is_reached_from_a_keyframe_and_not_from_the_start(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,14 +164,15 @@ def test_a_frame_at_no_time_of_the_file_is_an_error(short: Short, tmp_path: Path
         read_one(video, of_encoded(record), 10)
 
 
+@pytest.mark.long
 def test_crf_0_is_lossless_and_later_qualities_are_smaller_in_order(short: Short, tmp_path: Path) -> None:
     path, record, planes = short
     master = tmp_path / "crf0.mp4"
-    write_master(master, iter(planes), record, path, EncodeSettings("medium", 1), {})
+    write_master(master, iter(planes), record, path, EncodeConfig(preset="medium"), {})
     assert planes_hash(read_planes(master, of_encoded(record))) == planes_hash(iter(planes))
     sizes = [master.stat().st_size]
     for crf in (10, 23):
-        write_quality(tmp_path / f"crf{crf}.mp4", master, crf, EncodeSettings("medium", 1), {})
+        write_quality(tmp_path / f"crf{crf}.mp4", master, crf, EncodeConfig(preset="medium"), {})
         sizes.append((tmp_path / f"crf{crf}.mp4").stat().st_size)
         again = probe(tmp_path / f"crf{crf}.mp4", "id0_0000", {})
         assert (again.frames, again.matrix, again.full_range) == (10, record.matrix, record.full_range)

@@ -100,7 +100,7 @@ def one_test(classes: Sequence[str], accuracy: float, half: float = 0.2) -> OneT
 def scores(
     run: Run, crf: int, classes: Sequence[str], /, accuracy: float = 0.6, half: float = 0.2, **other: Any
 ) -> Scores:
-    """`other` replaces what the file holds at its top."""
+    """`other` replaces what the file contains at its top."""
     values = {
         **dict(one_test(classes, accuracy, half)),
         "run": OfRun(**vars(run), model=run.classifier),
@@ -201,9 +201,9 @@ def write_comparison(
     ]
     beats = [
         Beats(a=first, b=second, difference=Difference(value=0.11, low=0.02, high=0.2), beats=True,
-              why="The interval of the paired difference lies above 0 over 3 seeds."),
+              why="The interval of the paired difference is above 0 over 3 seeds."),
         Beats(a=second, b=first, difference=Difference(value=-0.11, low=-0.2, high=-0.02), beats=False,
-              why="The interval of the paired difference includes or lies below 0."),
+              why="The interval of the paired difference includes or is below 0."),
     ]  # fmt: skip
     budget = Budget(batch=8, clip=5, epochs=12, rates=[0.003, 0.01, 0.03], size=[64, 96], steps=420, tune_epochs=4)
     Comparison(

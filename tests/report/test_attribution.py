@@ -49,15 +49,17 @@ def only(cfg: Config, results: Path, crf: int, accuracy: float = 0.8, **other: o
     return read_attribution(cfg, results, {}, []).verdict
 
 
+@pytest.mark.long
 def test_a_good_score_with_good_controls_needs_no_warning(cfg: Config, tmp_path: Path) -> None:
     write_controls(tmp_path, 0, "dma_sta", CLASSES)
     assert only(cfg, tmp_path, 0) == []
 
 
+@pytest.mark.long
 def test_a_score_without_its_controls_is_told(cfg: Config, tmp_path: Path) -> None:
-    assert only(cfg, tmp_path, 0)[0].startswith("The scores of crf 0 stand without their controls")
+    assert only(cfg, tmp_path, 0)[0].startswith("The scores of crf 0 are shown without their controls")
     write_controls(tmp_path, 0, "resnet_avg", CLASSES)  # another classifier's are not its own
-    assert only(cfg, tmp_path, 0)[0].startswith("The scores of crf 0 stand without their controls")
+    assert only(cfg, tmp_path, 0)[0].startswith("The scores of crf 0 are shown without their controls")
 
 
 def test_few_videos_chance_and_no_learning_are_told(cfg: Config, tmp_path: Path) -> None:
@@ -67,7 +69,7 @@ def test_few_videos_chance_and_no_learning_are_told(cfg: Config, tmp_path: Path)
     assert "30 videos" in told[0]
     assert "did not learn: it names 21 % of its own training clips" in told[1]
     assert told[2] == "At crf 0 the interval includes chance (20 %): no skill is shown there."
-    assert "lies within what permuted labels reach (up to 29 %)" in told[3]
+    assert "is within what permuted labels reach (up to 29 %)" in told[3]
 
 
 @pytest.mark.parametrize(("trivial", "how"), [(0.85, "as good as"), (0.77, "inside"), (0.7, None)])
@@ -87,6 +89,7 @@ def test_a_background_above_chance_is_a_defect_at_crf_0_only(cfg: Config, tmp_pa
     assert ("defect" in told[0]) == (crf == 0)
 
 
+@pytest.mark.long
 def test_the_page_shows_everything_beside_its_controls(cfg: Config, tmp_path: Path) -> None:
     for run in main_runs(cfg):
         write_score(tmp_path, run, int(run.crf), CLASSES, 0.65)
@@ -106,7 +109,7 @@ def test_the_page_shows_everything_beside_its_controls(cfg: Config, tmp_path: Pa
     assert "steps 420" in text
     assert "resnet_avg beats dma_sta : +11 points (+2 to +20)" in text
     assert "dma_sta does not beat resnet_avg : -11 points (-20 to -2)" in text
-    # ranked by accuracy; what did not learn stands after all others, whatever its accuracy
+    # ranked by accuracy; what did not learn comes after all others, whatever its accuracy
     table_text = text[text.index("classifier accuracy of each seed") :]
     places = [table_text.index(f"{name} {value}") for name, value in (("dma_sta", "70"), ("resnet_avg", "50"))]
     assert places == sorted(places)
@@ -185,6 +188,7 @@ def test_a_figure_without_an_interval_is_shown_bare() -> None:
         Bounded(**dict(bare))
 
 
+@pytest.mark.long
 def test_controls_without_a_classifier_of_the_background_say_so(cfg: Config, tmp_path: Path) -> None:
     path = write_controls(tmp_path, 0, "dma_sta", CLASSES)
     change(path, background=None)
@@ -194,8 +198,9 @@ def test_controls_without_a_classifier_of_the_background_say_so(cfg: Config, tmp
     assert "background only not trained" in words(tmp_path / "report.html")
 
 
+@pytest.mark.long
 def test_controls_without_originals_to_test_are_shown(cfg: Config, tmp_path: Path) -> None:
-    """A test part without an original is a control that cannot be had, no damaged file."""
+    """A test part without an original is a control that is not available, not a damaged file."""
     path = write_controls(tmp_path, 0, "dma_sta", CLASSES)
     change(path, originals=None)
     assert only(cfg, tmp_path, 0) == []

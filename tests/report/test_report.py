@@ -31,6 +31,8 @@ from dfdm.report.readme import SIZE, readme_picture
 from dfdm.report.times import RuleTime, bytes_written, read_times
 from tests.report.made_up import write_score
 
+pytestmark = pytest.mark.long
+
 MODELS = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
 FRAMES, WIDTH, HEIGHT = 12, 192, 128
 HOSTILE = "<script>alert('consent')</script> & \"so\""
@@ -212,7 +214,7 @@ def test_the_same_frame_of_every_video_is_shown(html: str) -> None:
 def test_the_page_tells_scores_statistics_sources_and_times(html: str) -> None:
     words = " ".join(Page(html).words.split())
     assert "70 % – 100 %" in words
-    assert "stand without their controls" in words
+    assert "are shown without their controls" in words
     assert "render 2 1 min 05 s 32 s 1 min 02 s 262 MB" in words
     assert "id0_0001 192x128 25.000 12 10 2 1 0" in words
     assert HOSTILE in words
@@ -250,7 +252,7 @@ def test_each_stage_shows_jobs_time_memory_and_the_bytes_that_it_wrote(tmp_path:
     expected: Counter[str] = Counter()
     for path, (stage, size) in sizes.items():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_bytes(bytes(size or 77))  # logs and states are no outputs
+        Path(path).write_bytes(bytes(size or 77))  # logs and states are not outputs
         expected[stage] += size
     assert bytes_written(layout) == +expected
     for name, seconds, memory in (("a", 60.0, "250.0"), ("b", 5.5, "-")):

@@ -16,6 +16,8 @@ from snakemake_logger_plugin_dfdm import text
 from snakemake_logger_plugin_dfdm.board import Board, Failure, Job, Left
 from snakemake_logger_plugin_dfdm.terminal import block
 
+pytestmark = pytest.mark.long
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TOY = """
 logger.info(None, extra={"dfdm": {
@@ -93,7 +95,7 @@ def test_a_failed_job_shows_its_last_lines_and_the_command_that_repeats_it(run: 
     assert re.search(
         r"summary: 2 of 4 jobs done, 1 failed, .*\| cut 1/2 \(1 failed\) \| join 0/1 \| alone 1/1\n", at_end
     )
-    assert "Jobs that did not run because of it: 1. Run the same command again to go on" in at_end
+    assert "Jobs that did not run because of it: 1. Run the same command again to continue" in at_end
     assert not (toy / "alone.txt").stat().st_size
 
     command = said.splitlines()[said.splitlines().index("    to run it alone:") + 1].strip()
@@ -132,7 +134,7 @@ def test_dry_runs_and_quiet_runs_stay_as_they_are(run: Run, toy: Path) -> None:
     assert "summary: 1 of 1 jobs done" in done.stderr
     (toy / "mended").unlink()
     (toy / "second.txt").unlink()
-    failed = run("second.txt", "--cores", 1, "--quiet")  # a failure is told even so
+    failed = run("second.txt", "--cores", 1, "--quiet")  # a failure is printed all the same
     assert failed.stderr.count("FAILED cut: second") == 1
     silent = run("second.txt", "--cores", 1, "--quiet", "all")
     assert (silent.returncode, silent.stderr) == (1, "")
@@ -149,7 +151,7 @@ def test_nothing_to_do_says_so_and_no_more(run: Run, toy: Path) -> None:
 def test_a_misspelt_target_brings_the_near_ones(run: Run) -> None:
     done = run("iae_crf24", "--cores", 1)
     assert done.returncode == 1
-    assert "'iae_crf24' is no target of this config. Did you mean iae_crf23?" in done.stderr
+    assert "'iae_crf24' is not a target of this config. Did you mean iae_crf23?" in done.stderr
 
 
 def test_a_locked_folder_is_told_how_to_unlock(run: Run, toy: Path) -> None:
@@ -158,7 +160,7 @@ def test_a_locked_folder_is_told_how_to_unlock(run: Run, toy: Path) -> None:
     (locks / "0.output.lock").write_text("first.txt\n")
     done = run("first.txt", "--cores", 1)
     assert done.returncode == 1
-    assert "If none runs any more: 'snakemake --unlock'" in done.stderr
+    assert "If none runs now: 'snakemake --unlock'" in done.stderr
     assert run("--unlock", "--cores", 1).returncode == 0
 
 
@@ -169,7 +171,8 @@ def test_a_stopped_run_counts_no_failures_and_says_how_to_go_on(toy: Path) -> No
         pytest.skip("this process was started with Ctrl-C ignored, as a shell's background job is")
     path = toy / "Snakefile"
     path.write_text(path.read_text().replace("sleep 1.2; echo half way >{log}; sleep 1.2", ": >begun; sleep 60"))
-    # a builtin makes the file: bash goes on after a Ctrl-C that reaches it while it waits for a command that ends well
+    # a builtin makes the file: bash continues after a Ctrl-C that reaches it while it waits for a command that ends
+    # well
     command = [sys.executable, "-m", "snakemake", "first.txt", "--logger", "dfdm", "--cores", "1"]
     process = subprocess.Popen(
         command,
@@ -184,7 +187,7 @@ def test_a_stopped_run_counts_no_failures_and_says_how_to_go_on(toy: Path) -> No
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "FAILED" not in said
-    assert "Stopped before the end. Run the same command again to go on" in said
+    assert "Stopped before the end. Run the same command again to continue" in said
 
 
 def test_a_terminal_shows_one_block_that_is_drawn_anew(toy: Path) -> None:

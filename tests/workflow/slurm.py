@@ -85,7 +85,7 @@ def install() -> None:
 def cluster(folder: Path) -> Iterator[dict[str, str]]:
     """Run a cluster of one node, this machine; gives the environment in which Slurm's commands talk to it."""
     folder.chmod(0o755)
-    # The plugin's job step drops SLURM_CONF, so its srun is told again by a script that goes before the real one.
+    # The plugin's job step drops SLURM_CONF, so a script that is found before the real srun sets it again.
     (folder / "bin").mkdir()
     (folder / "bin/srun").write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
     (folder / "bin/srun").chmod(0o755)

@@ -14,14 +14,18 @@ import pandas as pd
 import pytest
 import yaml
 
+from attribution.results import Comparison, Controls, Scores, Speed, Training, Tune
 from dfdm.base.files import read_json, sha256
 from dfdm.catalogue.config import load
 from dfdm.catalogue.layout import Layout, videos_of
 from dfdm.dataset.crops import CropReader
+from dfdm.dataset.sidecar import Sidecar
 from dfdm.media.masks import extended_polygon
 from dfdm.media.tracks import FaceTrack
-from dfdm.media.video import of_encoded, read_planes, split_planes
+from dfdm.media.video import VideoRecord, of_encoded, read_planes, split_planes
 from dfdm.report.times import bytes_written
+from generators.results import Evaluation
+from tests.result_files import delete_each_key
 
 ROOT = Path(__file__).parent.parent.parent
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
@@ -111,29 +115,46 @@ def test_qualities_are_smaller_in_order_of_crf(line: Path) -> None:
 
 def test_scores_name_their_interval_and_the_report_exists(line: Path) -> None:
     for crf in (0, 23):
-        scores = read_json(line / f"attribution/dma_sta/scene/crf{crf}/seed0/test_crf{crf}/scores.json")
-        assert scores["classes"] == ["faceswap", "dfaker"]
-        assert np.array(scores["confusion"]).sum() == 2
-        accuracy = scores["figures"]["accuracy"]
-        assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+        scores = Scores.read(line / f"attribution/dma_sta/scene/crf{crf}/seed0/test_crf{crf}/scores.json")
+        assert scores.classes == ["faceswap", "dfaker"]
+        assert np.array(scores.confusion).sum() == 2
+        accuracy = scores.figures.accuracy
+        assert accuracy.low <= accuracy.value <= accuracy.high
     assert "SYNTHETIC" in (line / "report.html").read_text()
 
 
 def test_each_training_is_measured_on_frames_it_never_saw(line: Path, project: Path, small: Small) -> None:
     for model in ("faceswap", "dfaker"):
-        found = read_json(line / f"evaluate/id0_id1/{model}.json")
-        assert (found["reconstruction"]["id0"]["frames"], found["reconstruction"]["id1"]["frames"]) == (9, 4)
-        (swap,) = found["swaps"]  # one direction is rendered
-        assert (swap["video_id"], swap["face_id"], len(swap["clips"]), swap["frames"]) == ("id0", "id1", 3, 9)
-        assert swap["identity"]["to_video"] > 0
-        assert swap["flicker"] > 0
-        assert set(found["computed_on"]["masters"]) == {f"{clip}_{model}.mp4" for clip in swap["clips"]}
+        found = Evaluation.read(line / f"evaluate/id0_id1/{model}.json")
+        assert (found.reconstruction["id0"].frames, found.reconstruction["id1"].frames) == (9, 4)
+        (swap,) = found.swaps  # one direction is rendered
+        assert (swap.video_id, swap.face_id, len(swap.clips), swap.frames) == ("id0", "id1", 3, 9)
+        assert swap.identity.to_video > 0
+        assert swap.flicker > 0
+        assert set(found.computed_on["masters"]) == {f"{clip}_{model}.mp4" for clip in swap.clips}
     table = subprocess.run(
         ["dfdm", "scores", "--evaluate", "--config", small()], cwd=project, capture_output=True, text=True, check=True
     )
     assert re.search(r"^dfaker +mean +9 ", table.stdout, re.MULTILINE)
     assert "faceswap" in table.stdout
     assert "undertrained" in table.stdout  # six iterations
+
+
+def test_every_key_of_every_result_file_is_needed(line: Path, tmp_path: Path) -> None:
+    run = line / "attribution/dma_sta/scene/crf23/seed0"
+    files = {
+        line / "sources/id0_0000.json": VideoRecord,
+        line / "dataset/DFDM_crf0/real/id0_0000_real.json": Sidecar,
+        line / "dataset/DFDM_crf0/faceswap/id0_id1_0000_faceswap.json": Sidecar,
+        line / "dataset/DFDM_crf23/dfaker/id0_id1_0000_dfaker.json": Sidecar,
+        line / "evaluate/id0_id1/dfaker.json": Evaluation,
+        run / "training.json": Training,
+        run / "speed.json": Speed,
+        run / "test_crf23/scores.json": Scores,
+    }
+    for path, model in files.items():
+        for_people = ("notes",) if model is VideoRecord else ()
+        assert delete_each_key(model, path, tmp_path, for_people) > 2
 
 
 def test_a_second_run_finds_nothing_to_do(line: Path, snakemake: Snakemake, small: Small) -> None:
@@ -209,7 +230,7 @@ def test_without_configfile_the_shipped_config_counts_and_with_one_that_file_alo
 def test_a_fault_in_the_config_is_one_sentence_before_any_job(snakemake: Snakemake, small: Small) -> None:
     done = snakemake("--cores", 1, "--configfile", small("faulty", render__mask_blurr=3))
     assert done.returncode != 0
-    assert "render.mask_blurr: unknown key; remove it or mend its spelling" in done.stderr + done.stdout
+    assert "render.mask_blurr: unknown key; remove it or correct its spelling" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 
@@ -217,9 +238,12 @@ def test_a_fault_in_the_config_is_one_sentence_before_any_job(snakemake: Snakema
     ("arguments", "sentence"),
     [
         (["--configfile", "none.yaml"], "config 'none.yaml' does not exist; correct the path after --configfile"),
-        (["--config", "results=config.yaml/x"], "results 'config.yaml/x': Not a directory; free or name another place"),
-        (["iae_crf24"], "'iae_crf24' is no target of this config. Did you mean iae_crf23 or "),
-        (["render"], "This is a rule of many jobs, no target. Named targets are "),
+        (
+            ["--config", "results=config.yaml/x"],
+            "results 'config.yaml/x': Not a directory; free some space or name another place",
+        ),
+        (["iae_crf24"], "'iae_crf24' is not a target of this config. Did you mean iae_crf23 or "),
+        (["render"], "This rule makes many jobs and is not a target. Named targets are "),
     ],
 )
 def test_a_slip_on_the_command_line_is_one_sentence(snakemake: Snakemake, arguments: list[str], sentence: str) -> None:
@@ -340,7 +364,7 @@ def test_a_new_classifier_costs_nothing_upstream(line: Path, snakemake: Snakemak
 def test_a_finished_training_survives_harmless_edits(
     line: Path, project: Path, snakemake: Snakemake, small: Small
 ) -> None:
-    """A rule's text, thread and memory figures of other stages, where states lie: no training runs for them."""
+    """A rule's text, thread and memory figures of other stages, where states are: no training runs for them."""
     rules = project / "workflow/rules/train.smk"
     text = rules.read_text()
     rules.write_text(text.replace('"dfdm train --model', '"dfdm  train --model').replace("24 * 60", "48 * 60"))
@@ -357,7 +381,7 @@ def test_a_finished_training_survives_harmless_edits(
 
 @pytest.mark.slow
 def test_classifiers_are_compared_and_their_scores_controlled(
-    line: Path, project: Path, snakemake: Snakemake, small: Small
+    line: Path, project: Path, snakemake: Snakemake, small: Small, tmp_path: Path
 ) -> None:
     """Rates, seeds, matrix, background, permuted labels: everything after the dataset, at the smallest size."""
     comparison = {
@@ -377,20 +401,24 @@ def test_classifiers_are_compared_and_their_scores_controlled(
     config = small("compared", results="results-compared", comparison=comparison, controls=controls)
     done = snakemake("--cores", 2, "--configfile", config)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    found = read_json(results / "attribution/comparison.json")
-    assert found["missing"] == []
-    assert {entry["classifier"] for entry in found["table"]} == {"meso_inception4", "residual_dct"}
-    assert {(cell["train"], cell["test"]) for cell in found["matrix"]} == {
+    delete_each_key(Comparison, results / "attribution/comparison.json", tmp_path)
+    delete_each_key(Tune, results / "attribution/residual_dct/tune.json", tmp_path)
+    found = Comparison.read(results / "attribution/comparison.json")
+    assert found.missing == []
+    assert {entry.classifier for entry in found.table} == {"meso_inception4", "residual_dct"}
+    assert {(cell.train, cell.test) for cell in found.matrix} == {
         (train, test) for train in ("0", "23", "all") for test in (0, 23)
     }
-    assert not any(pair["beats"] for pair in found["beats"])  # two seeds show nothing
+    assert not any(pair.beats for pair in found.beats)  # two seeds show nothing
     for crf in (0, 23):
         for classifier in controls["classifiers"]:
-            control = read_json(results / f"controls/{classifier}/crf{crf}.json")
-            assert len(control["permuted"]["accuracies"]) == 20
-            assert control["background"]["expected"] == ("codec coupling" if crf else "chance")
-            scores = read_json(results / f"attribution/{classifier}/scene/crf{crf}/seed0/test_crf{crf}/scores.json")
-            assert control["accuracy"] == scores["figures"]["accuracy"]
-    page = (results / "report.html").read_text()
-    assert "Not learned" in page  # two epochs of two videos
+            path = results / f"controls/{classifier}/crf{crf}.json"
+            delete_each_key(Controls, path, tmp_path)
+            control = Controls.read(path)
+            assert len(control.permuted.accuracies) == 20
+            assert control.background.expected == ("codec coupling" if crf else "chance")
+            scores = Scores.read(results / f"attribution/{classifier}/scene/crf{crf}/seed0/test_crf{crf}/scores.json")
+            assert control.accuracy == scores.figures.accuracy
+    report = (results / "report.html").read_text()
+    assert "Not learned" in report  # two epochs of two videos
     assert dry_run(snakemake, config) == Counter()

@@ -72,7 +72,7 @@ def test_a_rule_its_command_its_folders_and_its_message_have_one_name(read: dict
 
 
 def test_every_named_target_of_the_config_is_a_rule_and_nothing_else_is(read: dict[str, Any]) -> None:
-    one_file = {"sources_predictor", "sources_identity"}  # no wildcard stands in them
+    one_file = {"sources_predictor", "sources_identity"}  # they have no wildcard
     assert {rule["name"] for rule in read["rules"] if rule["target"]} == {*TARGETS, *one_file}
 
 

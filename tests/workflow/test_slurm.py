@@ -36,7 +36,7 @@ def on_slurm() -> None:
         pytest.skip(f"a Slurm runs here already ({', '.join(others)}), which this test leaves alone")
     if missing := slurm.missing():
         if not Path("/usr/bin/apt-get").exists():
-            pytest.skip(f"{', '.join(missing)} not installed, and this is no Debian")
+            pytest.skip(f"{', '.join(missing)} not installed, and this is not Debian")
         slurm.install()
 
 

@@ -43,7 +43,7 @@ except DfdmError as error:
 layout = Layout(cfg.results)
 MODELS = list(cfg.models)
 # The config as the commands read it, with --config's values and every scene of a pattern or table in it, and its order
-# kept (classes stand in it); named by content, so never changed under a running job.
+# kept (the order of the classes counts); named by content, so never changed under a running job.
 CONFIG_TEXT = cfg.model_dump_json(indent=1)
 CONFIG = f"{cfg.results}/config/{digest(CONFIG_TEXT)[:12]}.json"
 
@@ -56,7 +56,7 @@ def write_config():
                 temporary.write_text(CONFIG_TEXT)
         except OSError as error:
             raise WorkflowError(
-                f"results '{cfg.results}': {error.strerror}; free or name another place"
+                f"results '{cfg.results}': {error.strerror}; free some space or name another place"
             ) from None
 
 
@@ -71,10 +71,10 @@ if not workflow.is_main_process:
 place = Path(cfg.results).absolute()
 if not next(path for path in (place, *place.parents) if path.exists()).is_dir():
     raise WorkflowError(
-        f"results '{cfg.results}': Not a directory; free or name another place"
+        f"results '{cfg.results}': Not a directory; free some space or name another place"
     )
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
-# has them on the PATH. Neither is a param: where the config lies changes no bytes.
+# has them on the PATH. Neither is a param: the place of the config changes no bytes.
 shell.prefix(
     f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} "
     f"DFDM_PROJECT={quote(str(Path(workflow.basedir).parent))} "  # for envs/*.post-deploy.sh
@@ -88,7 +88,7 @@ DEVICES = len(devices.usable()) if HERE and cfg.device != "cpu" else 0
 GPUS = min(1, DEVICES) if cfg.gpu is None else cfg.gpu
 GPUS = 0 if cfg.device == "cpu" else GPUS
 FACES_BY_TORCH = cfg.faces.detector == "face_alignment"
-# Jobs on this machine together ask for no more memory and GPUs than it has; --resources goes before this.
+# Jobs on this machine together ask for no more memory and GPUs than it has; --resources overrides this.
 if HERE:
     for resource, most in (("mem_mb", memory_mb()), ("gpu", DEVICES)):
         if resource not in workflow.global_resources:

@@ -1,4 +1,5 @@
-# Short jobs carry a group: a cluster submits several as one (group-components of its profile); locally it means nothing.
+# Short jobs have a group: a cluster submits several as one (group-components of its profile); on one machine it has no
+# effect.
 rule render:
     input:
         track=scene_of_clip,

@@ -3,7 +3,7 @@ rule report:
         manifest=layout.manifest("dataset"),
         videos=lambda wildcards: files_of("dataset", layout.video),
         scores=scores_files(),
-        # The command finds them beside the manifest; they are listed so that a storage brings them.
+        # The command finds them next to the manifest; they are listed so that a storage brings them.
         sidecars=lambda wildcards: files_of("dataset", layout.sidecar),
         tracks=[layout.track(scene.scene_key) for scene in originals_of(cfg)],
         trainings=training_files(),

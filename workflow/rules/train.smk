@@ -1,5 +1,5 @@
 # One training per unordered pair of people and model; both directions are rendered from it. A killed training
-# goes on from its state, which lies outside the outputs (state_dir), under the hash of what determines it.
+# continues from its state, which is outside the outputs (state_dir), under the hash of what determines it.
 for training_model in MODELS:
     trained = cfg.settings(training_model)
 

@@ -16,7 +16,7 @@ class DlibDetector:
         try:
             self._predict = dlib.shape_predictor(str(predictor))
         except RuntimeError as error:
-            raise DfdmError(f"{predictor} is no dlib shape predictor ({error}); fetch the file again") from None
+            raise DfdmError(f"{predictor} is not a dlib shape predictor ({error}); fetch the file again") from None
         self._search = dlib.get_frontal_face_detector()
         self._upsample = upsample
         self._threshold = threshold

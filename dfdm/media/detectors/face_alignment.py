@@ -1,4 +1,4 @@
-"""face-alignment: the S3FD detector and the 2DFAN-4 landmarks, from weight files that lie on this machine."""
+"""face-alignment: the S3FD detector and the 2DFAN-4 landmarks, from weight files that are on this machine."""
 
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,9 @@ class FaceAlignmentDetector:
 
             def _load_native(self, network_name: str, network_size: int, device: str, dtype: Any) -> Any:
                 network = FAN(network_size)
-                network.load_state_dict(_read(weights / LANDMARKS_FILE))
+                state = torch.load(weights / LANDMARKS_FILE, map_location="cpu", weights_only=True)
+                network.load_state_dict(state)
                 return network.to(device, dtype=dtype).eval()
-
-        def _read(path: Path) -> Any:
-            return torch.load(path, map_location="cpu", weights_only=True)
 
         try:
             self._finder = LocalFaceAlignment(
@@ -79,5 +77,5 @@ def build(
         raise DfdmError(f"set faces.weights to the folder with {DETECTOR_FILE} and {LANDMARKS_FILE}")
     missing = [name for name in (DETECTOR_FILE, LANDMARKS_FILE) if not (weights / name).is_file()]
     if missing:
-        raise DfdmError(f"{weights} lacks {' and '.join(missing)}; put face-alignment's weights there")
+        raise DfdmError(f"{weights} has no {' and '.join(missing)}; put face-alignment's weights there")
     return FaceAlignmentDetector(weights, upsample, _CONFIDENCE if confidence is None else confidence, device)
