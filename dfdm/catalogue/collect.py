@@ -6,6 +6,7 @@ Every picture and crop file is read once here, so that a damaged one is found no
 import hashlib
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,7 @@ def _row(item: Item, cropper: "Cropper", clip: int) -> tuple[dict[str, Any], lis
     name = known_name(item.name)
     return {
         "name": item.name,
-        "video_id": name.video_id if name else None,
-        "face_id": name.face_id if name else None,
-        "scene": name.scene if name else None,
+        **{key: getattr(name, key, None) for key in ("video_id", "face_id", "scene")},
         "has_ids": name is not None,
         "model": item.model,
         "crf": item.crf,
@@ -132,8 +131,7 @@ class Cropper:
 
     def __init__(self, cfg: Config, out: Path, detector: Callable[[], Detector]) -> None:
         self.cfg, self.layout, self.root = cfg, Layout(str(out)), out / "crops"
-        self._build = detector
-        self._detector: Detector | None = None
+        self._detector = cache(detector)
         self._key = digest({"faces": keys.faces_keys(cfg), "crops": keys.crops_keys(cfg)})
 
     def crop(self, item: Item) -> tuple[Path, str]:
@@ -147,10 +145,8 @@ class Cropper:
         path, hashed = Path(self.layout.crops(name.clip, name.model, item.crf)), sha256(item.path)
         if path.exists() and _made_of(path, hashed, self._key):
             return path, hashed
-        if self._detector is None:
-            self._detector = self._build()
         record = probe(item.path, name.scene_key, {"path": item.path.name})
-        track = track_planes(read_planes(item.path, record), self._detector, record, self.cfg.faces)
+        track = track_planes(read_planes(item.path, record), self._detector(), record, self.cfg.faces)
         if not len(track):
             raise DfdmError(f"{item.path} shows no face")
         about = {"name": item.name, "model": item.model, "crf": item.crf, "video": hashed, "cut_with": self._key}

@@ -11,25 +11,42 @@ from dfdm.base.names import REAL, Encoded, VideoName
 from dfdm.catalogue.config import Config
 
 
+class _Place:
+    """A path below the results folder that takes no arguments."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __get__(self, layout: "Layout", owner: type["Layout"]) -> str:
+        return f"{layout.results}/{self.path}"
+
+
 @dataclass(frozen=True)
 class Layout:
     """Paths below one results folder."""
 
     results: str
 
+    predictor = _Place("sources/predictor.json")
+    """The record of the landmark predictor's file."""
+    identity = _Place("sources/identity.json")
+    """The record of the face recognition network's file."""
+    dataset = _Place("dataset")
+    """The folder of the encoded videos."""
+    crops_root = _Place("crops")
+    """The folder of the crops."""
+    comparison = _Place("attribution/comparison.json")
+    """The classifiers side by side."""
+    regions_root = _Place("regions")
+    """The folder of the regions."""
+    report = _Place("report.html")
+    """The report."""
+    benchmarks = _Place("benchmarks")
+    """The folder of the benchmarks; each stage has a folder in it."""
+
     def source(self, scene_key: str) -> str:
         """The record of a scene's video."""
         return f"{self.results}/sources/{scene_key}.json"
-
-    @property
-    def predictor(self) -> str:
-        """The record of the landmark predictor's file."""
-        return f"{self.results}/sources/predictor.json"
-
-    @property
-    def identity(self) -> str:
-        """The record of the face recognition network's file."""
-        return f"{self.results}/sources/identity.json"
 
     def track(self, scene_key: str) -> str:
         """The face track of a scene."""
@@ -43,11 +60,6 @@ class Layout:
         """A file next to the weights: loss.csv or preview.png."""
         return str(Path(self.checkpoint(pair, model)).with_name(name))
 
-    @property
-    def dataset(self) -> str:
-        """The folder of the encoded videos."""
-        return f"{self.results}/dataset"
-
     def video(self, clip: str, model: str, crf: int | str) -> str:
         """An encoded video; its sidecar is next to it."""
         return f"{self.dataset}/DFDM_crf{crf}/{model}/{clip}_{model}.mp4"
@@ -55,11 +67,6 @@ class Layout:
     def sidecar(self, clip: str, model: str, crf: int | str) -> str:
         """The JSON next to an encoded video."""
         return f"{self.dataset}/DFDM_crf{crf}/{model}/{clip}_{model}.json"
-
-    @property
-    def crops_root(self) -> str:
-        """The folder of the crops."""
-        return f"{self.results}/crops"
 
     def crops(self, clip: str, model: str, crf: int | str) -> str:
         """The crops of an encoded video."""
@@ -81,16 +88,6 @@ class Layout:
         """The learning rates tried for a classifier and the one that validation chose."""
         return f"{self.results}/attribution/{classifier}/tune.json"
 
-    @property
-    def comparison(self) -> str:
-        """The classifiers side by side."""
-        return f"{self.results}/attribution/comparison.json"
-
-    @property
-    def regions_root(self) -> str:
-        """The folder of the regions."""
-        return f"{self.results}/regions"
-
     def region(self, clip: str) -> str:
         """What any model changed of a clip's frames, grown from the mask's polygon."""
         return f"{self.regions_root}/{clip}.safetensors"
@@ -103,11 +100,6 @@ class Layout:
         """How good one training's swaps are."""
         return f"{self.results}/evaluate/{pair}/{model}.json"
 
-    @property
-    def report(self) -> str:
-        """The report."""
-        return f"{self.results}/report.html"
-
     def log(self, *parts: str) -> str:
         """The log of a job."""
         return f"{self.results}/logs/{'/'.join(parts)}.log"
@@ -115,11 +107,6 @@ class Layout:
     def benchmark(self, *parts: str) -> str:
         """Snakemake's time and memory figures of a job."""
         return f"{self.benchmarks}/{'/'.join(parts)}.tsv"
-
-    @property
-    def benchmarks(self) -> str:
-        """The folder of the benchmarks; each stage has a folder in it."""
-        return f"{self.results}/benchmarks"
 
 
 def stage_of(rule: str) -> str:

@@ -153,34 +153,26 @@ def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
         raise DfdmError(f"{folder} is not a folder; give the one that contains the videos")
     videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
     celeb = [(re.fullmatch(r"(id\d+)_(\d{4})", path.stem), path) for path in videos]
-    people: dict[str, dict[str, Any]] = {}
-
-    def add(person: str, scene: str, path: Path, note: str) -> None:
-        entry = people.setdefault(
-            person, {"licence": licence, "consent": consent, **({"note": note} if note else {}), "scenes": {}}
-        )
-        if scene in entry["scenes"]:
-            raise DfdmError(f"{path} is a second video {person}_{scene} in {folder}; scan one folder of them only")
-        entry["scenes"][scene] = {"path": str(path.relative_to(folder))}
-
-    if any(match for match, _ in celeb):
-        for match, path in celeb:
-            if match:
-                add(match[1], match[2], path, "")
-    else:
+    found: list[tuple[str, str, Path, dict[str, str]]] = [(name[1], name[2], path, {}) for name, path in celeb if name]
+    if not found:
         folders = sorted({path.parent for path in videos} - {folder})
         for person, parent in enumerate(folders):
-            for scene, path in enumerate(path for path in videos if path.parent == parent):
-                add(f"id{person}", f"{scene:04d}", path, str(parent.relative_to(folder)))
+            note = {"note": str(parent.relative_to(folder))}
+            own = [path for path in videos if path.parent == parent]
+            found += [(f"id{person}", f"{scene:04d}", path, note) for scene, path in enumerate(own)]
+    people: dict[str, dict[str, Any]] = {}
+    for owner, number, path, note in found:
+        entry = people.setdefault(owner, {"licence": licence, "consent": consent, **note, "scenes": {}})
+        if number in entry["scenes"]:
+            raise DfdmError(f"{path} is a second video {owner}_{number} in {folder}; scan one folder of them only")
+        entry["scenes"][number] = {"path": str(path.relative_to(folder))}
     if len(people) < 2:
         raise DfdmError(
             f"{folder} shows {len(people)} people; it needs at least two, as id0_0000.mp4 or one folder for each person"
         )
     ordered = dict(sorted(people.items(), key=lambda item: int(item[0][2:])))
     ids = list(ordered)
-    pairs = [(first, second) for first, second in zip(ids[::2], ids[1::2])]
-    if len(ids) % 2:
-        pairs.append((ids[-1], ids[0]))
+    pairs = list(zip(ids[::2], [*ids[1::2], ids[0]]))  # the last of an odd number goes with the first
     swaps = [name for first, second in pairs for name in (f"{first}_{second}", f"{second}_{first}")]
     shown = [f"{person}_{scene}" for pair in pairs for person in pair for scene in ordered[person]["scenes"]]
     return {
