@@ -75,9 +75,8 @@ class Config(Section):
         data = self.data or DataConfig()
         folders = [*data.classes.values(), *data.faceforensics.values()]
         given = dict.fromkeys(folders or [*self.models, *data.spellings.values()])
-        others = [name for name in given if name != names.REAL]
-        kept = [name for name in self.models if name in others]  # the models keep their order
-        return kept + [name for name in others if name not in kept]
+        ordered = {name: None for name in [*self.models, *given] if name in given}  # the models keep their order
+        return [name for name in ordered if name != names.REAL]
 
     def classifier(self, name: str) -> AttributionConfig:
         """The settings of one classifier: `attribution`, changed by its own keys in `comparison`."""

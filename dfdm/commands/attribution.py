@@ -1,6 +1,7 @@
 """The commands on classifiers: train, score, compare and check them, and name the model that made a video."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,8 +13,6 @@ from dfdm.base.names import REAL, encoded_of
 from dfdm.base.text import percent
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from attribution.experiment import Places
     from attribution.settings import AttributionConfig
     from dfdm.catalogue.config import Config
@@ -121,9 +120,7 @@ def score(cfg: "Config", model: Path, crf: int, manifest: Path, out: Path, resul
     from attribution.experiment import score_run
     from dfdm.catalogue.seen import autoencoder_saw
 
-    def saw(rows: "pd.DataFrame") -> float | None:
-        return autoencoder_saw(rows, cfg, results or Path(cfg.results))
-
+    saw = partial(autoencoder_saw, cfg=cfg, results=results or Path(cfg.results))
     scores = score_run(model, _places(cfg, [manifest], results), crf, cfg.device, out, saw)
     accuracy, chance = percent(scores.figures.accuracy.value, 1), percent(scores.chance, 1)
     print(f"crf {crf}: accuracy {accuracy} on {scores.videos} videos, chance {chance}")
