@@ -185,7 +185,7 @@ FAULTS = {
     "nan": (broken(inter_a_1=nan_in((64,))), "inter_a/1 contains 1 values that are not finite numbers"),
     "short part": ({**broken(), "decoder": broken()["decoder"][:-1]}, "decoder contains 9 arrays, this model's has 10"),
     "wrong parts": ({"encoder": []}, "of the parts encoder, this model has encoder, inter_a, inter_b, inter_both, dec"),
-    "short list": (flat(broken())[:-1], "the list holds 29 arrays, this model has 30"),
+    "short list": (flat(broken())[:-1], "the list contains 29 arrays, this model has 30"),
 }  # fmt: skip
 
 
