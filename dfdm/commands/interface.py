@@ -5,7 +5,11 @@ Path, bool (a switch), Literal (choices), list (one value or more), tuple (that 
 `| None`. A parameter `config` is the path of the config file, and `cfg` the loaded config: both are the flag
 `--config`, which every command can go without.
 
-argparse parses: cyclopts would add 0.1 s to the start of each of the 16,000 commands of the full plan (measured).
+argparse parses: the full plan starts 16,000 commands, and a start may take 0.1 s more than the first version's.
+CPU time, the fastest of 10 to 15 runs in turn on a busy machine: `dfdm check` took 0.58 s in the first version, 0.69 s
+with argparse (0.64 s where only the command's module is loaded) and 0.73 s with cyclopts 5.5 (loaded so too);
+`dfdm encode --help` took 0.10, 0.14 and 0.35 s. typer 0.29 took 0.18 s to import and parse one command, cyclopts
+0.08 s, and does not take `--tracks a b c`.
 """
 
 import argparse
