@@ -37,16 +37,20 @@ def count(cfg: Config) -> tuple[dict[str, Network], dict[str, Network]]:
         known = stored["networks"] if stored["code"] == code else {}
     found = dict(known)
 
-    def network(counted: Callable[..., Network], *arguments: Any) -> Network:
+    def network(counted: Callable[..., Network], room: Any, *arguments: Any) -> Network:
+        if room.package(arguments[0]):  # an installed package's code is not part of the cache's key
+            return counted(*arguments)
         key = f"{counted.__name__} {json.dumps(arguments)}"
         found[key] = found.get(key) or asdict(counted(*arguments))
         return Network(**found[key])
 
     def of_classifier(name: str) -> Network:
         a = cfg.classifier(name)
-        return network(classifier, a.model, len(cfg.models) + a.real, a.depth, a.clip, a.size, a.options)
+        classes = len(cfg.models) + a.real
+        return network(classifier, attribution.models, a.model, classes, a.depth, a.clip, a.size, a.options)
 
-    autoencoders = {name: network(autoencoder, name, cfg.settings(name).width) for name in cfg.models}
+    widths = {name: cfg.settings(name).width for name in cfg.models}
+    autoencoders = {name: network(autoencoder, generators.models, name, width) for name, width in widths.items()}
     classifiers = {name: of_classifier(name) for name in cfg.classifier_names}
     if found != known:
         with suppress(OSError):  # a cache that cannot be written costs seconds, not the plan

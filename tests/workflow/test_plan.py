@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 from conftest import copy_project, run_snakemake
+from distribution import install
 from test_line import Small, Snakemake, dry_run, jobs
 
 import attribution.models
@@ -297,6 +298,27 @@ def test_a_new_network_has_its_own_cost_and_a_changed_one_is_counted_again(
     sys.modules.pop("generators.models.sixth", None)
     assert found[0]["sixth"] == found[0]["iae"] == found[1]["iae"]
     assert found[1]["sixth"].multiply_adds < found[0]["sixth"].multiply_adds
+
+
+def test_an_installed_packages_network_is_counted_again_when_its_code_changes(tmp_path: Path) -> None:
+    text = (ROOT / "generators/models/iae.py").read_text()
+    package = install(tmp_path / "package", "sixth", {"sixth": text}, {"dfdm.generators": {"sixth": "sixth"}})
+    values = {**yaml.safe_load((ROOT / "config.yaml").read_text()), "models": {"iae": {}, "sixth": {}}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    code = (
+        "from pathlib import Path; from dfdm.catalogue.config import load; from dfdm.plan.networks import count; "
+        "print(*(network.multiply_adds for network in count(load(Path('config.yaml')))[0].values()))"
+    )
+    environment = {**os.environ, "DFDM_CACHE": str(tmp_path / "cache"), "PYTHONPATH": f"{ROOT}:{package}"}
+    found = []
+    for changed in (text, text.replace("128", "64")):
+        (package / "sixth.py").write_text(changed)
+        command = [sys.executable, "-B", "-c", code]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=environment)
+        found.append([int(word) for word in done.stdout.split()])
+    (iae, sixth), (again, smaller) = found
+    assert iae == sixth == again == autoencoder("iae", 0.125).multiply_adds
+    assert smaller < sixth
 
 
 def test_a_quality_between_measured_ones_lies_between_their_sizes() -> None:
