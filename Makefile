@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 READY := $(VENV)/.ready
-PYTEST := DFDM_OFFLINE=1 pytest -q --dist loadgroup
+PYTEST := DFDM_OFFLINE=1 OMP_NUM_THREADS=1 pytest -q --dist loadgroup
 
 .PHONY: help demo five-people bench check test test-all docs lint types setup clean
 

@@ -17,6 +17,7 @@ from attribution.run import Run
 from attribution.settings import AttributionConfig, ComparisonConfig
 from dfdm.base.errors import DfdmError
 from dfdm.base.names import cluster_of
+from dfdm.base.records import checked
 from dfdm.base.text import decimal, multiples, percent, table
 
 FEWEST_SEEDS = 3
@@ -141,6 +142,7 @@ def _predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
         table = pd.read_parquet(path, columns=["name", "truth", *(f"p_{name}" for name in classes)])
     except (OSError, ValueError) as error:
         raise DfdmError(f"{path} cannot be read ({' '.join(str(error).split())[:150]}); score again") from None
+    checked(path)
     return table.set_index("name").sort_index()
 
 

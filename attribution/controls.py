@@ -22,6 +22,7 @@ from attribution.results import Background, Controls, Originals, Permuted, Score
 from dfdm.base.compute import resolve_device
 from dfdm.base.errors import DfdmError
 from dfdm.base.names import REAL, cluster_of
+from dfdm.base.records import checked
 from dfdm.dataset.splits import PARTS
 
 Labelled = tuple[np.ndarray, np.ndarray]  # features [n, C] and class indices [n]
@@ -124,6 +125,7 @@ def run_controls(
     own, place = Scores.read(scores), resolve_device(device)
     column, crf, seed = f"split_{own.run.split}", own.crf, own.run.seed
     trained = load(model, place)
+    checked(manifest)
     rows = pd.read_parquet(manifest)
     if set(rows["crf"]) != {crf}:
         raise DfdmError(f"{manifest} is not the table of crf {crf} alone; give the manifest of that quality")

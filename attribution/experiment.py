@@ -23,7 +23,8 @@ from dfdm.base.compute import resolve_device
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest, reading
 from dfdm.base.names import REAL
-from dfdm.base.tensorfile import write_tensors
+from dfdm.base.records import checked
+from dfdm.base.tensorfile import content_hash, write_tensors
 from dfdm.base.trainer import DivergedError
 from dfdm.dataset.splits import PARTS, Kind, check_manifest
 
@@ -50,6 +51,7 @@ def read_manifest(path: Path, classes: Sequence[str], kind: Kind) -> pd.DataFram
     """The manifest's rows of the classes in a part of the split (column `part`); checked for columns and leaks."""
     with reading(path, "not a readable parquet", "build the manifest"):
         rows = pd.read_parquet(path)
+    checked(path)
     column = f"split_{kind}"
     missing = [name for name in (*NEEDED, column) if name not in rows]
     if missing:
@@ -135,7 +137,7 @@ def train(
     about = describe_training(run, trainer, short)
     meta = {**about.plain(), "key": key}
     tensors = {name: value.contiguous().numpy() for name, value in trainer.best_tensors.items()}
-    write_tensors(out / "model.safetensors", tensors, meta)
+    write_tensors(out / "model.safetensors", tensors, {**meta, "sha256": content_hash(tensors, meta)})
     with atomic(out / "log.csv") as path:
         log = pd.DataFrame(trainer.log, columns=list(COLUMNS))
         log.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")

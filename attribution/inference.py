@@ -18,6 +18,8 @@ from attribution.settings import AttributionConfig
 from dfdm.base.compute import autocast
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import reading
+from dfdm.base.records import checked
+from dfdm.base.tensorfile import content_hash
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,11 @@ def load(path: Path, device: torch.device) -> Trained:
     with reading(path, "not a classifier of this pipeline", "train the classifier"):
         with safe_open(path, framework="np") as file:
             about = json.loads(file.metadata()["dfdm"])
+        written, tensors = about.pop("sha256"), load_file(path)
+        if written != content_hash({name: value.numpy() for name, value in tensors.items()}, about):
+            raise ValueError("its content is not what was written")
         settings, classes = AttributionConfig.model_validate(about["settings"]), list(about["classes"])
         model = models.build(settings.model, len(classes), settings.depth, settings.clip, None, settings.options)
-        model.load_state_dict(load_file(path))
+        model.load_state_dict(tensors)
+    checked(path)
     return Trained(models.place(model, device, settings.channels_last).eval(), classes, settings, about)

@@ -1,19 +1,18 @@
 """Finished models: weights in safetensors, and what rendering must know in the metadata."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
 from dfdm.base.errors import DfdmError, reason
 from dfdm.base.files import UNREADABLE, reading
+from dfdm.base.records import checked
 from dfdm.base.states import load_state
-from dfdm.base.tensorfile import write_tensors
+from dfdm.base.tensorfile import content_hash, write_tensors
 from dfdm.media.masks import Kind
 from generators.models import build
 from generators.models.blocks import Autoencoder
@@ -51,13 +50,15 @@ def save(path: Path, model: Autoencoder, meta: ModelMeta) -> None:
     The metadata also holds a hash of weights and metadata, since the format itself has no checksum.
     """
     tensors = {name: value.detach().cpu().contiguous().numpy() for name, value in model.state_dict().items()}
-    write_tensors(path, tensors, {**asdict(meta), "sha256": _hash(tensors, asdict(meta))})
+    write_tensors(path, tensors, {**asdict(meta), "sha256": content_hash(tensors, asdict(meta))})
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[Autoencoder, ModelMeta]:
     """Read a model, in evaluation mode on `device`; a damaged file or one that is no such model is a DfdmError."""
     with reading(path, "not a readable dfdm model", "run the stage train"):
         tensors, meta = _read(path)
+    checked(path)
+    with reading(path, "not a readable dfdm model", "run the stage train"):
         model = _built(meta.model, meta.width, tensors)
     return model.to(device).eval().requires_grad_(False), meta
 
@@ -102,14 +103,6 @@ def _read(path: Path) -> tuple[dict[str, Tensor], ModelMeta]:
         values = json.loads(file.metadata()["dfdm"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     written = values.pop("sha256")
-    if written != _hash({name: tensor.numpy() for name, tensor in tensors.items()}, values):
+    if written != content_hash({name: tensor.numpy() for name, tensor in tensors.items()}, values):
         raise ValueError("its content is not what was written")
     return tensors, ModelMeta(**{**values, "pair": tuple(values["pair"])})
-
-
-def _hash(tensors: dict[str, np.ndarray], meta: dict[str, object]) -> str:
-    found = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
-    for name in sorted(tensors):
-        found.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
-        found.update(tensors[name].data)
-    return found.hexdigest()

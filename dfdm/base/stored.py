@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import read_json, write_json
+from dfdm.base.records import checked
 
 OPEN = "any keys"  # marks a mapping whose keys no model can know: Annotated[dict[str, int], OPEN]
 
@@ -31,8 +32,10 @@ class Stored(BaseModel):
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """The model of a file; DfdmError, one sentence, for a file that is absent, damaged or has no key."""
-        return cls.of(read_json(path), path)
+        """The model of a file; DfdmError, one sentence, for a file that is absent, damaged, changed or has no key."""
+        found = cls.of(read_json(path), path)
+        checked(path)
+        return found
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

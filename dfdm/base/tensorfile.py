@@ -4,7 +4,9 @@ The library writes to a file of its own naming, which a killed process leaves be
 read, and wants every tensor in memory at once; reading is its own part everywhere.
 """
 
+import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +16,16 @@ import numpy as np
 
 from dfdm.base.files import atomic
 
+CHECKSUM = "checksum"
 _NAMES = {"uint8": "U8", "int32": "I32", "float32": "F32", "int64": "I64"}  # rising, as the format sorts them
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """A uint8 tensor of known shape whose rows are made while it is written."""
+    """A uint8 tensor of known shape whose rows are made while it is written.
+
+    The CRC-32 of each row goes into the file's tensor `checksum`, int64 [rows].
+    """
 
     shape: tuple[int, ...]
     rows: Iterable[np.ndarray]
@@ -31,7 +37,9 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray | Streamed], abou
     `about` becomes JSON under the one metadata key `dfdm`: several keys would come in random order, and equal
     content would differ in bytes. ValueError when the streamed rows do not fill their shape.
     """
-    kinds = list(_NAMES)
+    kinds, sums = list(_NAMES), list[int]()
+    if streamed := [tensor for tensor in tensors.values() if isinstance(tensor, Streamed)]:
+        tensors = {**tensors, CHECKSUM: np.zeros(streamed[0].shape[0], np.int64)}
     order = sorted(tensors, key=lambda name: (-kinds.index(_kind(tensors[name])), name))
     header: dict[str, Any] = {"__metadata__": {"dfdm": json.dumps(about, sort_keys=True)}}
     start = 0
@@ -47,9 +55,24 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray | Streamed], abou
         for name in order:
             tensor = tensors[name]
             for part in tensor.rows if isinstance(tensor, Streamed) else [tensor]:
-                file.write(np.ascontiguousarray(part).data)
+                content = np.ascontiguousarray(part).data
+                file.write(content)
+                if isinstance(tensor, Streamed):
+                    sums.append(zlib.crc32(content))
         if file.tell() != 8 + len(text) + start:
             raise ValueError(f"{path}: {file.tell()} bytes written, its tensors have {8 + len(text) + start}")
+        if streamed:
+            file.seek(8 + len(text) + header[CHECKSUM]["data_offsets"][0])
+            file.write(np.array(sums, np.int64).data)
+
+
+def content_hash(tensors: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> str:
+    """The hash of named arrays and plain metadata, for a file of weights: the format itself has no checksum."""
+    found = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name in sorted(tensors):
+        found.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        found.update(tensors[name].data)
+    return found.hexdigest()
 
 
 def _kind(tensor: np.ndarray | Streamed) -> str:

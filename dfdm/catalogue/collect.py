@@ -17,6 +17,7 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.files import digest, sha256
 from dfdm.base.names import REAL, known_name
 from dfdm.base.progress import Progress
+from dfdm.base.records import keep
 from dfdm.catalogue import keys
 from dfdm.catalogue.config import Config, DataConfig
 from dfdm.catalogue.foreign import Fault, Item, find
@@ -54,9 +55,10 @@ def collect(layout: str, root: Path, out: Path, cfg: Config, detector: Callable[
         raise DfdmError(f"{root} contains no video that can be used; what is wrong with each is printed above")
     table = pd.DataFrame(rows)
     add_splits(table, (cfg.data or DataConfig()).splits, cfg.seed)
-    write_manifest(table, out / "manifest.parquet")
-    for crf, part in table.groupby("crf"):
-        write_manifest(part, Path(Layout(str(out)).manifest(f"crf{crf}")))
+    parts = {Path(Layout(str(out)).manifest(f"crf{crf}")): part for crf, part in table.groupby("crf")}
+    for path, part in {out / "manifest.parquet": table, **parts}.items():
+        write_manifest(part, path)
+        keep("collect", path, path.with_suffix(".csv"))
     return table
 
 
@@ -151,6 +153,7 @@ class Cropper:
             raise DfdmError(f"{item.path} shows no face")
         about = {"name": item.name, "model": item.model, "crf": item.crf, "video": hashed, "cut_with": self._key}
         write_crops(path, item.path, track, self.cfg.crops.margin, self.cfg.crops.smooth, about)
+        keep("collect", path, index=True)
         return path, hashed
 
 

@@ -10,6 +10,8 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.names import REAL, Encoded, VideoName
 from dfdm.catalogue.config import Config
 
+UNRECORDED = ("benchmarks", "config", "logs", "state")  # folders of results that hold no stage's outputs
+
 
 class _Place:
     """A path below the results folder that takes no arguments."""

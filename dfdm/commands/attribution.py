@@ -10,6 +10,7 @@ from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import digest, sha256
 from dfdm.base.names import REAL, encoded_of
+from dfdm.base.records import checked, keep
 from dfdm.base.text import percent
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def tune(cfg: "Config", classifier: str, manifest: Path, out: Path, results: Pat
         _made_of(cfg, settings),
         out,
     )
+    keep("attribution_tune", out)
     print(f"{classifier}: lr {found.lr:g}, the best of {len(found.tried)} by validation")
 
 
@@ -96,6 +98,7 @@ def train(
         settings = settings.model_copy(update={"lr": chosen.lr})
     places, made_of = _places(cfg, manifest, results), _made_of(cfg, settings)
     about = experiment.train(run, settings, cfg.classes, places, cfg.device, made_of, out)
+    keep("attribution_train", *(out / name for name in ("model.safetensors", "log.csv", "training.json", "speed.json")))
     print(
         f"{run}: epoch {about.epoch} of {about.epochs}, validation accuracy {percent(about.validation_accuracy, 1)}, "
         f"training accuracy {percent(about.training_accuracy, 1)}" + ("" if about.learned else ": not learned")
@@ -122,6 +125,7 @@ def score(cfg: "Config", model: Path, crf: int, manifest: Path, out: Path, resul
 
     saw = partial(autoencoder_saw, cfg=cfg, results=results or Path(cfg.results))
     scores = score_run(model, _places(cfg, [manifest], results), crf, cfg.device, out, saw)
+    keep("attribution_score", out / "scores.json", out / "predictions.parquet")
     accuracy, chance = percent(scores.figures.accuracy.value, 1), percent(scores.chance, 1)
     print(f"crf {crf}: accuracy {accuracy} on {scores.videos} videos, chance {chance}")
 
@@ -139,6 +143,7 @@ def comparison(cfg: "Config", out: Path, results: Path | None = None) -> None:
     from dfdm.catalogue.comparing import compare_runs
 
     compare_runs(cfg, results or Path(cfg.results)).write(out)
+    keep("attribution_comparison", out)
 
 
 def predict(
@@ -203,7 +208,10 @@ def region(cfg: "Config", clip: str, masters: list[Path], original: Path, track:
         raise DfdmError(f"{original} is not the crf 0 original of {scene}, whose track was given")
     if encoded_of(masters[0]).name.scene_key != scene:
         raise DfdmError(f"{track} is the track of {scene}, which {clip} does not show; give the right one")
+    for path in (original, *masters):
+        checked(path)
     write_region(out, clip, face, original, {model: found[model] for model in cfg.models})
+    keep("region", out)
     print(f"{clip}: {len(face)} frames, the outline grown by at most {Region(out).about['grown']} blocks")
 
 
@@ -237,6 +245,7 @@ def controls(cfg: "Config", classifier: str, crf: int, manifest: Path, out: Path
     of_background = Path(layout.scores(str(other), crf)) if other else None
     found = run_controls(model, scores, manifest, crops, cfg.controls.permutations, cfg.device, of_background)
     found.write(out)
+    keep("controls", out)
     low, high = percent(found.permuted.low, 1), percent(found.permuted.high, 1)
     print(f"{run}: permuted labels {low} to {high}, trivial cues {percent(found.trivial.figures.accuracy.value, 1)}")
 

@@ -8,6 +8,7 @@ from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import digest, sha256
 from dfdm.base.names import pair_of, person_of
+from dfdm.base.records import checked, keep
 
 if TYPE_CHECKING:
     from dfdm.catalogue.config import Config
@@ -54,6 +55,7 @@ def train(cfg: "Config", model: str, pair: tuple[str, str], tracks: list[Path], 
         state_dir=state_dir(cfg),
         out=out,
     )
+    keep("train", out, out.with_name("loss.csv"), out.with_name("preview.png"))
 
 
 def evaluate(
@@ -115,10 +117,11 @@ def evaluate(
         "checkpoint": sha256(checkpoint),
         "iterations": about.iterations,
         "tracks": {key: sha256(path) for path, key in zip(tracks, loaded)},
-        "masters": {master.name: sha256(master) for master in masters},
+        "masters": {master.name: checked(master) for master in masters},
         "identity": sha256(network) if network else None,
     }
     measure(tools, scenes, cfg.settings(model).held_out, cfg.evaluate, computed_on).write(out)
+    keep("evaluate", out)
     if network is None:
         print("identity was not measured: the config's evaluate.identity is null")
 
@@ -159,6 +162,7 @@ def import_weights(
     if iterations < 0:
         raise DfdmError(f"--iterations is {iterations}; give the count, or 0 where it is not known")
     meta = import_file(weights, model, pair, settings, iterations, out)
+    keep("weights import", out)
     print(f"{out}: {meta.model} at width {meta.width:g}, side a {meta.pair[0]}, side b {meta.pair[1]}")
 
 

@@ -46,6 +46,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "sources placeholders": sources.placeholders,
         "collect": dataset.collect,
         "export": dataset.export,
+        "verify": views.verify,
         "migrate": views.migrate,
         "picture": views.picture,
         "weights import": autoencoders.import_weights,

@@ -7,6 +7,7 @@ from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
 from dfdm.base.names import encoded_of
+from dfdm.base.records import checked, keep
 from dfdm.base.text import size_text
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def render(cfg: "Config", track: Path, checkpoint: Path, out: Path) -> None:
     swapper = Swapper(model, about.centering, about.coverage, side, cfg.render, resolve_device(cfg.device))
     planes = swapper.render(read_planes(video_of(cfg, scene.record), scene.record), scene)
     inputs = {"track": sha256(track), "checkpoint": sha256(checkpoint)}
-    _write_master(cfg, scene, planes, keys.render_keys(cfg), out, **inputs)
+    _write_master(cfg, "render", scene, planes, keys.render_keys(cfg), out, **inputs)
 
 
 def original(cfg: "Config", track: Path, out: Path) -> None:
@@ -70,11 +71,11 @@ def original(cfg: "Config", track: Path, out: Path) -> None:
         raise DfdmError(f"{out} is the name of a swap; an original is called like id0_0003_real.mp4")
     scene = track_of(track, name.scene_key)
     planes = read_planes(video_of(cfg, scene.record), scene.record)
-    _write_master(cfg, scene, planes, {"encode": keys.encode_keys(cfg)}, out, track=sha256(track))
+    _write_master(cfg, "original", scene, planes, {"encode": keys.encode_keys(cfg)}, out, track=sha256(track))
 
 
 def _write_master(
-    cfg: "Config", scene: "FaceTrack", planes: Any, made_by: dict[str, Any], out: Path, **inputs: str
+    cfg: "Config", stage: str, scene: "FaceTrack", planes: Any, made_by: dict[str, Any], out: Path, **inputs: str
 ) -> None:
     from dfdm.base.progress import progress
     from dfdm.commands.inputs import video_of
@@ -86,6 +87,7 @@ def _write_master(
     frames = progress(planes, record.frames, f"render {out.stem}", "frames")
     write_master(out, frames, record, video_of(cfg, record), cfg.encode, provenance_tags(facts))
     write_sidecar(out, scene, facts)
+    keep(stage, out, out.with_suffix(".json"))
 
 
 def encode(cfg: "Config", master: Path, track: Path, out: Path) -> None:
@@ -110,10 +112,11 @@ def encode(cfg: "Config", master: Path, track: Path, out: Path) -> None:
         raise DfdmError(f"{master} at crf {source.crf} cannot give {out}; encode from the crf 0 of the same name")
     scene = track_of(track, encoded.name.scene_key)
     made_by = Sidecar.read(master.with_suffix(".json"))
-    inputs = {**made_by.inputs, "master": sha256(master)}
+    inputs = {**made_by.inputs, "master": checked(master)}
     facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, scene)
     write_quality(out, master, encoded.crf, cfg.encode, provenance_tags(facts))
     write_sidecar(out, scene, facts)
+    keep("encode", out, out.with_suffix(".json"))
 
 
 def crops(cfg: "Config", video: Path, track: Path, out: Path) -> None:
@@ -133,8 +136,9 @@ def crops(cfg: "Config", video: Path, track: Path, out: Path) -> None:
 
     encoded = encoded_of(video)
     scene = track_of(track, encoded.name.scene_key)
-    about = {"name": str(encoded.name), "model": encoded.name.model, "crf": encoded.crf, "video": sha256(video)}
+    about = {"name": str(encoded.name), "model": encoded.name.model, "crf": encoded.crf, "video": checked(video)}
     write_crops(out, video, scene, cfg.crops.margin, cfg.crops.smooth, about)
+    keep("crops", out, index=True)
 
 
 def manifest(cfg: "Config", out: Path, target: str = "dataset", results: Path | None = None) -> None:
@@ -152,6 +156,7 @@ def manifest(cfg: "Config", out: Path, target: str = "dataset", results: Path | 
 
     table = build_manifest(cfg, target, results or Path(cfg.results))
     write_manifest(table, out)
+    keep("manifest", out, out.with_suffix(".csv"))
     print(f"{target}: {len(table)} videos, {size_text(table['bytes'].sum())}")
 
 

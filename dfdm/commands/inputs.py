@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfdm.base.errors import DfdmError
+from dfdm.base.files import sha256
 from dfdm.base.names import Encoded, encoded_of, person_of
 from dfdm.catalogue import sources
 from dfdm.catalogue.config import Config
@@ -13,8 +14,14 @@ from dfdm.media.video import VideoRecord
 
 
 def video_of(cfg: Config, record: VideoRecord) -> Path:
-    """Where the video of a record is on this machine."""
-    return sources.locate(cfg.sources, cfg.scene(record.scene_key))
+    """Where the video of a record is on this machine; DfdmError where it is not the video that was probed."""
+    path = sources.locate(cfg.sources, cfg.scene(record.scene_key))
+    if sha256(path) != record.sha256:
+        raise DfdmError(
+            f"{path} is not the video that {record.scene_key} was probed from: it was replaced or damaged; put the "
+            f"first one back, or delete the record sources/{record.scene_key}.json in the results and run again"
+        )
+    return path
 
 
 def track_of(path: Path, scene_key: str) -> FaceTrack:

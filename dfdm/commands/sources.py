@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, sha256, write_json
+from dfdm.base.records import keep
 
 if TYPE_CHECKING:
     from dfdm.catalogue.config import Config
@@ -82,6 +83,7 @@ def probe(cfg: "Config", scene: str, out: Path) -> None:
     file = cfg.scene(scene)
     record = video.probe(sources.fetch(cfg.sources, file), scene, keys.reference(cfg, file), file.frames)
     record.write(out)
+    keep("sources_probe", out)
     print(f"{scene}: {record.frames} frames, {record.width}x{record.height}, {record.fps:.3f} a second", *record.notes)
 
 
@@ -101,6 +103,7 @@ def predictor(cfg: "Config", out: Path) -> None:
         folder = Path(cfg.faces.weights).expanduser()
         files += sorted(path for path in folder.iterdir() if path.suffix in (".pth", ".tar"))
     write_json(out, {path.name: sha256(path) for path in files})
+    keep("sources_predictor", out)
 
 
 def identity(cfg: "Config", out: Path) -> None:
@@ -116,6 +119,7 @@ def identity(cfg: "Config", out: Path) -> None:
 
     files = [sources.fetch(cfg.sources, cfg.evaluate.identity)] if cfg.evaluate.identity else []
     write_json(out, {path.name: sha256(path) for path in files})
+    keep("sources_identity", out)
 
 
 def faces(cfg: "Config", record: Path, out: Path) -> None:
@@ -140,6 +144,7 @@ def faces(cfg: "Config", record: Path, out: Path) -> None:
     planes = progress(read_planes(video_of(cfg, video), video), video.frames, f"faces of {video.scene_key}", "frames")
     track = track_planes(planes, detector, video, cfg.faces)
     track.save(out)
+    keep("faces", out)
     counts = track.counts
     print(
         f"{video.scene_key}: a face in {counts.with_face} of {counts.frames} frames, "

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfdm.base.errors import DfdmError
+from dfdm.base.records import keep
 
 if TYPE_CHECKING:
     from dfdm.catalogue.config import Config
@@ -84,6 +85,38 @@ def report(cfg: "Config", out: Path, results: Path | None = None) -> None:
 
     check_version(results or cfg.results)
     build(cfg, results or Path(cfg.results), out)
+    keep("report", out)
+
+
+def verify(folder: Path | None = None, /, *, config: Path) -> int:
+    """Compare every file of a results folder with its record, byte by byte.
+
+    Status: 0 all files are what was written, 1 some are changed or missing, or were written by no stage.
+
+    Args:
+        folder: the folder; default: the config's results
+
+    Example:
+        dfdm verify results
+    """
+    from dfdm.base.progress import progress
+    from dfdm.base.records import every, unrecorded
+    from dfdm.catalogue.config import load
+    from dfdm.catalogue.layout import UNRECORDED
+
+    folder = folder or Path(load(config).results)
+    found = list(every(folder))
+    if not found:
+        raise DfdmError(f"{folder} has no records of what was written; give a folder of results")
+    faults = []
+    for path, made in progress(iter(found), len(found), f"verify {folder}", "files"):
+        if not path.is_file():
+            faults.append(f"missing: {path} (run the stage {made.stage})")
+        elif not made.describes(path):
+            faults.append(f"changed: {path} (delete it and run the stage {made.stage})")
+    faults += [f"written by no stage: {path}" for path in unrecorded(folder, UNRECORDED)]
+    print("\n".join([*faults, f"{folder}: {len(found)} files with a record, {len(faults)} faults"]))
+    return 1 if faults else 0
 
 
 def migrate(cfg: "Config") -> None:

@@ -2,12 +2,14 @@
 
 A crop file is a safetensors file: `frames` uint8 [n, size * 3 / 2, size] (I420 as decoded: lossless), `boxes`
 int32 [n, 2] (x, y of the box's corner in the frame), `landmarks` float32 [n, 68, 2] and `polygon` float32
-[n, 27, 2] (the outline of the mask `extended`), both in crop pixels, `frame_index` int32 [n]; n is the number of
-frames with a face. The metadata's one key `dfdm` is JSON.
+[n, 27, 2] (the outline of the mask `extended`), both in crop pixels, `frame_index` int32 [n], `checksum` int64 [n]
+(CRC-32 of each of `frames`, compared for every one that is read); n is the number of frames with a face. The metadata's
+one key `dfdm` is JSON.
 """
 
 import json
 import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from safetensors import safe_open
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import reading
-from dfdm.base.tensorfile import Streamed, write_tensors
+from dfdm.base.records import check_index
+from dfdm.base.tensorfile import CHECKSUM, Streamed, write_tensors
 from dfdm.media.colour import crop_i420, yuv_to_rgb
 from dfdm.media.masks import extended_polygon
 from dfdm.media.tracks import FaceTrack
@@ -97,6 +100,9 @@ class CropReader:
             self._file = safe_open(str(path), framework="np")
             self.meta: dict[str, Any] = json.loads(self._file.metadata()["dfdm"])
             self._frames = self._file.get_slice("frames")
+            self._sums = self._file.get_tensor(CHECKSUM)
+        check_index(path)
+        self._path = path
 
     def __len__(self) -> int:
         """Frames with a face."""
@@ -128,9 +134,10 @@ class CropReader:
         size = int(self.meta["size"])
         out = np.empty((len(indices), size, size, 3), np.uint8)
         for row, index in enumerate(indices):
-            out[row] = yuv_to_rgb(
-                np.ascontiguousarray(self._frames[int(index) : int(index) + 1][0]), matrix, full_range
-            )
+            planes = np.ascontiguousarray(self._frames[int(index) : int(index) + 1][0])
+            if zlib.crc32(planes.data) != self._sums[int(index)]:
+                raise DfdmError(f"{self._path} is damaged: crop {int(index)} is not what was written; make it again")
+            out[row] = yuv_to_rgb(planes, matrix, full_range)
         return out
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from dfdm.base.files import atomic, reading
+from dfdm.base.records import checked
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector, Face
 from dfdm.media.settings import FacesConfig
@@ -82,7 +83,9 @@ class FaceTrack:
                 if arrays[name].dtype != kind or arrays[name].shape != (len(arrays["frame_index"]), *shape):
                     raise ValueError(f"{name} has the wrong shape or type")
             counts = TrackCounts(**json.loads(str(file["counts"])))
-            return FaceTrack(VideoRecord.model_validate_json(str(file["record"])), counts=counts, **arrays)
+            track = FaceTrack(VideoRecord.model_validate_json(str(file["record"])), counts=counts, **arrays)
+        checked(path)
+        return track
 
     def smoothed(self, sigma: float) -> "FaceTrack":
         """The track with landmarks and boxes smoothed along each segment by a Gaussian of `sigma` frames.

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dfdm.base.names import REAL, VideoName
+from dfdm.base.records import checked
 from dfdm.catalogue.config import Config
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, of_encoded
@@ -85,6 +86,7 @@ def clip_views(cfg: Config, found: Results) -> Iterator[ClipView]:
 
 
 def _cell(video: EncodedVideo, record: VideoRecord, shown: Moment) -> Cell:
+    checked(video.path)
     rgb = pictures.read_frame(video.path, record, shown.frame)
     kept = [(pictures.fit_width(rgb, FRAME_WIDTH), 0.13, 80)]  # picture, the stamp's share, quality of the JPEG
     if shown.landmarks is not None:

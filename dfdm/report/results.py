@@ -15,6 +15,7 @@ import pandas as pd
 from attribution import models as classifiers
 from dfdm.base.machine import cpu_model
 from dfdm.base.names import VideoName
+from dfdm.base.records import checked
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout, originals_of, videos_of
 from dfdm.dataset.sidecar import Sidecar
@@ -71,11 +72,21 @@ def read_results(cfg: Config, results: Path) -> Results:
         tracks |= {} if track is None else {key: track}
     for pair, model in product(cfg.pairs, cfg.models):
         file, what = layout.training_file(pair, model, "loss.csv"), f"loss log of {model} for {pair} (stage train)"
-        log = read_or_note(pd.read_csv, file, what, missing)
+        log = read_or_note(_loss_log, file, what, missing)
         losses |= {} if log is None or log.empty else {(pair, model): log}
     file, what = layout.manifest("dataset"), "the dataset's manifest (stage dataset)"
-    manifest = read_or_note(pd.read_parquet, file, what, missing)
+    manifest = read_or_note(_manifest, file, what, missing)
     return Results(layout, videos, tracks, losses, manifest, read_times(layout), missing)
+
+
+def _loss_log(path: Path) -> pd.DataFrame:
+    checked(path)
+    return pd.read_csv(path)
+
+
+def _manifest(path: Path) -> pd.DataFrame:
+    checked(path)
+    return pd.read_parquet(path)
 
 
 def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, int], EncodedVideo]:
