@@ -24,7 +24,7 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest, reading
 from dfdm.base.names import REAL
 from dfdm.base.records import checked
-from dfdm.base.tensorfile import content_hash, write_tensors
+from dfdm.base.tensorfile import write_weights
 from dfdm.base.trainer import DivergedError
 from dfdm.dataset.splits import PARTS, Kind, check_manifest
 
@@ -135,9 +135,8 @@ def train(
     key = training_key(job, key, content)
     trainer = fit(job, device, key, places.state)
     about = describe_training(run, trainer, short)
-    meta = {**about.plain(), "key": key}
     tensors = {name: value.contiguous().numpy() for name, value in trainer.best_tensors.items()}
-    write_tensors(out / "model.safetensors", tensors, {**meta, "sha256": content_hash(tensors, meta)})
+    write_weights(out / "model.safetensors", tensors, {**about.plain(), "key": key})
     with atomic(out / "log.csv") as path:
         log = pd.DataFrame(trainer.log, columns=list(COLUMNS))
         log.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")

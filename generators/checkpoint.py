@@ -12,7 +12,7 @@ from dfdm.base.errors import DfdmError, reason
 from dfdm.base.files import UNREADABLE, reading
 from dfdm.base.records import checked
 from dfdm.base.states import load_state
-from dfdm.base.tensorfile import content_hash, write_tensors
+from dfdm.base.tensorfile import content_hash, write_weights
 from dfdm.media.masks import Kind
 from generators.models import build
 from generators.models.blocks import Autoencoder
@@ -50,7 +50,7 @@ def save(path: Path, model: Autoencoder, meta: ModelMeta) -> None:
     The metadata also holds a hash of weights and metadata, since the format itself has no checksum.
     """
     tensors = {name: value.detach().cpu().contiguous().numpy() for name, value in model.state_dict().items()}
-    write_tensors(path, tensors, {**asdict(meta), "sha256": content_hash(tensors, asdict(meta))})
+    write_weights(path, tensors, asdict(meta))
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[Autoencoder, ModelMeta]:

@@ -66,6 +66,11 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray | Streamed], abou
             file.write(np.array(sums, np.int64).data)
 
 
+def write_weights(path: Path, tensors: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
+    """Write a model's weights; `about` goes with them, and as its `sha256` the hash of both."""
+    write_tensors(path, tensors, {**about, "sha256": content_hash(tensors, about)})
+
+
 def content_hash(tensors: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> str:
     """The hash of named arrays and plain metadata, for a file of weights: the format itself has no checksum."""
     found = hashlib.sha256(json.dumps(about, sort_keys=True).encode())

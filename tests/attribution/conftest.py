@@ -1,12 +1,11 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import save_file
 
 from attribution.settings import AttributionConfig
+from dfdm.base.tensorfile import Streamed, write_tensors
 
 CLASSES = ["faceswap", "lightweight", "iae"]
 
@@ -39,10 +38,9 @@ def write_crop_file(path: Path, frames: int, pattern: int, seed: int, size: int 
     luma = 128 + stripes + random.normal(0, 12, (frames, size, size)) + 3 * np.arange(frames)[:, None, None]
     planes = np.full((frames, size * 3 // 2, size), 128, np.uint8)
     planes[:, :size] = luma.clip(20, 230)
-    tensors = {"frames": planes, "frame_index": np.arange(frames, dtype=np.int32)}
+    tensors = {"frames": Streamed(planes.shape, planes), "frame_index": np.arange(frames, dtype=np.int32)}
     meta = {"size": size, "frames": frames, "matrix": None, "full_range": None}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, str(path), metadata={"dfdm": json.dumps(meta)})
+    write_tensors(path, tensors, meta)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from attribution.results import Scores, Speed, Training, Tune
 from attribution.run import Run
 from attribution.settings import AttributionConfig
 from dfdm.base.errors import DfdmError
+from dfdm.base.tensorfile import content_hash
 from dfdm.base.trainer import ROLLBACKS, check_finite
 from tests.result_files import delete_each_key
 
@@ -145,15 +146,21 @@ def test_a_missing_or_foreign_model_file_is_one_sentence_that_names_it(whole, tm
     path.write_bytes(b"12345678")
     settings = whole[1].model_dump()
     tensors = load_file(whole[0] / "out" / "model.safetensors")
+
+    def hashed(content, **about):
+        values = {name: value.numpy() for name, value in content.items()}
+        return content, {"dfdm": json.dumps({**about, "sha256": content_hash(values, about)})}
+
     foreign = [
         (tensors, None),
         (tensors, {"dfdm": "no JSON"}),
         (tensors, {"dfdm": "[]"}),
-        (tensors, {"dfdm": json.dumps({"settings": settings})}),
-        (tensors, {"dfdm": json.dumps({"settings": {"wings": 2}, "classes": classes})}),
-        (tensors, {"dfdm": json.dumps({"settings": settings, "classes": classes[:2]})}),  # a head of another size
-        (tensors, {"dfdm": json.dumps({"settings": {**settings, "model": "none"}, "classes": classes})}),
-        ({"weight": torch.zeros(2)}, {"dfdm": json.dumps({"settings": settings, "classes": classes})}),
+        (tensors, {"dfdm": json.dumps({"settings": settings, "classes": classes})}),  # without its hash
+        hashed(tensors, settings=settings),
+        hashed(tensors, settings={"wings": 2}, classes=classes),
+        hashed(tensors, settings=settings, classes=classes[:2]),  # a head of another size
+        hashed(tensors, settings={**settings, "model": "none"}, classes=classes),
+        hashed({"weight": torch.zeros(2)}, settings=settings, classes=classes),
     ]
     for case in [None, *foreign]:
         if case is not None:

@@ -13,7 +13,7 @@ from attribution.inference import Trained
 from attribution.models import build
 from attribution.run import Run
 from dfdm.base.errors import DfdmError
-from dfdm.base.tensorfile import write_tensors
+from dfdm.base.tensorfile import Streamed, write_tensors
 from tests.report.made_up import scores
 
 CLASSES = ["faceswap", "lightweight", "iae"]
@@ -137,7 +137,12 @@ def write_face(path, luma: np.ndarray, first: int = 0) -> None:
     outline = np.float32([[10, 10], [30, 10], [30, 30], [10, 30]])
     polygon = np.tile(np.concatenate([outline, np.tile(outline[-1], (23, 1))]), (n, 1, 1))
     index = np.arange(first, first + n, dtype=np.int32)
-    tensors = {"frames": planes, "polygon": polygon, "frame_index": index, "boxes": np.zeros((n, 2), np.int32)}
+    tensors = {
+        "frames": Streamed(planes.shape, planes),
+        "polygon": polygon,
+        "frame_index": index,
+        "boxes": np.zeros((n, 2), np.int32),
+    }
     write_tensors(path, tensors, {"size": SIDE, "matrix": None, "full_range": True})
 
 

@@ -18,7 +18,7 @@ from attribution.prediction import NONE, Prediction, Seen, Source
 from attribution.predictor import Predictor, Telling, load_predictor
 from attribution.settings import AttributionConfig
 from dfdm.base.errors import DfdmError
-from dfdm.base.tensorfile import write_tensors
+from dfdm.base.tensorfile import write_weights
 from dfdm.base.text import percent
 from dfdm.commands import attribution, cli
 from dfdm.dataset.crops import CropReader, write_crops
@@ -45,7 +45,7 @@ def write_classifier(path: Path, settings: AttributionConfig, classes: list[str]
     model.train()
     model(torch.randn(8, settings.clip, 3, settings.size, settings.size))  # batch norm leaves its start
     tensors = {key: value.contiguous().numpy() for key, value in model.state_dict().items()}
-    write_tensors(path, tensors, {"classes": classes, "settings": settings.model_dump(), "crf": "10", **about})
+    write_weights(path, tensors, {"classes": classes, "settings": settings.model_dump(), "crf": "10", **about})
     return path
 
 
