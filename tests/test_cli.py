@@ -42,6 +42,7 @@ COMMANDS = {  # every command of the first version, with every flag and argument
     "controls": "[--config c] --classifier d --crf 10 --manifest m --out o [--results r]",
     "collect": "folder [--config c] --layout videos --out o",
     "export": "c d [--config c] --out o",
+    "verify": "[folder] [--config c]",
     "weights import": "w.npz --model iae --pair id1 id0 --out o [--width 0.5] [--centering head] [--coverage 0.7] "
     "[--mask components] [--iterations 9]",
     "weights export": "model --out o",

@@ -183,16 +183,17 @@ def collect(
     print(f"{out / 'manifest.parquet'}: {len(table)} videos ({counts})")
 
 
-def export(crops: list[Path], /, cfg: "Config", out: Path) -> None:
-    """Write crop files as DF_class*/Video*/Frame1.png trees.
+def export(crops: list[Path], /, cfg: "Config", out: Path, numbered: bool = False) -> None:
+    """Write crop files of one quality as DF_class*/id0_id1_0003/Frame1.png trees.
 
     Args:
         crops: crop files
         out: an empty folder
+        numbered: call the folders Video1, Video2 ... and write what each one is to index.csv
 
     Example:
         dfdm export results/crops/crf23/*/*.safetensors --out exported
     """
     from dfdm.dataset.crops import export_tree
 
-    print(f"{export_tree(crops, out, list(cfg.models))} videos in {out}")
+    print(f"{export_tree(crops, out, list(cfg.models), numbered)} videos in {out}")

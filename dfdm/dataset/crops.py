@@ -9,6 +9,7 @@ one key `dfdm` is JSON.
 
 import json
 import shutil
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from safetensors import safe_open
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import reading
+from dfdm.base.files import atomic, reading
 from dfdm.base.records import check_index
 from dfdm.base.tensorfile import CHECKSUM, Streamed, write_tensors
 from dfdm.media.colour import crop_i420, yuv_to_rgb
@@ -141,32 +142,48 @@ class CropReader:
         return out
 
 
-def export_tree(crops: Sequence[Path], out: Path, classes: Sequence[str]) -> int:
-    """Write crops as `DF_class*/Video*/Frame1.png` trees, classes numbered from 1 in the given order.
+def export_tree(crops: Sequence[Path], out: Path, classes: Sequence[str], numbered: bool = False) -> int:
+    """Write crops as `DF_class3/id0_id1_0003/Frame1.png` trees, classes numbered from 1 in the given order.
 
-    Returns the number of videos written. Each folder appears only when it is complete.
+    `numbered`: the folders are `Video1`, `Video2` ... of each class, and `index.csv` in `out` says what each one is.
+    Crop files of no such class are named on stderr. Returns the number of videos written. Each folder appears only when
+    it is complete. DfdmError, before anything is written: files of several qualities, and folders that exist.
     """
     import cv2
+    import pandas as pd
 
-    written = 0
-    counts = dict.fromkeys(classes, 0)
-    for path in sorted(crops):
-        reader = CropReader(path)
-        model = reader.meta["model"]
-        if model not in counts:
+    readers = {path: CropReader(path) for path in sorted(crops)}
+    metas = {path: reader.meta for path, reader in readers.items()}
+    if len(qualities := sorted({meta["crf"] for meta in metas.values()})) > 1:
+        raise DfdmError(
+            f"the crop files are of crf {', '.join(map(str, qualities))}, which one tree cannot tell apart; "
+            "export each quality into a folder of its own"
+        )
+    rows, counts = list[dict[str, Any]](), dict.fromkeys(classes, 0)
+    for path, meta in metas.items():
+        if (model := meta["model"]) not in counts:
+            print(f"{path} is left out: {model} is not one of the classes {', '.join(classes)}", file=sys.stderr)
             continue
         counts[model] += 1
-        folder = out / f"DF_class{list(classes).index(model) + 1}" / f"Video{counts[model]}"
-        if folder.exists():
-            raise DfdmError(f"{folder} exists already; export into an empty folder")
+        video = f"Video{counts[model]}" if numbered else meta["name"].removesuffix(f"_{model}")
+        folder = f"DF_class{list(classes).index(model) + 1}/{video}"
+        rows.append({"folder": folder, "name": meta["name"], "model": model, "crf": meta["crf"], "crops": str(path)})
+    for row in rows:
+        if (out / row["folder"]).exists():
+            raise DfdmError(f"{out / row['folder']} exists already; export into an empty folder")
+    if len({row["folder"] for row in rows}) < len(rows):
+        raise DfdmError("two of the crop files are of one video; give each once")
+    for row in rows:
+        folder, reader = out / row["folder"], readers[Path(row["crops"])]
         partial = folder.with_name(f".{folder.name}.tmp")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for number in range(len(reader)):
-            rgb = reader.frames([number])[0]
             file = partial / f"Frame{number + 1}.png"
-            if not cv2.imwrite(str(file), rgb[:, :, ::-1]):
+            if not cv2.imwrite(str(file), reader.frames([number])[0][:, :, ::-1]):
                 raise DfdmError(f"{file} could not be written; is the disk full?")
         partial.rename(folder)
-        written += 1
-    return written
+    if numbered:
+        with atomic(out / "index.csv") as temporary:
+            pd.DataFrame(rows).to_csv(temporary, index=False)
+    return len(rows)

@@ -1,11 +1,15 @@
+import shutil
 import tracemalloc
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from dfdm.base.errors import DfdmError
+from dfdm.catalogue.config import Config, DataConfig
+from dfdm.catalogue.foreign import find
 from dfdm.dataset.crops import CropReader, boxes_along, export_tree, write_crops
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.encoding import write_master
@@ -100,12 +104,63 @@ def test_crops_are_written_as_they_are_cut(short: Short, tmp_path: Path) -> None
     assert peak < 0.2 * (tmp_path / "c.safetensors").stat().st_size
 
 
-def test_crops_become_a_tree_of_pngs(crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path) -> None:
-    path, _, _ = crop_file
-    assert export_tree([path], tmp_path / "tree", ["faceswap", "iae"]) == 1
-    files = sorted((tmp_path / "tree/DF_class2/Video1").iterdir())
+@pytest.fixture
+def three_clips(crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path) -> list[Path]:
+    """Crop files of two clips by `iae` and of an original, at crf 23."""
+    _, track, _ = crop_file
+    video = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
+    about = [("id0_id1_0003_iae", "iae"), ("id1_id0_0002_iae", "iae"), ("id0_0003_real", "real")]
+    for name, model in about:
+        meta = {"name": name, "model": model, "crf": 23}
+        write_crops(tmp_path / f"{name}.safetensors", video, track, 0.3, 0, meta)
+    return [tmp_path / f"{name}.safetensors" for name, _ in about]
+
+
+def test_crops_become_a_tree_of_pngs_called_by_their_clip(
+    three_clips: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export_tree(three_clips, tmp_path / "tree", ["faceswap", "iae"]) == 2
+    assert sorted(path.name for path in (tmp_path / "tree/DF_class2").iterdir()) == ["id0_id1_0003", "id1_id0_0002"]
+    files = sorted((tmp_path / "tree/DF_class2/id0_id1_0003").iterdir())
     assert [file.name for file in files] == [f"Frame{number}.png" for number in range(1, 7)]
-    assert np.array_equal(cv2.imread(str(files[3]))[:, :, ::-1], CropReader(path).frames([3])[0])
+    assert np.array_equal(cv2.imread(str(files[3]))[:, :, ::-1], CropReader(three_clips[0]).frames([3])[0])
+    assert "id0_0003_real.safetensors is left out: real is not one of the classes" in capsys.readouterr().err
+
+
+def test_an_exported_tree_is_collected_under_the_same_names(
+    three_clips: list[Path], tmp_path: Path, demo: Config
+) -> None:
+    export_tree(three_clips, tmp_path / "crf23", ["faceswap", "iae"])
+    cfg = demo.model_copy(update={"data": DataConfig.model_validate({"classes": {"DF_class2": "iae"}})})
+    items, faults = find("frames", tmp_path / "crf23", cfg)
+    assert [(item.name, item.model, item.crf) for item in items] == [
+        ("id0_id1_0003_iae", "iae", 23),
+        ("id1_id0_0002_iae", "iae", 23),
+    ]
+    assert faults == []
+
+
+def test_a_numbered_tree_has_an_index(three_clips: list[Path], tmp_path: Path) -> None:
+    export_tree(three_clips, tmp_path / "tree", ["faceswap", "iae"], numbered=True)
+    index = pd.read_csv(tmp_path / "tree/index.csv")
+    assert index[["folder", "name", "crf"]].to_numpy().tolist() == [
+        ["DF_class2/Video1", "id0_id1_0003_iae", 23],
+        ["DF_class2/Video2", "id1_id0_0002_iae", 23],
+    ]
+    assert len(list((tmp_path / "tree/DF_class2/Video2").iterdir())) == 6
+
+
+def test_qualities_are_not_mixed_in_a_tree_and_nothing_is_written_over(
+    three_clips: list[Path], crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path
+) -> None:
+    with pytest.raises(DfdmError, match="crf 0, 23"):
+        export_tree([*three_clips, crop_file[0]], tmp_path / "tree", ["iae"])
+    with pytest.raises(DfdmError, match="one video"):
+        export_tree([three_clips[0], Path(shutil.copy(three_clips[0], tmp_path / "again"))], tmp_path / "tree", ["iae"])
+    assert not (tmp_path / "tree").exists()
+    export_tree(three_clips, tmp_path / "tree", ["iae"])
+    with pytest.raises(DfdmError, match="id0_id1_0003 exists already"):
+        export_tree(three_clips, tmp_path / "tree", ["iae"])
 
 
 def test_a_video_of_another_length_is_refused(short: Short, tmp_path: Path) -> None:
