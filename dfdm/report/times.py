@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from dfdm.base.names import REAL
-from dfdm.catalogue.layout import Layout
+from dfdm.base.records import FOLDER
+from dfdm.catalogue.layout import UNRECORDED, Layout
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ def read_times(layout: Layout) -> list[RuleTime]:
 
 
 def bytes_written(layout: Layout) -> dict[str, int]:
-    """Bytes of each stage's outputs that are in the results folder, by the stage's name."""
+    """Bytes of each stage's outputs that are in the results folder, without their records, by the stage's name."""
     found: dict[str, int] = defaultdict(int)
     root = Path(layout.results)
     for folder, _, names in os.walk(root, followlinks=True):  # a stage's folder may be on another disk
         inside = Path(folder).relative_to(root).parts
-        for name in names:
+        for name in names if FOLDER not in inside else ():
             if stage := _stage((*inside, name)):
                 found[stage] += Path(folder, name).stat().st_size
     return dict(found)
@@ -65,6 +66,6 @@ def _stage(parts: tuple[str, ...]) -> str | None:
             return "attribution_" + parts[-1].removesuffix(".json")
         case ("attribution", *_, folder, _):
             return "attribution_score" if folder.startswith("test_crf") else "attribution_train"
-        case (folder, _, *_) if folder not in ("benchmarks", "config", "logs", "state"):
+        case (folder, _, *_) if folder not in UNRECORDED:
             return {"sources": "sources_probe", "manifests": "manifest", "regions": "region"}.get(folder, folder)
     return None

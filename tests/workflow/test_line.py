@@ -17,6 +17,7 @@ import yaml
 
 from attribution.results import Comparison, Controls, Scores, Speed, Training, Tune
 from dfdm.base.files import read_json, sha256
+from dfdm.base.records import every
 from dfdm.catalogue.config import load
 from dfdm.catalogue.layout import Layout, videos_of
 from dfdm.dataset.crops import CropReader
@@ -316,8 +317,7 @@ def test_every_shipped_profile_chooses_the_summary(profile: str) -> None:
 
 def test_the_page_counts_the_bytes_of_every_output(line: Path) -> None:
     written = bytes_written(Layout(str(line)))
-    others = ("logs", "benchmarks", "config", "state")
-    files = [path for path in line.rglob("*") if path.is_file() and path.relative_to(line).parts[0] not in others]
+    files = [path for path, _ in every(line)]
     assert sum(written.values()) == sum(path.stat().st_size for path in files)
     assert set(written) == {path.name for path in (line / "benchmarks").iterdir()}
 
