@@ -162,7 +162,6 @@ def import_weights(
     if iterations < 0:
         raise DfdmError(f"--iterations is {iterations}; give the count, or 0 where it is not known")
     meta = import_file(weights, model, pair, settings, iterations, out)
-    keep("weights import", out)
     print(f"{out}: {meta.model} at width {meta.width:g}, side a {meta.pair[0]}, side b {meta.pair[1]}")
 
 

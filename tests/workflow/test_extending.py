@@ -145,7 +145,7 @@ def test_the_pages_stage_runs_after_its_six_edits_and_no_other(tmp_path: Path, f
 
     assert left() == {"jitter": 4, "target": 1}
     run("snakemake", "--configfile", "small.yaml", "--cores", 2)
-    found = [json.loads(path.read_text()) for path in sorted((tmp_path / "results-small/jitter").iterdir())]
+    found = [json.loads(path.read_text()) for path in sorted((tmp_path / "results-small/jitter").glob("*.json"))]
     assert [one["scene"] for one in found] == ["id0_0000", "id0_0001", "id0_0002", "id1_0000"]
     assert all(0 < one["mean"] < 0.05 and one["frames"] > 5 for one in found)
     code = "from dfdm.report.times import *; print(*((t.rule, t.jobs, t.bytes > 0) for t in read_times(Layout('{}'))))"
