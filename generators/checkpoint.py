@@ -57,9 +57,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[Autoencoder, M
     """Read a model, in evaluation mode on `device`; a damaged file or one that is no such model is a DfdmError."""
     with reading(path, "not a readable dfdm model", "run the stage train"):
         tensors, meta = _read(path)
-    checked(path)
-    with reading(path, "not a readable dfdm model", "run the stage train"):
         model = _built(meta.model, meta.width, tensors)
+    checked(path)
     return model.to(device).eval().requires_grad_(False), meta
 
 

@@ -55,13 +55,10 @@ def read(path: str | Path) -> Made | None:
         raise DfdmError(f"{where} is no readable record; delete it and {path}, and make that again") from None
 
 
-def checked(path: str | Path, content: bytes | None = None) -> str:
-    """Compare a file, or its `content` where it is read already, with its record; give its sha256.
-
-    DfdmError where the content is another than the one that the stage wrote.
-    """
+def checked(path: str | Path) -> str:
+    """Compare a file with its record, and give its sha256; DfdmError where it is not what the stage wrote."""
     path = Path(path)
-    found = sha256(path) if content is None else hashlib.sha256(content).hexdigest()
+    found = sha256(path)
     if (made := read(path)) is not None and found != made.sha256:
         raise _changed(path, made)
     return found

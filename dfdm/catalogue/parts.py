@@ -8,6 +8,7 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import videos_of
+from dfdm.catalogue.sources import place
 from dfdm.dataset.splits import Kind, split_videos
 
 Content = tuple[object, ...]
@@ -18,10 +19,9 @@ def check_splits(cfg: Config) -> None:
 
     Frames are known by the content of their file and their number in it, not by the scene's name.
     """
-    videos, kinds = [video.name for video in videos_of(cfg, f"crf{cfg.qualities[0]}")], tuple[Kind, ...]()
-    kinds += ("scene",) if cfg.splits.scene else ()
-    kinds += ("identity",) if cfg.splits.identity else ()
-    for kind in kinds:
+    videos = [video.name for video in videos_of(cfg, f"crf{cfg.qualities[0]}")]
+    kinds: dict[Kind, bool] = {"scene": bool(cfg.splits.scene), "identity": bool(cfg.splits.identity)}
+    for kind in (kind for kind, asked in kinds.items() if asked):
         parts = split_videos(videos, kind, cfg.splits, cfg.seed)
         part_of = {video.scene_key: part for video, part in zip(videos, parts) if part is not None}
         for first, second in _sharing(cfg, list(part_of)):
@@ -58,11 +58,11 @@ def _contents(cfg: Config, scenes: list[str]) -> dict[str, Content]:
             name, member = file.in_package
             found[scene] = (cfg.sources.packages[name].sha256, member)
             continue
-        path = (Path(cfg.sources.root).expanduser() / Path(file.path).expanduser()).resolve()
+        path = place(cfg.sources, file.path).resolve()
         found[scene] = (path,)
         if path.is_file():
             sizes[path.stat().st_size][path].append(scene)
-    for paths in sizes.values():
-        if len(paths) > 1:
+    for size, paths in sizes.items():
+        if size and len(paths) > 1:  # files without a byte are placeholders, no copies of each other
             found |= {scene: (sha256(path),) for path, held in paths.items() for scene in held}
     return found

@@ -31,10 +31,15 @@ _IDENTITY_MEMBER = "face_recognition_models/models/dlib_face_recognition_resnet_
 OFFLINE = "DFDM_OFFLINE"  # set: never touch the network
 
 
+def place(sources: SourcesConfig, path: str) -> Path:
+    """Where a path of the config is on this machine."""
+    return Path(sources.root).expanduser() / Path(path).expanduser()
+
+
 def locate(sources: SourcesConfig, file: FileRef) -> Path:
     """Where a file of the config is; DfdmError when it is not there (the network is not touched)."""
     if file.path is not None:
-        path = Path(sources.root).expanduser() / Path(file.path).expanduser()
+        path = place(sources, file.path)
         if not path.is_file():
             raise DfdmError(f"{path} does not exist; correct its path or pattern in the config, or sources.root")
         return path
@@ -197,8 +202,7 @@ def _parts(scenes: list[str]) -> dict[str, list[str]]:
 
 def placeholders(cfg: Config) -> int:
     """Write an empty file where config names a video that is not there, for dry runs; return how many."""
-    root = Path(cfg.sources.root).expanduser()
-    paths = {root / path for key in cfg.scene_keys if (path := cfg.scene(key).path) is not None}
+    paths = {place(cfg.sources, path) for key in cfg.scene_keys if (path := cfg.scene(key).path) is not None}
     missing = [path for path in sorted(paths) if not path.exists()]
     for absent in missing:
         absent.parent.mkdir(parents=True, exist_ok=True)

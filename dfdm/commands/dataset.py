@@ -47,9 +47,10 @@ def render(cfg: "Config", track: Path, checkpoint: Path, out: Path) -> None:
         raise DfdmError(f"{checkpoint} is {about.model} of {' and '.join(about.pair)}, which cannot make {name}")
     side: Literal["a", "b"] = "a" if name.face_id == name.pair[0] else "b"
     swapper = Swapper(model, about.centering, about.coverage, side, cfg.render, resolve_device(cfg.device))
-    planes = swapper.render(read_planes(video_of(cfg, scene.record), scene.record), scene)
+    video = video_of(cfg, scene.record)
+    planes = swapper.render(read_planes(video, scene.record), scene)
     inputs = {"track": sha256(track), "checkpoint": sha256(checkpoint)}
-    _write_master(cfg, "render", scene, planes, keys.render_keys(cfg), out, **inputs)
+    _write_master(cfg, "render", video, scene, planes, keys.render_keys(cfg), out, **inputs)
 
 
 def original(cfg: "Config", track: Path, out: Path) -> None:
@@ -70,22 +71,29 @@ def original(cfg: "Config", track: Path, out: Path) -> None:
     if name.pair is not None:
         raise DfdmError(f"{out} is the name of a swap; an original is called like id0_0003_real.mp4")
     scene = track_of(track, name.scene_key)
-    planes = read_planes(video_of(cfg, scene.record), scene.record)
-    _write_master(cfg, "original", scene, planes, {"encode": keys.encode_keys(cfg)}, out, track=sha256(track))
+    video = video_of(cfg, scene.record)
+    made_by = {"encode": keys.encode_keys(cfg)}
+    _write_master(cfg, "original", video, scene, read_planes(video, scene.record), made_by, out, track=sha256(track))
 
 
 def _write_master(
-    cfg: "Config", stage: str, scene: "FaceTrack", planes: Any, made_by: dict[str, Any], out: Path, **inputs: str
+    cfg: "Config",
+    stage: str,
+    video: Path,
+    scene: "FaceTrack",
+    planes: Any,
+    made_by: dict[str, Any],
+    out: Path,
+    **inputs: str,
 ) -> None:
     from dfdm.base.progress import progress
-    from dfdm.commands.inputs import video_of
     from dfdm.dataset.sidecar import provenance, write_sidecar
     from dfdm.media.encoding import provenance_tags, write_master
 
     record = scene.record
     facts = provenance(encoded_of(out), made_by, {"video": record.sha256, **inputs}, scene)
     frames = progress(planes, record.frames, f"render {out.stem}", "frames")
-    write_master(out, frames, record, video_of(cfg, record), cfg.encode, provenance_tags(facts))
+    write_master(out, frames, record, video, cfg.encode, provenance_tags(facts))
     write_sidecar(out, scene, facts)
     keep(stage, out, out.with_suffix(".json"))
 

@@ -152,8 +152,7 @@ def export_tree(crops: Sequence[Path], out: Path, classes: Sequence[str], number
     import cv2
     import pandas as pd
 
-    readers = {path: CropReader(path) for path in sorted(crops)}
-    metas = {path: reader.meta for path, reader in readers.items()}
+    metas = {path: CropReader(path).meta for path in sorted(crops)}
     if len(qualities := sorted({meta["crf"] for meta in metas.values()})) > 1:
         raise DfdmError(
             f"the crop files are of crf {', '.join(map(str, qualities))}, which one tree cannot tell apart; "
@@ -174,7 +173,7 @@ def export_tree(crops: Sequence[Path], out: Path, classes: Sequence[str], number
     if len({row["folder"] for row in rows}) < len(rows):
         raise DfdmError("two of the crop files are of one video; give each once")
     for row in rows:
-        folder, reader = out / row["folder"], readers[Path(row["crops"])]
+        folder, reader = out / row["folder"], CropReader(Path(row["crops"]))
         partial = folder.with_name(f".{folder.name}.tmp")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)

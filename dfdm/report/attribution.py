@@ -16,7 +16,7 @@ from dfdm.catalogue.layout import Layout
 from dfdm.catalogue.schedule import checked_runs, main_runs
 from dfdm.report import figures
 from dfdm.report.evaluation import LEAST_SSIM, Row, table
-from dfdm.report.results import read_or_note
+from dfdm.report.results import checked_csv, read_or_note
 
 FEW_VIDEOS = 100  # below this a score says little
 
@@ -84,7 +84,7 @@ def read_attribution(
         if score := read_or_note(Scores.read, file, f"{what} (stage {Scores.stage})", missing):
             scores.append(score)
             log = Path(layout.run(str(run), "log.csv"))
-            if log.exists() and len(epochs := pd.read_csv(log)):
+            if log.exists() and len(epochs := checked_csv(log)):
                 logs[f"crf {score.crf}"] = epochs
     comparison = None
     if cfg.comparison:

@@ -72,14 +72,15 @@ def read_results(cfg: Config, results: Path) -> Results:
         tracks |= {} if track is None else {key: track}
     for pair, model in product(cfg.pairs, cfg.models):
         file, what = layout.training_file(pair, model, "loss.csv"), f"loss log of {model} for {pair} (stage train)"
-        log = read_or_note(_loss_log, file, what, missing)
+        log = read_or_note(checked_csv, file, what, missing)
         losses |= {} if log is None or log.empty else {(pair, model): log}
     file, what = layout.manifest("dataset"), "the dataset's manifest (stage dataset)"
     manifest = read_or_note(_manifest, file, what, missing)
     return Results(layout, videos, tracks, losses, manifest, read_times(layout), missing)
 
 
-def _loss_log(path: Path) -> pd.DataFrame:
+def checked_csv(path: Path) -> pd.DataFrame:
+    """A table that a stage wrote, compared with its record."""
     checked(path)
     return pd.read_csv(path)
 

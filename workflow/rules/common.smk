@@ -17,6 +17,7 @@ from dfdm.catalogue import keys
 from dfdm.catalogue.layout import Layout, originals_of, stage_of, targets, videos_of
 from dfdm.catalogue.migrate import check_version
 from dfdm.catalogue.parts import check_splits
+from dfdm.catalogue.sources import place as source_place
 from dfdm.catalogue.schedule import (
     background_run,
     checked_runs,
@@ -28,7 +29,8 @@ from dfdm.catalogue.schedule import (
 try:
     cfg = dfdm_config.load(dict(config))
     check_version(cfg.results)
-    check_splits(cfg)
+    if workflow.is_main_process:  # a submitted job need not read the sources again
+        check_splits(cfg)
 except DfdmError as error:
     raise WorkflowError(str(error)) from None
 
@@ -106,7 +108,7 @@ def scene_file(wildcards):
     return (
         []
         if scene.path is None
-        else [local(str(Path(cfg.sources.root).expanduser() / scene.path))]
+        else [local(str(source_place(cfg.sources, scene.path)))]
     )
 
 
