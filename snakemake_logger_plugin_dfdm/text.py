@@ -142,8 +142,10 @@ def meant(said: str, targets: list[str]) -> str | None:
 
 def plainly(kind: str, said: str) -> str | None:
     """Our own sentence without its place in the rules, or one for a missing --configfile; None for any other error."""
-    ours = re.fullmatch(r'WorkflowError in file "[^"]*common\.smk", line \d+:\n(.*?)(\n +File "[^\n]*)*\s*', said, re.S)
-    if kind == "WorkflowError" and ours:
+    ours = re.fullmatch(
+        r'WorkflowError(?: in file "[^"]*common\.smk", line \d+)?:\n(.*?)((?:\n +File "[^\n]*)*)\s*', said, re.S
+    )
+    if kind == "WorkflowError" and ours and ("common.smk" in said or "dfdm/plan/" in ours[2]):
         return ours[1]
     missing = re.search(r"in load_configfile.*FileNotFoundError: .*: '([^']*)'\s*$", said, re.S)
     if kind != "FileNotFoundError" or missing is None:

@@ -4,6 +4,9 @@ import errno
 import hashlib
 import json
 import os
+import re
+import socket
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +21,9 @@ UNREADABLE = (  # what numpy, safetensors, torch and json raise for a file that 
     *(DfdmError, SafetensorError, zipfile.BadZipFile, OSError, EOFError, ValueError, LookupError, TypeError),
     *(AttributeError, RuntimeError),
 )
+_HOST = socket.gethostname().partition(".")[0]
+_LEFTOVER = re.compile(r"\..*\.(?P<host>[^.]+)-(?P<pid>\d+)\.tmp(\.[^.]*)?")
+_DAY = 24 * 3600
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, quota used up, larger than a file may be
 
 
@@ -63,7 +69,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     When the block raises, the temporary file is removed and `path` stays as it was; a full disk is a DfdmError.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{_HOST}-{os.getpid()}.tmp{path.suffix}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -91,6 +97,30 @@ def remove_leftovers(path: Path) -> None:
     """Remove what a killed process left of its attempts to write `path`; for the one process that may write it."""
     for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):
         leftover.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes of this machine left of their attempts to write files below a folder, and what those
+    of other machines left a day ago.
+    """
+    for leftover in folder.rglob(".*.tmp*"):
+        found = _LEFTOVER.fullmatch(leftover.name)
+        if found is None or leftover.is_dir():
+            continue
+        here = found["host"] == _HOST
+        if not _runs(int(found["pid"])) if here else time.time() - leftover.stat().st_mtime > _DAY:
+            leftover.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process of this machine runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 def sha256(path: str | Path) -> str:

@@ -1,20 +1,53 @@
-"""What a stage wrote: a record beside each output, which every reader of the file compares with what it reads.
+"""What a stage wrote and what it was made of: a record beside each output.
 
 The record of `results/faces/id0_0000.npz` is `results/faces/.made/id0_0000.npz.json`: it moves and is copied with the
-folder. A file without a record (made elsewhere, or brought by a storage, which carries outputs only) is taken as it is.
+folder. Every reader of the file compares its content with it. The workflow adds what the job was, by which a later run
+knows whether the file is current. A file without a record, made elsewhere, is taken as it is.
 """
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from os import path as paths
 from pathlib import Path
+from typing import Any, Self
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256, write_json
 
 FOLDER = ".made"
+OFF = "DFDM_NO_RECORDS"  # set: a storage carries outputs only, so that records on this machine may be of older files
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that no stage makes, as it was read: a video, or weights to start from. Times in ns."""
+
+    path: str
+    size: int
+    mtime: int
+    ctime: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: str | Path, known: Self | None = None) -> Self:
+        """The file as it is; it is not read where size and times are those of `known`."""
+        stat = Path(path).stat()
+        dated = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+        same = known is not None and dated == (known.size, known.mtime, known.ctime)
+        return cls(str(Path(path).absolute()), *dated, known.sha256 if known and same else sha256(path))
+
+
+@dataclass(frozen=True)
+class Job:
+    """The job that wrote a file: equal ones write equal bytes, but for the versions."""
+
+    number: int  # of the stage's code, raised when it writes other bytes
+    settings: Any  # what the config says for it, as JSON
+    inputs: dict[str, str]  # path below the results folder -> sha256
+    versions: dict[str, str]  # of the packages that compute
 
 
 @dataclass(frozen=True)
@@ -25,10 +58,18 @@ class Made:
     size: int
     sha256: str
     index: str | None = None
+    sources: tuple[Source, ...] = ()
+    job: Job | None = None  # None: the command was run by hand
+    doubt: str = ""  # why it must be made again, found where it was used
 
     def describes(self, path: Path) -> bool:
         """Whether a file is byte for byte the one that was written."""
         return path.stat().st_size == self.size and sha256(path) == self.sha256
+
+
+def recording() -> bool:
+    """Whether records are written and compared."""
+    return OFF not in os.environ
 
 
 def place(path: str | Path) -> Path:
@@ -37,18 +78,33 @@ def place(path: str | Path) -> Path:
     return Path(folder, FOLDER, f"{name}.json")
 
 
-def keep(stage: str, *outputs: Path, index: bool = False) -> None:
-    """Record what a stage wrote, once its outputs are whole; `index`: they are crop files."""
+def keep(stage: str, *outputs: Path, sources: Sequence[Source] = ()) -> None:
+    """Record what a stage wrote, once its outputs are whole, and the files that no stage makes that it read."""
     for path in outputs:
-        made = Made(stage=stage, size=path.stat().st_size, sha256=sha256(path), index=_index(path) if index else None)
+        write(path, Made(stage, path.stat().st_size, sha256(path), _index(path), tuple(sources)))
+
+
+def doubt(path: str | Path, why: str) -> None:
+    """Have the workflow make a file again, because it was found wrong where it was used."""
+    if (made := read(path)) is not None:
+        write(path, replace(made, doubt=why))
+
+
+def write(path: str | Path, made: Made) -> None:
+    """Write the record of a file."""
+    if recording():
         write_json(place(path), asdict(made))
 
 
 def read(path: str | Path) -> Made | None:
     """The record of a file, None where it has none; DfdmError for a damaged one."""
+    if not recording():
+        return None
     where = place(path)
     try:
-        return Made(**json.loads(where.read_bytes()))
+        made = Made(**json.loads(where.read_bytes()))
+        job = Job(**made.job) if isinstance(made.job, dict) else None
+        return replace(made, sources=tuple(Source(**source) for source in made.sources), job=job)  # type: ignore[arg-type]
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError):
@@ -93,9 +149,15 @@ def _changed(path: Path, made: Made) -> DfdmError:
     )
 
 
-def _index(path: Path) -> str:
+def _index(path: Path) -> str | None:
+    """The hash of a crop file without its frames; None for any other file."""
+    if path.suffix != ".safetensors":
+        return None
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
-        start = json.loads(file.read(size))["frames"]["data_offsets"][0]
+        try:
+            start = json.loads(file.read(size))["frames"]["data_offsets"][0]
+        except (KeyError, ValueError):
+            return None
         file.seek(0)
         return hashlib.sha256(file.read(8 + size + start)).hexdigest()

@@ -153,7 +153,7 @@ class Cropper:
             raise DfdmError(f"{item.path} shows no face")
         about = {"name": item.name, "model": item.model, "crf": item.crf, "video": hashed, "cut_with": self._key}
         write_crops(path, item.path, track, self.cfg.crops.margin, self.cfg.crops.smooth, about)
-        keep("collect", path, index=True)
+        keep("collect", path)
         return path, hashed
 
 

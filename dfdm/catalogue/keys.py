@@ -13,6 +13,13 @@ from dfdm.catalogue.config import Config
 from dfdm.media import detectors
 from generators import models
 
+NUMBERS: dict[str, int] = {}  # of the code of stages that have come to write other bytes; of the others 1
+
+
+def number(stage: str) -> int:
+    """The number of a stage's code: outputs of another one are made again."""
+    return NUMBERS.get(stage, 1)
+
 
 def reference(cfg: Config, file: FileRef) -> dict[str, str]:
     """A file as config names it, without its folder: a path, or package, hash and member."""

@@ -1,12 +1,19 @@
-"""The parts of a config's splits, checked before anything is made: none is empty, no frame is in two of them."""
+"""What a config asks for, checked before anything is made: no part of a split is empty, no frame is in two of them, and
+the results folder is of the same people.
+"""
 
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import sha256
+from dfdm.base.files import read_json, sha256
+from dfdm.base.records import Source, read
+from dfdm.base.section import FileRef
 from dfdm.catalogue.config import Config
+from dfdm.catalogue.keys import reference
 from dfdm.catalogue.layout import videos_of
 from dfdm.catalogue.sources import place
 from dfdm.dataset.splits import Kind, split_videos
@@ -66,3 +73,50 @@ def _contents(cfg: Config, scenes: list[str]) -> dict[str, Content]:
         if size and len(paths) > 1:  # files without a byte are placeholders, no copies of each other
             found |= {scene: (sha256(path),) for path, held in paths.items() for scene in held}
     return found
+
+
+def check_people(cfg: Config) -> None:
+    """DfdmError where the results folder was made of other recordings of a person than the config names, of none of
+    which it names one: two people of one id would be taken for one.
+
+    A recording is the same where its content is, or its place. Videos that are absent are not compared.
+    """
+    for person, entry in cfg.sources.people.items():
+        found = [_recorded(path) for path in sorted(Path(cfg.results, "sources").glob(f"{person}_*.json"))]
+        known = [one for one in found if one is not None]
+        scenes = [cfg.scene(f"{person}_{scene}") for scene in entry.scenes]
+        now = [file for file in scenes if file.path is None or place(cfg.sources, file.path).is_file()]
+        if known and now and not any(_same(cfg, file, one) for file in now for one in known):
+            raise DfdmError(
+                f"results '{cfg.results}' are of other recordings of {person}: it stands there for "
+                f"{_shown(known[0].reference)}, in the config for {_shown(reference(cfg, now[0]))}; give this config "
+                "`results` of its own, or the person another id"
+            )
+
+
+def _shown(reference: Mapping[str, str]) -> str:
+    return reference.get("path") or f"{reference['member']} of {reference['package']}"
+
+
+@dataclass(frozen=True)
+class _Recording:
+    reference: dict[str, str]
+    sha256: str
+    source: Source | None
+
+
+def _recorded(path: Path) -> _Recording | None:
+    made = read(path)
+    if made is None:  # of an earlier version, or of another tool
+        return None
+    content = read_json(path)
+    return _Recording(content["reference"], content["sha256"], made.sources[0] if made.sources else None)
+
+
+def _same(cfg: Config, file: FileRef, one: _Recording) -> bool:
+    if file.path is None:
+        return reference(cfg, file) == one.reference
+    path = place(cfg.sources, file.path)
+    if one.source is not None and str(path.absolute()) == one.source.path:
+        return True
+    return path.is_file() and Source.of(path, one.source).sha256 == one.sha256

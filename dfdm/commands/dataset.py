@@ -146,7 +146,7 @@ def crops(cfg: "Config", video: Path, track: Path, out: Path) -> None:
     scene = track_of(track, encoded.name.scene_key)
     about = {"name": str(encoded.name), "model": encoded.name.model, "crf": encoded.crf, "video": checked(video)}
     write_crops(out, video, scene, cfg.crops.margin, cfg.crops.smooth, about)
-    keep("crops", out, index=True)
+    keep("crops", out)
 
 
 def manifest(cfg: "Config", out: Path, target: str = "dataset", results: Path | None = None) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
 from dfdm.base.names import Encoded, encoded_of, person_of
+from dfdm.base.records import doubt
 from dfdm.catalogue import sources
 from dfdm.catalogue.config import Config
+from dfdm.catalogue.layout import Layout
 from dfdm.media import detectors
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord
@@ -17,9 +19,10 @@ def video_of(cfg: Config, record: VideoRecord) -> Path:
     """Where the video of a record is on this machine; DfdmError where it is not the video that was probed."""
     path = sources.locate(cfg.sources, cfg.scene(record.scene_key))
     if sha256(path) != record.sha256:
+        doubt(Layout(cfg.results).source(record.scene_key), f"{path} has other content")
         raise DfdmError(
             f"{path} is not the video that {record.scene_key} was probed from: it was replaced or damaged; put the "
-            f"first one back, or delete the record sources/{record.scene_key}.json in the results and run again"
+            "first one back, or run the workflow again, which then probes this one"
         )
     return path
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, sha256, write_json
-from dfdm.base.records import keep
+from dfdm.base.records import Source, keep
 
 if TYPE_CHECKING:
     from dfdm.catalogue.config import Config
@@ -81,9 +81,13 @@ def probe(cfg: "Config", scene: str, out: Path) -> None:
     from dfdm.media import video
 
     file = cfg.scene(scene)
-    record = video.probe(sources.fetch(cfg.sources, file), scene, keys.reference(cfg, file), file.frames)
+    path = sources.fetch(cfg.sources, file)
+    source = Source.of(path)
+    record = video.probe(path, scene, keys.reference(cfg, file), file.frames)
+    if source != Source.of(path, source) or source.sha256 != record.sha256:
+        raise DfdmError(f"{path} changed while it was read; run again when it is copied")
     record.write(out)
-    keep("sources_probe", out)
+    keep("sources_probe", out, sources=[source] if file.path is not None else [])
     print(f"{scene}: {record.frames} frames, {record.width}x{record.height}, {record.fps:.3f} a second", *record.notes)
 
 

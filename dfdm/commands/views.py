@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
 
 def check(config: Path) -> None:
-    """Check a config and its splits, and print how many videos it makes.
+    """Check a config, its splits and its results folder, and print how many videos it makes.
 
     Example:
         dfdm check --config mine.yaml
     """
     from dfdm.catalogue.config import load
     from dfdm.catalogue.layout import videos_of
-    from dfdm.catalogue.parts import check_splits
+    from dfdm.catalogue.parts import check_people, check_splits
 
     cfg = load(config)
     check_splits(cfg)
+    check_people(cfg)
     videos = videos_of(cfg, "dataset")
     swaps = sum(video.name.face_id is not None for video in videos)
     print(f"{config}: {swaps} swapped videos and {len(videos) - swaps} originals, {len(cfg.models)} models")

@@ -62,8 +62,8 @@ class Job:
         return self.name.endswith(".mp4")
 
 
-class _Records(FilePersistence):
-    """The records of the folder, only read: the folders that Snakemake makes for itself are in a temporary one."""
+class _ReadOnly(FilePersistence):
+    """Snakemake's records of the folder, only read: the folders that it makes for itself are in a temporary one."""
 
     def __init__(self, dag: Any, **given: Any) -> None:
         super().__init__(dag=dag, **{**given, "path": dag.workflow.snakemake_tmp_dir / "persistence"})
@@ -96,7 +96,7 @@ def build(
             for target in targets:
                 if target not in named and not any(rule.is_producer(target) for rule in made.rules):
                     raise DfdmError(f"'{target}' is not a target of this config; known are {', '.join(named)}")
-            with patch.object(snakemake.workflow, "FilePersistence", _Records):
+            with patch.object(snakemake.workflow, "FilePersistence", _ReadOnly):
                 made._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True)
             absent = _without_sources(made.dag, made.iocache, progress)
             made.async_run(made.dag.init())
@@ -139,15 +139,13 @@ def _without_sources(dag: Any, cache: Any, progress: bool) -> list[str]:
                     cache.exists_local[found.file], cache.mtime[found.file] = True, Mtime(local=0.0)
             yield found
 
-    async def collect_mtime(file: Any) -> Any:
-        try:
-            return await file.mtime_uncached()
-        except WorkflowError:  # a run that is going on has removed it since the folder was read
-            cache.exists_local[file] = False
-            return Mtime(local=0.0)
-
-    dag.collect_potential_dependencies, cache.collect_mtime = potential_dependencies, collect_mtime
+    dag.collect_potential_dependencies = potential_dependencies
     return absent
+
+
+def _reason(job: Any, dag: Any) -> str:
+    why = dag.reason(job)
+    return str(why.params_changed) if why.params_changed else next(why.get_names(), "needed")
 
 
 def _job(job: Any, dag: Any) -> Job:
@@ -169,7 +167,7 @@ def _job(job: Any, dag: Any) -> Job:
         inputs=tuple(map(str, job.input)),
         outputs=outputs,
         benchmark=str(job.benchmark or ""),
-        reason=next(dag.reason(job).get_names(), "needed") if dag.needrun(job) else "",
+        reason=_reason(job, dag) if dag.needrun(job) else "",
         needs=frozenset(str(other.output[0]) for other in dag.dependencies[job]),
         scene=clip.scene_key if clip else given.get("scene", ""),
         pair="_".join(clip.pair or ()) if clip else given.get("pair", ""),

@@ -175,7 +175,7 @@ if cfg.comparison:
             mem_mb=megabytes(1500),
             runtime=minutes(30),
         params:
-            settings=keys.comparison_keys(cfg),
+            settings={"comparison": keys.comparison_keys(cfg)},
         message:
             "attribution_comparison: classifiers side by side"
         shell:

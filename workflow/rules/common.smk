@@ -11,13 +11,15 @@ from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest
 from dfdm.base.machine import memory_mb
+from dfdm.base.records import OFF
 from dfdm.base.names import ID, REAL, SCENE, parse_clip, people_of, person_of
 from dfdm.catalogue import config as dfdm_config
 from dfdm.catalogue import keys
 from dfdm.catalogue.layout import Layout, originals_of, stage_of, targets, videos_of
 from dfdm.catalogue.migrate import check_version
-from dfdm.catalogue.parts import check_splits
+from dfdm.catalogue.parts import check_people, check_splits
 from dfdm.catalogue.sources import place as source_place
+from dfdm.plan.current import install
 from dfdm.catalogue.schedule import (
     background_run,
     checked_runs,
@@ -31,6 +33,7 @@ try:
     check_version(cfg.results)
     if workflow.is_main_process:  # a submitted job need not read the sources again
         check_splits(cfg)
+        check_people(cfg)
 except DfdmError as error:
     raise WorkflowError(str(error)) from None
 
@@ -69,8 +72,16 @@ if not next(path for path in (place, *place.parents) if path.exists()).is_dir():
     )
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
 # has them on the PATH. Neither is a param: the place of the config changes no bytes.
+# Outputs that a storage carries have no records beside them here: Snakemake's own decide, and no command looks at others.
+STORED = workflow.storage_settings.default_storage_provider
+if not STORED:
+    install(workflow, cfg.results)
+elif workflow.is_main_process:
+    logger.info(
+        f"results in the storage {STORED}: .snakemake alone says which are current"
+    )
 shell.prefix(
-    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} "
+    f"set -euo pipefail; export DFDM_CONFIG={quote(CONFIG)} {f'{OFF}=1 ' if STORED else ''}"
     f"DFDM_PROJECT={quote(str(Path(workflow.basedir).parent))} "  # for envs/*.post-deploy.sh
     f"PATH=$PATH:{quote(str(Path(sys.executable).parent))}; "
 )

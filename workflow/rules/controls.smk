@@ -25,7 +25,7 @@ rule region:
         mem_mb=megabytes(2000),
         runtime=minutes(60),
     params:
-        models=MODELS,
+        settings={"models": MODELS},
     message:
         "region: {wildcards.clip}"
     shell:

@@ -53,7 +53,7 @@ rule original:
         mem_mb=megabytes(1500),
         runtime=minutes(60),
     params:
-        settings=keys.encode_keys(cfg),
+        settings={"encode": keys.encode_keys(cfg)},
     message:
         "original: {wildcards.clip} at crf 0"
     shell:
@@ -83,7 +83,7 @@ rule encode:
         mem_mb=megabytes(1500),
         runtime=minutes(60),
     params:
-        settings=keys.encode_keys(cfg),
+        settings={"encode": keys.encode_keys(cfg)},
     message:
         "encode: {wildcards.clip}_{wildcards.model} at crf {wildcards.crf}"
     shell:
