@@ -315,6 +315,7 @@ def test_a_source_of_other_content_is_probed_again_whatever_its_date(
     filmed: tuple[Path, Path, Path], clips: Path, tmp_path: Path
 ) -> None:
     folder, config, video = filmed
+    assert run_snakemake(folder, "all_faces", "--cores", 2, "--configfile", config).returncode == 0  # its place is new
     older = tmp_path / "older.mp4"
     shutil.copy(clips / "WolfgangLanger_Pexels.mp4", older)
     os.utime(older, (0, 0))

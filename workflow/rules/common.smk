@@ -114,7 +114,7 @@ wildcard_constraints:
 
 
 def scene_file(wildcards):
-    """A scene's video where config gives its path: a newer file makes everything after it again."""
+    """A scene's video where config gives its path: other content makes everything after it again."""
     scene = cfg.scene(wildcards.scene)
     return (
         []
@@ -130,7 +130,7 @@ def scenes_of_pair(wildcards):
 
 
 def start_of(model):
-    """The file that a model's trainings start from, where config names one: a newer file trains again."""
+    """The file that a model's trainings start from, where config names one: other content trains again."""
 
     def start(wildcards):
         file = cfg.settings(model).start_file(model, people_of(wildcards.pair))
