@@ -10,7 +10,7 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.names import REAL, Encoded, VideoName
 from dfdm.catalogue.config import Config
 
-UNRECORDED = ("benchmarks", "config", "logs", "state")  # folders of results that hold no stage's outputs
+UNRECORDED = (".lock", "benchmarks", "config", "logs", "state")  # in a results folder, what is no stage's output
 
 
 class _Place:

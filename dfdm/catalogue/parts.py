@@ -4,12 +4,11 @@ the results folder is of the same people.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import read_json, sha256
+from dfdm.base.files import sha256
 from dfdm.base.records import Source, read
 from dfdm.base.section import FileRef
 from dfdm.catalogue.config import Config
@@ -86,10 +85,10 @@ def check_people(cfg: Config) -> None:
         known = [one for one in found if one is not None]
         scenes = [cfg.scene(f"{person}_{scene}") for scene in entry.scenes]
         now = [file for file in scenes if file.path is None or place(cfg.sources, file.path).is_file()]
-        if known and now and not any(_same(cfg, file, one) for file in now for one in known):
+        if known and now and not any(_same(cfg, file, *one) for file in now for one in known):
             raise DfdmError(
                 f"results '{cfg.results}' are of other recordings of {person}: it stands there for "
-                f"{_shown(known[0].reference)}, in the config for {_shown(reference(cfg, now[0]))}; give this config "
+                f"{_shown(known[0][0])}, in the config for {_shown(reference(cfg, now[0]))}; give this config "
                 "`results` of its own, or the person another id"
             )
 
@@ -98,25 +97,16 @@ def _shown(reference: Mapping[str, str]) -> str:
     return reference.get("path") or f"{reference['member']} of {reference['package']}"
 
 
-@dataclass(frozen=True)
-class _Recording:
-    reference: dict[str, str]
-    sha256: str
-    source: Source | None
-
-
-def _recorded(path: Path) -> _Recording | None:
+def _recorded(path: Path) -> tuple[dict[str, str], Source | None] | None:
+    """What a scene's record was made of: the reference, and the video where it is no package's."""
     made = read(path)
-    if made is None:  # of an earlier version, or of another tool
+    if made is None or made.job is None:
         return None
-    content = read_json(path)
-    return _Recording(content["reference"], content["sha256"], made.sources[0] if made.sources else None)
+    return made.job.settings["reference"], made.sources[0] if made.sources else None
 
 
-def _same(cfg: Config, file: FileRef, one: _Recording) -> bool:
-    if file.path is None:
-        return reference(cfg, file) == one.reference
+def _same(cfg: Config, file: FileRef, was: dict[str, str], source: Source | None) -> bool:
+    if file.path is None or source is None:
+        return reference(cfg, file) == was
     path = place(cfg.sources, file.path)
-    if one.source is not None and str(path.absolute()) == one.source.path:
-        return True
-    return path.is_file() and Source.of(path, one.source).sha256 == one.sha256
+    return str(path.absolute()) == source.path or Source.of(path, source).sha256 == source.sha256

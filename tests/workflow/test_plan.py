@@ -217,8 +217,8 @@ def test_a_plan_works_while_a_run_is_going_on(tmp_path: Path, small: Small) -> N
     config = small("busy", results="results-busy")
     command = [sys.executable, "-m", "snakemake", "all_faces", "--cores", "1", "--configfile", str(config)]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
-        locks, end = folder / ".snakemake/locks", time.monotonic() + 120
-        while not list(locks.glob("*.output.lock")):
+        lock, end = folder / "results-busy/.lock", time.monotonic() + 120
+        while not lock.exists():
             assert run.poll() is None
             assert time.monotonic() < end
             time.sleep(0.05)
@@ -347,7 +347,8 @@ def test_measured_rates_give_back_the_run_that_they_were_measured_on(
     assert set(table.seconds) >= {stage for stage, took in seconds.items() if took}
     together = measured.compare(work, table).splitlines()[-1].split()
     assert together[0] == "together"
-    assert together[1] == together[2]  # the forecast core seconds are the measured ones
+    # the forecast core seconds are the measured ones, but for the last digit of two sums
+    assert float(together[1]) == pytest.approx(float(together[2]), abs=0.11)
 
 
 def test_a_stage_without_a_rate_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
