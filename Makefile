@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 READY := $(VENV)/.ready
 PYTEST := DFDM_OFFLINE=1 OMP_NUM_THREADS=1 pytest -q --dist loadgroup
 
-.PHONY: help demo five-people bench check test test-all docs lint types setup clean
+.PHONY: help demo five-people bench gpu-check check test test-all docs lint types setup clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ test-all: test ## also the slow tests, one at a time; DFDM_TEST_SLURM=1: on a re
 
 bench: $(READY) ## every speed and memory figure, measured on this machine; about 8 minutes
 	python -m benchmarks --json results/benchmarks.json
+
+gpu-check: ## check and time a GPU: here, or in an image with torch and the wheels of .wheels (docs/engines.md)
+	@if [ -f $(READY) ]; then python -m benchmarks.gpu $(OPTIONS); \
+	else "$(PYTHON)" -m benchmarks.gpu --wheels .wheels $(OPTIONS); fi
 
 docs: $(READY) ## docs/config.md and the editor's schema, from the fields of the config
 	python -m dfdm.catalogue.reference

@@ -14,6 +14,9 @@ ROOT = Path(__file__).parent.parent
 os.environ["DFDM_OFFLINE"] = "1"  # for the commands that tests start; pytest-socket guards the tests themselves
 
 
+collect_ignore = ["gpu"]  # benchmarks/gpu.py runs them, on a device or, in test_gpu.py, on the CPU
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests on one worker, so that its fixtures are made once; the workflow's share theirs by a lock."""
