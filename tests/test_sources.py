@@ -1,4 +1,5 @@
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,16 @@ def test_scan_reads_one_folder_a_person(tmp_path: Path) -> None:
     assert sorted([*split.train, *split.validation, *split.test]) == config.scene_keys
     assert split.test
     assert split.validation
+
+
+def test_scan_puts_scenes_of_each_person_into_each_part(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{who}/{number}.mp4" for who in ("Ann", "Bob", "Cyd") for number in range(7)))
+    config = load(values := sources.scan(tmp_path, "own", "signed"))
+    assert values["results"] == f"results-{tmp_path.name}"  # no other config's
+    split = config.splits.scene
+    assert split is not None
+    for part, most in ((split.train, 5), (split.validation, 1), (split.test, 1)):
+        assert Counter(scene[:3] for scene in part or []) == {"id0": most, "id1": most, "id2": most}
 
 
 def test_scan_of_one_person_is_refused(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def source_keys(cfg: Config, scene_key: str) -> dict[str, Any]:
 def faces_keys(cfg: Config) -> dict[str, Any]:
     """Detection and tracking."""
     # the weights' hashes are in the predictor's record
-    keys = cfg.faces.model_dump(exclude={"predictor", "weights"}) | detectors.package(cfg.faces.detector)
+    keys = cfg.faces.model_dump(exclude={"predictor", "weights", "on_missing"}) | detectors.package(cfg.faces.detector)
     keys["predictor"] = reference(cfg, cfg.faces.predictor) if cfg.faces.predictor else None
     return keys
 

@@ -24,18 +24,22 @@ COLUMNS = [
 def build_manifest(cfg: Config, target: str, results: Path) -> pd.DataFrame:
     """The rows of a target's videos below a results folder.
 
-    `path` is relative to the dataset folder, `crops` to the crops folder.
+    `path` is relative to the dataset folder, `crops` to the crops folder. Scenes without a face have no row.
     Raises DfdmError when a sidecar is missing or is another video's, or when a part of a split is empty.
     """
     layout = Layout(str(results))
     videos = videos_of(cfg, target)
     rows: list[dict[str, Any]] = []
+    faceless: dict[str, None] = {}
     for video in videos:
         name = video.name
         path = Path(layout.video(name.clip, name.model, video.crf))
         sidecar = Sidecar.read(path.with_suffix(".json"))
         if (sidecar.name, sidecar.crf) != (str(name), video.crf):
             raise DfdmError(f"{path.with_suffix('.json')} describes another video; delete it and make it again")
+        if sidecar.face_frames == 0:
+            faceless[name.scene_key] = None
+            continue
         people = [cfg.sources.people[person] for person in (name.video_id, name.face_id) if person]
         rows.append(
             {
@@ -46,6 +50,10 @@ def build_manifest(cfg: Config, target: str, results: Path) -> pd.DataFrame:
                 "consent": "; ".join(dict.fromkeys(person.consent for person in people)),
             }
         )
+    if faceless:
+        print(f"left out, since they show no face: {', '.join(faceless)}", file=sys.stderr)
+    if not rows:
+        raise DfdmError(f"none of the {len(videos)} videos of {target} shows a face; correct sources.people")
     table = pd.DataFrame(rows)
     add_splits(table, cfg.splits, cfg.seed)
     return table[COLUMNS]

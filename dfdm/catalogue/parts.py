@@ -9,19 +9,20 @@ from pathlib import Path
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
+from dfdm.base.names import VideoName
 from dfdm.base.records import Source, read
 from dfdm.base.section import FileRef
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.keys import reference
 from dfdm.catalogue.layout import videos_of
 from dfdm.catalogue.sources import place
-from dfdm.dataset.splits import Kind, split_videos
+from dfdm.dataset.splits import PARTS, Kind, Part, split_videos
 
 Content = tuple[object, ...]
 
 
 def check_splits(cfg: Config) -> None:
-    """DfdmError where a part of a split has no swapped video, or where scenes of two parts share frames.
+    """DfdmError where a part of a split has no swapped video or one person's face alone, or shares frames with another.
 
     Frames are known by the content of their file and their number in it, not by the scene's name.
     """
@@ -29,6 +30,7 @@ def check_splits(cfg: Config) -> None:
     kinds: dict[Kind, bool] = {"scene": bool(cfg.splits.scene), "identity": bool(cfg.splits.identity)}
     for kind in (kind for kind, asked in kinds.items() if asked):
         parts = split_videos(videos, kind, cfg.splits, cfg.seed)
+        _check_sides(kind, videos, parts)
         part_of = {video.scene_key: part for video, part in zip(videos, parts) if part is not None}
         for first, second in _sharing(cfg, list(part_of)):
             if part_of[first] != part_of[second]:
@@ -37,6 +39,18 @@ def check_splits(cfg: Config) -> None:
                     "the same frames of one file; give them ranges of `frames` that do not overlap, or put both into "
                     "one part"
                 )
+
+
+def _check_sides(kind: Kind, videos: list[VideoName], parts: list[Part | None]) -> None:
+    """Refuse a part whose swaps all show one person's face where the config swaps in those of several."""
+    faces = {video.face_id for video in videos if video.face_id}
+    for part in PARTS:
+        shown = {video.face_id for video, own in zip(videos, parts) if own == part and video.face_id}
+        if len(faces) > 1 and len(shown) == 1:
+            raise DfdmError(
+                f"the {kind} split is one-sided: every swap of its {part} part has the face of {shown.pop()}; put a "
+                "scene of each person into each part (`frames` cuts one video into several scenes)"
+            )
 
 
 def _sharing(cfg: Config, scenes: list[str]) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections import defaultdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +16,7 @@ from filelock import FileLock
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest, sha256
-from dfdm.base.names import VIDEO_SUFFIXES
+from dfdm.base.names import VIDEO_SUFFIXES, person_of
 from dfdm.base.records import checked, keep, read, recording
 from dfdm.base.section import FileRef, Package
 from dfdm.catalogue.config import Config
@@ -204,10 +205,25 @@ def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
 
 
 def _parts(scenes: list[str]) -> dict[str, list[str]]:
-    """Scenes in an order by hash, about 70 / 15 / 15 %, but at least one in each part where there are three."""
-    mixed = sorted(scenes, key=lambda key: digest(key))
-    few = max(1, round(0.15 * len(mixed)))
-    return {"test": mixed[:few], "validation": mixed[few : 2 * few], "train": mixed[2 * few :]}
+    """About 70 / 15 / 15 % of each person's scenes, in an order by hash, at least one in each part where a person has
+    three; those of people with fewer fill the parts in turn.
+    """
+    own, few = defaultdict[str, list[str]](list), list[str]()
+    for scene in sorted(scenes, key=digest):
+        own[person_of(scene)].append(scene)
+    parts: dict[str, list[str]] = {"test": [], "validation": [], "train": []}
+    for of_person in own.values():
+        if len(of_person) < len(parts):
+            few += of_person
+            continue
+        count = max(1, round(0.15 * len(of_person)))
+        parts["test"] += of_person[:count]
+        parts["validation"] += of_person[count : 2 * count]
+        parts["train"] += of_person[2 * count :]
+    for scene in few:
+        emptiest = min(("train", "validation", "test"), key=lambda part: len(parts[part]))
+        parts[emptiest].append(scene)
+    return parts
 
 
 def placeholders(cfg: Config) -> int:

@@ -147,6 +147,11 @@ def faces(cfg: "Config", record: Path, out: Path) -> None:
     detector = detector_of(cfg)
     planes = progress(read_planes(video_of(cfg, video), video), video.frames, f"faces of {video.scene_key}", "frames")
     track = track_planes(planes, detector, video, cfg.faces)
+    if len(track) == 0 and cfg.faces.on_missing == "stop":
+        raise DfdmError(
+            f"{video.scene_key} shows no face that {cfg.faces.detector} finds in {video.frames} frames; take it out of "
+            "the config, or set faces.on_missing: leave_out, which leaves it out of the manifests"
+        )
     track.save(out)
     keep("faces", out)
     counts = track.counts

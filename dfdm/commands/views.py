@@ -94,7 +94,8 @@ def report(cfg: "Config", out: Path, results: Path | None = None) -> None:
 def verify(folder: Path | None = None, /, *, config: Path) -> int:
     """Compare every file of a results folder with its record, byte by byte.
 
-    Status: 0 all files are what was written, 1 some are changed or missing, or were written by no stage.
+    Without FOLDER also say what this config would make again. Status: 0 all files are what was written, and current;
+    1 some are changed, missing or stale, or were written by no stage.
 
     Args:
         folder: the folder; default: the config's results
@@ -107,6 +108,7 @@ def verify(folder: Path | None = None, /, *, config: Path) -> int:
     from dfdm.catalogue.config import load
     from dfdm.catalogue.layout import UNRECORDED
 
+    stale = [] if folder else _stale(config)
     folder = folder or Path(load(config).results)
     found = list(every(folder))
     if not found:
@@ -117,9 +119,22 @@ def verify(folder: Path | None = None, /, *, config: Path) -> int:
             faults.append(f"missing: {path} (run the stage {made.stage})")
         elif not made.describes(path):
             faults.append(f"changed: {path} (delete it and run the stage {made.stage})")
-    faults += [f"written by no stage: {path}" for path in unrecorded(folder, UNRECORDED)]
+    faults += [f"written by no stage: {path}" for path in unrecorded(folder, UNRECORDED)] + stale
     print("\n".join([*faults, f"{folder}: {len(found)} files with a record, {len(faults)} faults"]))
     return 1 if faults else 0
+
+
+def _stale(config: Path) -> list[str]:
+    """The finished outputs that are of other settings, inputs or sources than this config's, and why."""
+    from dfdm.plan.graph import TARGET, build
+
+    jobs, _ = build(config)
+    return [
+        f"stale: {path} ({job.reason})"
+        for job in jobs
+        for path in job.outputs
+        if job.reason and job.stage != TARGET and Path(path).exists()
+    ]
 
 
 def migrate(cfg: "Config") -> None:

@@ -23,7 +23,8 @@ ORIGINAL = "Not synthetic: the face in this video was not replaced; encoded like
 class Sidecar(Stored):
     """What made a video (`provenance`), and what its file is.
 
-    `inputs` are the sha256 of the files that it was made of, `decoding` the notes of its scene's record.
+    `synthetic`: a face was swapped in, in some frame. `inputs` are the sha256 of the files that it was made of,
+    `decoding` the notes of its scene's record.
     """
 
     keyed: ClassVar = {"inputs": "made_of"}
@@ -57,7 +58,8 @@ class Sidecar(Stored):
     @property
     def made_of(self) -> list[str]:
         """The names of the inputs."""
-        return ["video", "track", *(["checkpoint"] if self.synthetic else []), *(["master"] if self.crf else [])]
+        swap = self.model != REAL
+        return ["video", "track", *(["checkpoint"] if swap else []), *(["master"] if self.crf else [])]
 
 
 def provenance(video: Encoded, keys: dict[str, Any], inputs: dict[str, str], track: FaceTrack) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def provenance(video: Encoded, keys: dict[str, Any], inputs: dict[str, str], tra
     """
     name = video.name
     return {
-        "synthetic": name.model != REAL,
+        "synthetic": name.model != REAL and len(track) > 0,
         "statement": ORIGINAL if name.model == REAL else STATEMENT if len(track) else FACELESS,
         "name": str(name),
         "model": name.model,

@@ -18,6 +18,9 @@ class FacesConfig(Section):
     upsample: int = Field(0, ge=0, le=3, description="How often a frame is doubled before the search; for small faces")
     confidence: float | None = Field(None, description="Lowest score of a face; null: the detector's own threshold")
     keep: Literal["largest", "nearest"] = Field("nearest", description="Which of several faces is followed in a frame")
+    on_missing: Literal["stop", "leave_out"] = Field(
+        "stop", description="A scene that shows no face: stop, before any training, or leave it out of the manifests"
+    )
     cut_threshold: Share = Field(0.35, description="A cut is where more than this share of the luma histogram changes")
     max_gap: Count = Field(5, description="Frames without the face after which a new segment of the track starts")
 

@@ -7,11 +7,15 @@ import pandas as pd
 import pytest
 
 from attribution.clips import find_videos
+from dfdm.base.errors import DfdmError
 from dfdm.base.files import read_json
+from dfdm.base.names import Encoded, VideoName
 from dfdm.catalogue import config
-from dfdm.catalogue.layout import Layout
+from dfdm.catalogue.layout import Layout, videos_of
+from dfdm.catalogue.manifest import build_manifest
 from dfdm.commands import dataset, sources
 from dfdm.dataset.crops import CropReader
+from dfdm.dataset.sidecar import FACELESS, Sidecar, provenance
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import of_encoded, read_planes
 
@@ -50,6 +54,10 @@ def test_a_scene_without_a_face_goes_through_and_is_left_out_by_name(cfg: config
         ),
     )
     sources.probe(cfg, "id0_0000", record)
+    with pytest.raises(DfdmError, match="id0_0000 shows no face that dlib finds in 6 frames; take it out"):
+        sources.faces(cfg, record, track_file)
+    assert not track_file.exists()
+    cfg = cfg.model_copy(update={"faces": cfg.faces.model_copy(update={"on_missing": "leave_out"})})
     sources.faces(cfg, record, track_file)
     dataset.original(cfg, track_file, master)
     dataset.encode(cfg, master, track_file, video)
@@ -61,6 +69,15 @@ def test_a_scene_without_a_face_goes_through_and_is_left_out_by_name(cfg: config
         sidecar = read_json(path.with_suffix(".json"))
         assert (sidecar["frames"], sidecar["face_frames"]) == (FRAMES, 0)
         assert len(list(read_planes(path, of_encoded(track.record)))) == FRAMES
+    swap = provenance(Encoded(VideoName("id0", "id1", "0000", "iae"), 0), {}, {}, track)
+    assert (swap["synthetic"], swap["statement"]) == (False, FACELESS)
+    described = Sidecar.read(master.with_suffix(".json"))
+    for one in videos_of(cfg, "crf0"):
+        path = Path(layout.video(one.name.clip, one.name.model, 0)).with_suffix(".json")
+        described.model_copy(update={"name": str(one.name)}).write(path)
+    master.with_suffix(".json").parent.joinpath(".made", f"{master.stem}.json.json").unlink()
+    with pytest.raises(DfdmError, match=r"none of the \d videos of crf0 shows a face"):
+        build_manifest(cfg, "crf0", Path(cfg.results))
     reader = CropReader(crops)
     assert len(reader) == 0
     assert reader.landmarks.shape == (0, 68, 2)

@@ -130,6 +130,22 @@ def test_a_key_changed_and_changed_back_makes_the_first_bytes_again_in_one_call_
     assert hashes(folder / "results-small") == first
 
 
+@pytest.mark.slow
+def test_jobs_that_an_engine_started_have_the_same_records(clone: Path, tmp_path: Path) -> None:
+    submit = tmp_path / "submit.sh"
+    submit.write_text('#!/bin/sh\nnohup sh "$1" >/dev/null 2>&1 &\necho $!\n')
+    submit.chmod(0o755)
+    config = small_config(tmp_path, crops__margin=0.4)
+    planned, _ = to_do(clone, config, "crf23")
+    command = ["--executor", "cluster-generic", "--cluster-generic-submit-cmd", submit, "--jobs", 4]
+    done = run_snakemake(clone, "crf23", *command, "--configfile", config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert planned == {"crops": 9}
+    assert to_do(clone, config, "crf23") == (Counter(), set())
+    shutil.rmtree(clone / ".snakemake")
+    assert to_do(clone, config, "crf23") == (Counter(), set())
+
+
 def made(folder: Path, config: Path, *words: object) -> Counter[str]:
     """The jobs that a run ran, by stage."""
     done = run_snakemake(folder, "--cores", 2, "--configfile", config, *words)
