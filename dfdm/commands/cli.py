@@ -47,6 +47,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "collect": dataset.collect,
         "export": dataset.export,
         "verify": views.verify,
+        "provenance": views.provenance,
         "migrate": views.migrate,
         "picture": views.picture,
         "weights import": autoencoders.import_weights,

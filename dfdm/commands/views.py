@@ -124,6 +124,26 @@ def verify(folder: Path | None = None, /, *, config: Path) -> int:
     return 1 if faults else 0
 
 
+def provenance(video: Path, /, config: Path, results: Path | None = None) -> int:
+    """Say what made a video, and whether the file is the one that was written.
+
+    Status: 0 it is, 1 it is a copy of other bytes, or has no record; 2 it has no mark.
+
+    Args:
+        video: the video, under any name, as it was written or encoded again
+        results: the folder with the record of it; default: the config's
+
+    Example:
+        dfdm provenance results/dataset/DFDM_crf23/iae/id0_id1_0000_iae.mp4
+    """
+    from dfdm.catalogue.config import load
+    from dfdm.dataset.provenance import trace
+
+    lines, whole = trace(video, results or Path(load(config).results))
+    print("\n".join(lines))
+    return 0 if whole else 1
+
+
 def _stale(config: Path) -> list[str]:
     """The finished outputs that are of other settings, inputs or sources than this config's, and why."""
     from dfdm.plan.graph import TARGET, build
