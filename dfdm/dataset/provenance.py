@@ -50,16 +50,13 @@ def trace(video: Path, results: Path) -> tuple[list[str], bool]:
     people = listed([one for one in (mark.get("video_id"), mark.get("face_id")) if one])
     lines = [
         f"{video}: {mark['statement']}",
-        f"name: {mark['name']} at crf {mark.get('crf')}, version {mark.get('version')}, config {mark['config_hash'][:12]}",
+        f"name: {mark['name']} at crf {mark.get('crf')}, version {mark.get('version')}",
         f"model: {mark['model']}; people: {people}; source: {source}",
         *(f"made of: {name} {digest}" for name, digest in mark.get("inputs", {}).items()),
     ]
     sidecar = beside(video, results, mark)
     if sidecar is None:
-        return [
-            *lines,
-            f"no record of it next to it or in {results}: whether the file is as written is not known",
-        ], False
+        return [*lines, f"no record next to it or in {results}: whether the file is as written is not known"], False
     differing = [key for key, value in mark.items() if getattr(sidecar, key, None) != value]
     if differing:
         return [*lines, f"the file and its record disagree on {listed(differing)}"], False
@@ -72,11 +69,7 @@ def _copy(video: Path, sidecar: Sidecar) -> str:
     """How a file of other bytes compares with the one that was written."""
     with av.open(str(video)) as container:
         size = container.streams.video[0].width, container.streams.video[0].height
-    frames, wanted = count_packets(video), (sidecar.width, sidecar.height)
-    parts = [
-        f"its {frames} frames are as many"
-        if frames == sidecar.frames
-        else f"it has {frames} frames, not {sidecar.frames}",
-        f"as large ({size[0]}x{size[1]})" if size == wanted else f"{size[0]}x{size[1]}, not {wanted[0]}x{wanted[1]}",
-    ]
-    return f"a copy: other bytes than the file that was written; {' and '.join(parts)}"
+    written, frames = (sidecar.width, sidecar.height), count_packets(video)
+    many = f"its {frames} frames are as many" if frames == sidecar.frames else f"{frames} frames, not {sidecar.frames}"
+    large = "as large" if size == written else f"{size[0]}x{size[1]}, not {written[0]}x{written[1]}"
+    return f"a copy, not the bytes that were written: {many} and {large}"

@@ -56,23 +56,21 @@ def test_a_copy_in_another_container_or_encoded_again_is_named_as_one(video: Pat
     ffmpeg("-i", video, "-vf", "scale=32:24", "-frames:v", 4, again)
     lines, whole = trace(remuxed, tmp_path / "results")
     assert not whole
-    assert (
-        "a copy: other bytes than the file that was written; its 5 frames are as many and as large (64x48)" in lines[-1]
-    )
-    assert "it has 4 frames, not 5 and 32x24, not 64x48" in trace(again, tmp_path / "results")[0][-1]
+    assert lines[-1] == "a copy, not the bytes that were written: its 5 frames are as many and as large"
+    assert "4 frames, not 5 and 32x24, not 64x48" in trace(again, tmp_path / "results")[0][-1]
 
 
 def test_a_mark_that_disagrees_with_the_record_is_told(video: Path, tmp_path: Path) -> None:
     sidecar = video.with_suffix(".json")
-    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "model": "iae", "name": "other"}))
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "scene": "0001", "name": "other"}))
     lines, whole = trace(video, tmp_path)
     assert not whole
-    assert lines[-1] == "the file and its record disagree on name and model"
+    assert lines[-1] == "the file and its record disagree on name and scene"
 
 
 def test_a_video_without_a_record_or_a_mark_is_told(video: Path, tmp_path: Path) -> None:
     video.with_suffix(".json").unlink()
-    assert "no record of it next to it" in trace(video, tmp_path)[0][-1]
+    assert "no record next to it" in trace(video, tmp_path)[0][-1]
     bare = tmp_path / "bare.mp4"
     ffmpeg("-i", video, "-map_metadata", -1, "-c", "copy", bare)
     with pytest.raises(DfdmError, match="has no mark of this project"):
