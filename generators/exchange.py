@@ -5,12 +5,13 @@ The original's arrays, float32: convolution kernels [height, width, in, out], de
 convolution (which sees colours) and the picture (which makes them). A new model needs no table.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -19,10 +20,11 @@ from torch import nn
 from dfdm.base import names
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest, reading, sha256
+from dfdm.base.text import listed
 from generators import checkpoint
 from generators.models import build
 from generators.models.blocks import Autoencoder, O
-from generators.settings import TrainConfig
+from generators.settings import Mask, TrainConfig
 
 Weights = dict[str, list[np.ndarray]]  # a list for each part (sub-model) by its name
 Parts = Mapping[str, Sequence[np.ndarray]]  # the same, as an argument
@@ -90,13 +92,14 @@ def slots(model: Autoencoder) -> list[Slot]:
 def load_original(model: Autoencoder, weights: Parts | Sequence[np.ndarray]) -> Autoencoder:
     """Give a model the weights of the original's model of the same kind and width; returns the model.
 
-    `weights`: for each part (`encoder`, `decoder_a` ...) the list that Keras' `get_weights()` gives of it, or all
-    arrays as one flat list, part after part. Afterwards both give the same picture of the same face, the original
-    in BGR and channels last, ours in RGB and channels first. Everything is checked before the model is changed: a
-    wrong count, shape or type, or a value that is not a number, is a DfdmError that names the array.
+    `weights`: for each part (`encoder`, `decoder_a` ...) the list that Keras' `get_weights()` gives of it, or the flat
+    list that it gives of the whole model, in Keras' order of the parts. Afterwards both give the same picture of the
+    same face, the original in BGR and channels last, ours in RGB and channels first. Everything is checked before the
+    model is changed: a wrong count, shape or type, or a value that is not a number, is a DfdmError that names the
+    array.
     """
     expected = slots(model)
-    paired = list(zip(expected, _listed(expected, weights)))
+    paired = list(zip(expected, _listed(model, expected, weights)))
     for slot, array in paired:
         _check(slot, array)
     for slot, array in paired:
@@ -117,12 +120,15 @@ def sides_exchanged(weights: Parts) -> Parts:
     return {re.sub("_([ab])$", lambda match: f"_{_SIDES[match[1]]}", part): list_ for part, list_ in weights.items()}
 
 
-def _listed(expected: list[Slot], weights: Parts | Sequence[np.ndarray]) -> list[np.ndarray]:
+def _listed(model: Autoencoder, expected: list[Slot], weights: Parts | Sequence[np.ndarray]) -> list[np.ndarray]:
     """All arrays in the order of the slots; a wrong part or count is a DfdmError."""
     if not isinstance(weights, Mapping):
         if len(weights) != len(expected):
             raise DfdmError(f"the list contains {len(weights)} arrays, this model has {len(expected)}")
-        return list(weights)
+        order = model.keras_order or tuple(dict.fromkeys(slot.part for slot in expected))
+        first = sorted(range(len(expected)), key=lambda place: (order.index(expected[place].part), place))
+        place_of = {place: number for number, place in enumerate(first)}
+        return [weights[place_of[place]] for place in range(len(expected))]
     counts = Counter(slot.part for slot in expected)
     if set(weights) != set(counts):
         raise DfdmError(
@@ -160,6 +166,43 @@ def read_npz(path: Path) -> Weights:
         if missing := set(range(len(arrays))) - set(arrays):
             raise DfdmError(f"{path} has no {part}/{min(missing)}; a part's arrays count from 0 without a gap")
     return {part: [arrays[number] for number in range(len(arrays))] for part, arrays in numbered.items()}
+
+
+def described(state: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """How the original's model was trained: from its state file and from what is given beside it.
+
+    `given`: centering, coverage (0..1), mask, padding, iterations; None where not given. DfdmError where the two
+    disagree, where the arrays would not fit what was trained, and where neither says what the arrays do not show.
+    """
+    told: dict[str, Any] = {}
+    if state is not None:
+        with reading(state, "not a readable state file", "give the <model>_state.json beside the original's weights"):
+            content = json.loads(state.read_text())
+            options = {**content, **content.get("config", {})}
+        reflected = options.get("reflect_padding")
+        padding = None if reflected is None else "reflect" if reflected else "zero"
+        coverage = float(options["coverage"]) / 100 if "coverage" in options else None
+        told = {"centering": options.get("centering"), "coverage": coverage, "padding": padding}
+        told |= {"mask": options.get("mask_type") if options.get("mask_type") in get_args(Mask) else None}
+        told |= {"iterations": options.get("iterations")}
+        for option in ("learn_mask", "lowmem"):
+            if options.get(option):
+                raise DfdmError(
+                    f"{state}: the model was trained with {option}, which this project's models do not have"
+                )
+    both = {key: value for key, value in told.items() if value is not None}
+    for key, value in given.items():
+        if value is not None and both.setdefault(key, value) != value:
+            raise DfdmError(f"{state} says {key} {both[key]}, the command line {value}; leave the wrong one out")
+    missing = [key for key in ("coverage", "centering", "padding") if key not in both]
+    if missing:
+        raise DfdmError(
+            f"the weights do not show {listed(missing)}; give {' and '.join(f'--{key}' for key in missing)} (coverage "
+            "0.875 in 2021, 1 today; padding zero by default), or --state with the <model>_state.json beside them"
+        )
+    if both["padding"] != "zero":
+        raise DfdmError("the model was trained with reflect padding, which this project's models do not have")
+    return both
 
 
 def import_file(

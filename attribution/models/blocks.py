@@ -89,6 +89,18 @@ class VggFront(nn.Sequential):
             load_weights(self, weights, "features.")
 
 
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file of torch; inside `state_dict`, and with `module.` before its keys, too."""
+    if not path.is_file():
+        raise DfdmError(f"attribution.weights: {path} does not exist; give torchvision's V1 file, or null for random")
+    try:
+        given = dict(torch.load(path, map_location="cpu", weights_only=True))
+        given = dict(given.get("state_dict", given))
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError) as error:
+        raise DfdmError(f"attribution.weights: {path} is not a state dict ({reason(error)})") from None
+    return {key.removeprefix("module."): value for key, value in given.items()}
+
+
 def load_weights(
     part: nn.Module, path: Path, prefix: str = "", random: Collection[str] = (), hint: str = "model"
 ) -> None:
@@ -98,12 +110,7 @@ def load_weights(
     right shape (old files may not have the batch counters). DfdmError names the file and the first key that does not
     fit; `hint` is the config key to look at.
     """
-    if not path.is_file():
-        raise DfdmError(f"attribution.weights: {path} does not exist; give torchvision's V1 file, or null for random")
-    try:
-        given = dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError) as error:
-        raise DfdmError(f"attribution.weights: {path} is not a state dict ({reason(error)})") from None
+    given = read_state(path)
     own = part.state_dict()
     wanted = [key for key in own if not set(key.split(".")) & set(random)]
     found = {key: given[prefix + key] for key in wanted if prefix + key in given}

@@ -8,6 +8,7 @@ Chosen here: depth 18 and 34, whose basic blocks have the gate after their secon
 clips of another length in evaluation (`TemporalAttention`). ImageNet weights from torchvision's `resnet<depth>` file.
 """
 
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attribution.models.blocks import load_weights, per_frame, weighted
-from dfdm.base.errors import DfdmError
+from attribution.models.blocks import load_weights, per_frame, read_state, weighted
+from dfdm.base.errors import DfdmError, reason
 
 LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
@@ -226,8 +227,27 @@ def to_published(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dic
 
 
 def build(classes: int, clip: int, weights: Path | None, *, depth: int = 50) -> DmaSta:
-    """Build DMA-STA with random weights, or with an ImageNet backbone; gates, attention and head start random."""
+    """Build DMA-STA with random weights, with an ImageNet backbone (gates, attention and head start random), or with
+    all entries of a published DMA-STA.
+    """
     model = DmaSta(classes, depth, clip)
     if weights is not None:
-        load_weights(model, weights, random=("fc", "ta", "gate"), hint="depth")
+        given = read_state(weights)
+        if any(key.startswith("ta.") for key in given):  # a whole DMA-STA, not ImageNet's ResNet
+            _take_published(model, given, weights)
+        else:
+            load_weights(model, weights, random=("fc", "ta", "gate"), hint="depth")
     return model
+
+
+def _take_published(model: DmaSta, given: Mapping[str, Tensor], path: Path) -> None:
+    """All entries of a published DMA-STA, or a DfdmError."""
+    try:
+        state = from_published(given)
+        model.load_state_dict(state)
+    except (DfdmError, RuntimeError, IndexError) as error:
+        raise DfdmError(
+            f"attribution.weights: {path} is a DMA-STA, but not one of this depth, clip length and these classes "
+            f"({reason(error)}); it is not taken in part"
+        ) from None
+    print(f"{path}: all {len(state)} entries of a published DMA-STA are taken, head included", file=sys.stderr)

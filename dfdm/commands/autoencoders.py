@@ -1,7 +1,7 @@
 """The commands on autoencoders: train one, measure its swaps, exchange its weights with the original program."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dfdm import __version__
 from dfdm.base import devices
@@ -137,9 +137,13 @@ def import_weights(
     centering: str | None = None,
     coverage: float | None = None,
     mask: str | None = None,
-    iterations: int = 0,
+    padding: Literal["zero", "reflect"] | None = None,
+    iterations: int | None = None,
+    state: Path | None = None,
 ) -> None:
     """Make a finished model out of the original's weights.
+
+    What the weights do not show is read from the original's state file, or given here.
 
     Args:
         weights: the arrays (.npz), keys <part>/<number> such as decoder_a/0
@@ -147,23 +151,32 @@ def import_weights(
         pair: the people of its sides A and B
         out: the model (.safetensors)
         width: factor on the channel counts; default: 1, the original size
-        centering: the centering it was trained with: legacy, face or head; default: face
-        coverage: the coverage it was trained with; default: 0.875
+        centering: the centering it was trained with: legacy, face or head
+        coverage: the coverage it was trained with, 0 to 1: 0.875 in 2021, 1 today
         mask: the mask it was trained with: components or extended; default: extended
+        padding: of its convolutions; reflect is refused, since these models do not have it
         iterations: iterations of its training; default: 0, not known
+        state: the original's <model>_state.json; default: the one next to the weights, where there is one
 
     Example:
-        dfdm weights import iae.npz --model iae --pair id0 id1 --out model.safetensors
+        dfdm weights import iae.npz --model iae --pair id0 id1 --state iae_state.json --out model.safetensors
     """
-    from generators.exchange import import_file
+    from generators.exchange import described, import_file
     from generators.settings import train_settings
 
-    given = {"width": width, "centering": centering, "coverage": coverage, "mask": mask}
-    settings = train_settings({key: value for key, value in given.items() if value is not None})
-    if iterations < 0:
-        raise DfdmError(f"--iterations is {iterations}; give the count, or 0 where it is not known")
-    meta = import_file(weights, model, pair, settings, iterations, out)
-    print(f"{out}: {meta.model} at width {meta.width:g}, side a {meta.pair[0]}, side b {meta.pair[1]}")
+    if iterations is not None and iterations < 0:
+        raise DfdmError(f"--iterations is {iterations}; give the count, or leave it out where it is not known")
+    beside = weights.with_name(f"{model}_state.json")
+    state = state or (beside if beside.is_file() else None)
+    given = {"centering": centering, "coverage": coverage, "mask": mask, "padding": padding, "iterations": iterations}
+    told = described(state, given)
+    trained = {key: told[key] for key in ("centering", "coverage", "mask") if key in told}
+    settings = train_settings(trained | ({} if width is None else {"width": width}))
+    meta = import_file(weights, model, pair, settings, told.get("iterations", 0), out)
+    print(
+        f"{out}: {meta.model} at width {meta.width:g}, side a {meta.pair[0]}, side b {meta.pair[1]}, "
+        f"centering {meta.centering}, coverage {meta.coverage:g}, mask {meta.mask}, {meta.iterations} iterations"
+    )
 
 
 def export_weights(model: Path, /, out: Path) -> None:

@@ -205,6 +205,7 @@ class Autoencoder(nn.Module):
 
     input_size: ClassVar[int]
     output_size: ClassVar[int]
+    keras_order: ClassVar[tuple[str, ...]] = ()  # of the parts in the original's flat list; (): as they stand here
 
     def __init__(self, width: float) -> None:
         super().__init__()

@@ -17,6 +17,7 @@ class Model(Autoencoder):
 
     input_size = 64
     output_size = 64
+    keras_order = ("encoder", "inter_a", "inter_both", "inter_b", "decoder")
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__(width)

@@ -123,6 +123,26 @@ def published_like(state):
     return changed
 
 
+@pytest.mark.parametrize("form", ["plain", "module.", "state_dict"])
+def test_weights_of_a_published_file_are_taken_all_or_not_at_all(form, tmp_path, capsys):
+    torch.manual_seed(3)
+    trained = dma_sta.DmaSta(5, 18, 10)
+    published = published_like(trained.state_dict())
+    if form == "module.":
+        published = {f"module.{key}": value for key, value in published.items()}
+    path = tmp_path / "dma_sta.pth"
+    torch.save({"state_dict": published} if form == "state_dict" else published, path)
+    model = models.build("dma_sta", 5, 18, 10, path)
+    assert all(torch.equal(value, trained.state_dict()[key]) for key, value in model.state_dict().items())
+    assert f"all {len(published)} entries" in capsys.readouterr().err
+    for classes, depth, clip in ((4, 18, 10), (5, 34, 10), (5, 18, 8)):
+        with pytest.raises(DfdmError, match="it is not taken in part"):
+            models.build("dma_sta", classes, depth, clip, path)
+    torch.save({key: value for key, value in published.items() if "fc.0" not in key}, path)
+    with pytest.raises(DfdmError, match="it is not taken in part"):
+        models.build("dma_sta", 5, 18, 10, path)
+
+
 @pytest.mark.long
 def test_338_published_entries_are_mapped_there_and_back():
     model = models.build("dma_sta", 5, 50, 10)

@@ -1,5 +1,6 @@
 """Weights of the original in our models, against the original's models in numpy (docs/architectures.md)."""
 
+import json
 import subprocess
 import threading
 
@@ -110,11 +111,15 @@ def test_there_and_back_is_the_same_bit_for_bit(name, width):
         assert torch.equal(one, other)
 
 
+KERAS = {"iae": ["encoder", "inter_a", "inter_both", "inter_b", "decoder"]}  # its own order of a whole model's arrays
+
+
 @pytest.mark.parametrize("name", ["iae", "dfaker"])
-def test_one_flat_list_is_the_same_as_a_list_for_each_part(name):
+def test_one_flat_list_in_keras_order_is_the_same_as_a_list_for_each_part(name):
     weights = original.random_weights(name, WIDTH)
     one = exchange.load_original(build(name, WIDTH), weights)
-    other = exchange.load_original(build(name, WIDTH), flat(weights))
+    ordered = {part: weights[part] for part in KERAS.get(name, weights)}
+    other = exchange.load_original(build(name, WIDTH), flat(ordered))
     for mine, theirs in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
 
@@ -216,8 +221,10 @@ def saved(path, **changes):
 def test_imported_by_command_it_is_a_finished_model_and_exports_the_same_arrays(tmp_path):
     weights = saved(tmp_path / "iae.npz")
     done = dfdm("weights", "import", tmp_path / "iae.npz", "--model", "iae", "--pair", "id0", "id1", "--width", WIDTH,
-                "--coverage", 0.75, "--out", tmp_path / "model.safetensors")  # fmt: skip
+                "--coverage", 0.75, "--centering", "face", "--padding", "zero",
+                "--out", tmp_path / "model.safetensors")  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "centering face, coverage 0.75, mask extended, 0 iterations" in done.stdout
     model, meta = checkpoint.load(tmp_path / "model.safetensors")
     assert (meta.model, meta.pair, meta.coverage, meta.centering, meta.mask) == (
         "iae", ("id0", "id1"), 0.75, "face", "extended")  # fmt: skip
@@ -274,12 +281,14 @@ def test_an_imported_model_renders_as_a_trained_one_does(tmp_path, demo, clips, 
         ({}, {"--pair": ("id0", "ann")}, "'ann' is not a person"),
         ({}, {"--pair": ("id0", "id0")}, "both sides are id0"),
         ({}, {"--iterations": -1}, "--iterations is -1"),
+        ({}, {"--padding": "reflect"}, "trained with reflect padding, which this project's models do not have"),
     ],
 )
 def test_a_bad_import_is_one_sentence_and_leaves_no_file(tmp_path, capsys, monkeypatch, changes, options, sentence):
     saved(tmp_path / "iae.npz", **changes)
     out = tmp_path / "model.safetensors"
-    values = {"--model": "iae", "--pair": ("id0", "id1"), "--width": WIDTH, "--out": out, **options}
+    told = {"--coverage": 1, "--centering": "face", "--padding": "zero"}
+    values = {"--model": "iae", "--pair": ("id0", "id1"), "--width": WIDTH, "--out": out, **told, **options}
     words = [
         word for key, value in values.items() for word in (key, *(value if isinstance(value, tuple) else (value,)))
     ]
@@ -293,6 +302,38 @@ def test_a_bad_import_is_one_sentence_and_leaves_no_file(tmp_path, capsys, monke
     assert sentence in errors
     assert len(errors.strip().splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["iae.npz"]
+
+
+STATE = {"iterations": 1200, "config": {"coverage": 100.0, "centering": "head", "reflect_padding": False}}
+
+
+def test_what_the_weights_do_not_show_is_read_from_the_state_file(tmp_path):
+    path = tmp_path / "iae_state.json"
+    path.write_text(json.dumps(STATE))
+    found = exchange.described(path, {"coverage": None, "mask": "components"})
+    expected = {"coverage": 1.0, "centering": "head", "padding": "zero", "iterations": 1200, "mask": "components"}
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "given", "sentence"),
+    [
+        (None, {}, "the weights do not show coverage, centering and padding; give --coverage and --centering and"),
+        (None, {"coverage": 1.0, "centering": "face"}, "do not show padding; give --padding"),
+        ({**STATE, "config": {}}, {}, "do not show coverage, centering and padding"),
+        (STATE, {"coverage": 0.875}, r"says coverage 1\.0, the command line 0\.875"),
+        ({**STATE, "config": {**STATE["config"], "reflect_padding": True}}, {}, "trained with reflect padding"),
+        ({**STATE, "config": {**STATE["config"], "learn_mask": True}}, {}, "the model has learn_mask"),
+        ({"lowmem": True, **STATE}, {}, "the model has lowmem"),
+        ([], {}, "not a readable state file"),
+    ],
+)
+def test_a_training_that_is_not_wholly_known_or_not_ours_is_refused(tmp_path, state, given, sentence):
+    path = None if state is None else tmp_path / "iae_state.json"
+    if path:
+        path.write_text(json.dumps(state))
+    with pytest.raises(DfdmError, match=sentence):
+        exchange.described(path, given)
 
 
 def test_a_missing_or_truncated_file_is_one_sentence(tmp_path):
