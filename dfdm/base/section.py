@@ -1,8 +1,11 @@
 """What every part of the config is made of: checked sections, their types, and the sentence for a wrong value."""
 
+import os
+import re
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dfdm.base import names
 
@@ -29,14 +32,53 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+_PACKAGE_NAMES = {
+    "pypi": re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"),
+    "npm": re.compile(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*"),
+}
+
+
+def _expanded(text: str) -> str:
+    """A folder with `~` and environment variables filled in; ValueError where they stand for nothing."""
+    found = os.path.expandvars(text)
+    if found.startswith("~"):
+        try:
+            found = str(Path(found).expanduser())
+        except RuntimeError:
+            raise ValueError(f"'{text}' begins with the home of a user who is not here") from None
+    if unknown := re.search(r"\$\w+|\$\{\w+\}", found):
+        raise ValueError(f"'{text}' names the environment variable {unknown[0]}, which is not set")
+    return found
+
+
+def _plain(text: str) -> str:
+    """A folder that Snakemake takes as it is: braces and angle brackets are its wildcards and variables."""
+    if found := re.search(r"[{}<>*?\[\]\x00-\x1f]", text):
+        raise ValueError(f"{text!r} contains {found[0]!r}, which Snakemake takes for a pattern; name another folder")
+    if not text.strip() or Path(text) == Path("/"):
+        raise ValueError(f"'{text}' is no folder for results; name one")
+    return text.rstrip("/")
+
+
+Folder = Annotated[str, AfterValidator(_expanded)]
+OutputFolder = Annotated[str, AfterValidator(_expanded), AfterValidator(_plain)]
+
+
 class Package(Section):
     """A file of a package registry, fetched once into the cache and checked by its hash."""
 
     registry: Literal["pypi", "npm"] = Field("pypi", description="Registry that has the package")
     name: str = Field(description="Name of the package in the registry")
-    version: str = Field(description="Exact version")
-    file: str = Field(description="Name of the file: the wheel, source package or npm archive")
+    version: str = Field(pattern="^[0-9A-Za-z][0-9A-Za-z.+!_-]*$", description="Exact version")
+    file: str = Field(pattern=r"^[^/\s-][^/\s]*$", description="Name of the file: wheel, source package, npm archive")
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the file, in hexadecimal")
+
+    @model_validator(mode="after")
+    def _named(self) -> "Package":
+        # the registry's client takes other words for options, paths or addresses
+        if not _PACKAGE_NAMES[self.registry].fullmatch(self.name):
+            raise ValueError(f"'{self.name}' is not the name of a package of the {self.registry} registry")
+        return self
 
 
 class FileRef(Section):
@@ -50,6 +92,8 @@ class FileRef(Section):
     def _one_place(self) -> "FileRef":
         if (self.path is None) == (self.package is None) or (self.package is None) != (self.member is None):
             raise ValueError("give either path, or package and member")
+        if self.member is not None and (self.member.startswith("/") or ".." in self.member.split("/")):
+            raise ValueError(f"member '{self.member}' is not a path inside a package")
         return self
 
     @property

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from attribution.settings import AttributionConfig, ComparisonConfig, ControlsConfig
 from dfdm.base import names
 from dfdm.base.errors import DfdmError
-from dfdm.base.section import Crf, Section, Seed, sentence
+from dfdm.base.section import Crf, Folder, OutputFolder, Section, Seed, sentence
 from dfdm.catalogue.people import Pairs, Scene, SourcesConfig, each_swap
 from dfdm.dataset.settings import CropsConfig, DataSplits, SplitsConfig
 from dfdm.media.settings import EncodeConfig, FacesConfig
@@ -47,8 +47,8 @@ class Config(Section):
     seed: Seed = Field(0, description="Seed of everything random")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run; auto: CUDA if usable")
     gpu: Literal[0, 1] | None = Field(None, description="GPUs of a job that uses torch; null: 1 where there is one")
-    results: str = Field("results", description="Folder of all results")
-    state_dir: str | None = Field(None, description="Folder of states that trainings resume from; null: results/state")
+    results: OutputFolder = Field("results", description="Folder of all results")
+    state_dir: Folder | None = Field(None, description="Folder of states to resume trainings from; null: results/state")
     sources: SourcesConfig = Field(description="People and their videos")
     swaps: Annotated[list[str], BeforeValidator(each_swap, json_schema_input_type=list[str | Pairs])] = Field(
         min_length=1, description="id0's frames with id1's face: id0_id1, id0_id1_0003, id0_id1_0000-0004, or pairs"

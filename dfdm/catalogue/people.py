@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from dfdm.base import names
-from dfdm.base.section import Count, FileRef, Package, Person, Section, sentence
+from dfdm.base.section import Count, FileRef, Folder, Package, Person, Section, sentence
 
 _EXAMPLES = {names.ID: "id0-id13, id16", names.SCENE: "0000-0009, 0012"}
 Number = Annotated[str, Field(pattern=f"^{names.SCENE}$")]
@@ -162,7 +162,7 @@ def _rows(table: Path) -> Iterator[tuple[str, Row]]:
 class SourcesConfig(Section):
     """Where the videos are, and whose they are."""
 
-    root: str = Field(".", description="Folder that relative paths of videos and of the table start from")
+    root: Folder = Field(".", description="Folder that relative paths of videos and of the table start from")
     cache: str = Field("~/.cache/dfdm", description="Folder of package files; DFDM_CACHE overrides it")
     packages: dict[str, Package] = Field({}, description="Files of package registries, by any name")
     licence: Text | None = Field(None, exclude=True, description="Licence of people who have none of their own")

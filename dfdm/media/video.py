@@ -21,7 +21,13 @@ from av.video.frame import VideoFrame
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
 from dfdm.base.stored import OPEN, Stored
+from dfdm.media.streams import opened, picture, sound
 
+HDR = {16: "PQ", 18: "HLG"}  # H.273's numbers of transfers that 8 bits do not hold
+TONE_MAP = (
+    "ffmpeg -i '{}' -vf zscale=t=linear:npl=100,tonemap=hable,zscale=p=bt709:t=bt709:m=bt709:r=tv,format=yuv420p "
+    "-crf 0 sdr.mp4"
+)
 UNSPECIFIED = 2  # H.273's number for "not said", of matrix, primaries and transfer alike
 
 
@@ -92,29 +98,32 @@ class VideoRecord(Stored):
         return {**super().plain(), "notes": self.notes}
 
 
-def _open(path: Path) -> Any:
-    try:
-        container = av.open(str(path))
-    except FileNotFoundError:
-        raise DfdmError(f"{path} does not exist; correct its path in the config or sources.root") from None
-    except (av.error.FFmpegError, OSError) as error:
-        raise DfdmError(f"{path} cannot be opened as a video ({error}); replace the file") from None
-    if not container.streams.video:
-        container.close()
-        raise DfdmError(f"{path} contains no video stream; name another file in the config")
-    container.streams.video[0].thread_type = "AUTO"
-    return container
-
-
 def _decode(path: Path) -> Iterator[VideoFrame]:
-    with _open(path) as container:
-        count = 0
+    """The frames in order of presentation; DfdmError for a damaged file, and for a frame unlike the first."""
+    with opened(path) as container:
+        stream, count, first = picture(container, path), 0, None
+        stream.thread_type = "AUTO"
         try:
-            for frame in container.decode(container.streams.video[0]):
+            for frame in container.decode(stream):
+                if frame.is_corrupt:
+                    raise DfdmError(f"{path} is damaged at frame {count}; replace the file")
+                first = first or _kind(frame)
+                if differing := [name for name, value in _kind(frame).items() if value != first[name]]:
+                    raise DfdmError(f"{path} changes its {differing[0]} at frame {count}; cut it there into two files")
                 count += 1
                 yield frame
         except av.error.FFmpegError as error:
             raise DfdmError(f"{path} is damaged after frame {count} ({error}); replace the file") from None
+
+
+def _kind(frame: VideoFrame) -> dict[str, Any]:
+    """What all frames of a scene must have in common."""
+    return {
+        "size": (frame.width, frame.height),
+        "range": frame.format.name.startswith("yuvj") or int(frame.color_range),
+        "colour matrix": int(frame.colorspace),
+        "transfer": int(frame.color_trc),
+    }
 
 
 def _planes(frame: VideoFrame) -> np.ndarray:
@@ -176,9 +185,9 @@ def read_one(path: Path, record: VideoRecord, index: int) -> np.ndarray:
     DfdmError where the file has no frame at that time or another size than the record's.
     """
     seconds = Fraction(*record.time_base) * (record.pts[index] if record.pts else index)
-    with _open(path) as container:
+    with opened(path) as container:
         try:
-            frame = _frame_at(container, seconds)
+            frame = _frame_at(container, picture(container, path), seconds)
         except (av.error.FFmpegError, StopIteration) as error:
             raise DfdmError(f"{path} is damaged ({error}); make it again") from None
         if frame is None:
@@ -189,9 +198,8 @@ def read_one(path: Path, record: VideoRecord, index: int) -> np.ndarray:
     return planes
 
 
-def _frame_at(container: Any, seconds: Fraction) -> VideoFrame | None:
+def _frame_at(container: Any, stream: Any, seconds: Fraction) -> VideoFrame | None:
     """The frame shown at a time after the first frame's, to a tick of the file's clock."""
-    stream = container.streams.video[0]
     first = next(container.decode(stream)).pts
     wanted = first + seconds / stream.time_base
     for start in (int(wanted), first):  # a keyframe may be stored before frames that are shown before it
@@ -212,19 +220,22 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
     first: VideoFrame | None = None
     for frame in _decode(path):
         first = first or frame
-        if (frame.width, frame.height) != (first.width, first.height):
-            raise DfdmError(f"{path} changes its size at frame {len(pts)}; cut it there into two files")
         pts.append(frame.pts)
     if first is None:
         raise DfdmError(f"{path} contains no frame; replace the file")
-    with _open(path) as container:
-        stream = container.streams.video[0]
+    if int(first.color_trc) in HDR:
+        raise DfdmError(
+            f"{path} is HDR ({HDR[int(first.color_trc)]}), which 8 bits do not hold; convert it first: "
+            f"{TONE_MAP.format(path)}"
+        )
+    with opened(path) as container:
+        stream = picture(container, path)
         # Containers count frames before edit lists; a shortfall of more than a tenth is a truncated file.
         if stream.frames and len(pts) < 0.9 * stream.frames:
             raise DfdmError(f"{path} is truncated: {len(pts)} of {stream.frames} frames decode; replace the file")
         time_base, guessed = stream.time_base, stream.guessed_rate or stream.average_rate
         origin = Fraction(container.start_time or 0, av.time_base)  # what ffmpeg's -ss counts from
-        audio = container.streams.audio[0].codec_context.name if container.streams.audio else None
+    heard = sound(path)
     if None in pts:  # some containers (avi) keep no timestamps: the rate is all there is
         pts, time_base, origin = list(range(len(pts))), 1 / guessed, Fraction(0)
     start, stop = frames or (0, len(pts))
@@ -258,7 +269,7 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         full_range=full_range,
         primaries=_tag(int(first.color_primaries)),
         transfer=_tag(int(first.color_trc)),
-        audio=audio,
+        audio=heard.codec if heard else None,
     )
 
 

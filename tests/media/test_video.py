@@ -148,8 +148,7 @@ def test_one_frame_is_reached_from_a_keyframe_and_not_from_the_start(
                 decoded.append(frame.pts)
                 yield frame
 
-    opened = video_module._open
-    monkeypatch.setattr(video_module, "_open", lambda path: Counted(opened(path)))
+    monkeypatch.setattr(video_module, "opened", lambda path: Counted(av.open(str(path))))
     for index in (0, 19, 20, 21, 255, 470, 471):
         decoded.clear()
         assert np.array_equal(read_one(video, of_encoded(whole), index), every[index]), index

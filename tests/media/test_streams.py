@@ -1,0 +1,142 @@
+"""The picture and the sound of a file: what strangers' files have beside them, and what is refused."""
+
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from dfdm.base.errors import DfdmError
+from dfdm.media import streams
+from dfdm.media.encoding import write_master
+from dfdm.media.settings import EncodeConfig
+from dfdm.media.video import VideoRecord, probe, read_planes
+
+MOVING = ["-f", "lavfi", "-i", "testsrc2=size=96x64:rate=10:duration=1"]
+TONE = ["-f", "lavfi", "-i", "sine=duration=1"]
+COVER = ["-f", "lavfi", "-i", "color=red:size=320x320:duration=0.1"]
+
+
+def ffmpeg(*words: object) -> None:
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", *map(str, words)], check=True)
+
+
+def probed(path: Path) -> VideoRecord:
+    return probe(path, "id0_0000", {"path": path.name})
+
+
+def boxes(content: bytes) -> Iterator[bytes]:
+    """The boxes of an mp4 file, or of one of its boxes."""
+    while content:
+        size = int.from_bytes(content[:4])
+        yield content[:size]
+        content = content[size:]
+
+
+def test_a_cover_before_the_video_is_not_the_video(tmp_path: Path) -> None:
+    plain, path = tmp_path / "plain.mp4", tmp_path / "cover.mp4"
+    ffmpeg(*MOVING, plain)
+    ffmpeg(*COVER, "-frames:v", 1, tmp_path / "cover.jpg")
+    maps = ["-map", 0, "-map", 1, "-c", "copy", "-disposition:v:1", "attached_pic"]
+    ffmpeg("-i", plain, "-i", tmp_path / "cover.jpg", *maps, path)
+    top = list(boxes(path.read_bytes()))
+    (place,) = (place for place, box in enumerate(top) if box[4:8] == b"moov")
+    first = {b"mvhd": 0, b"udta": 1}
+    inside = sorted(boxes(top[place][8:]), key=lambda box: first.get(box[4:8], 2))
+    top[place] = top[place][:8] + b"".join(inside)  # as some programs write it: the cover's box before the tracks
+    path.write_bytes(b"".join(top))
+    with streams.opened(path) as container:
+        assert container.streams.video[0].width == 320
+    record = probed(path)
+    assert (record.width, record.height, record.frames) == (96, 64, 10)
+    assert len(list(read_planes(path, record))) == 10
+
+
+def test_of_two_videos_the_default_one_counts_and_else_the_larger(tmp_path: Path) -> None:
+    small = ["-f", "lavfi", "-i", "testsrc2=size=32x32:rate=10:duration=1"]
+    both = [*small, *MOVING, "-map", 0, "-map", 1, "-c:v", "libx264"]
+    ffmpeg(*both, "-disposition:v:0", 0, "-disposition:v:1", 0, tmp_path / "two.mkv")
+    assert probed(tmp_path / "two.mkv").width == 96
+    ffmpeg(*both, "-disposition:v:0", "default", "-disposition:v:1", 0, tmp_path / "first.mkv")
+    assert probed(tmp_path / "first.mkv").width == 32
+
+
+def test_a_file_with_a_cover_alone_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp4"
+    ffmpeg(*COVER, *TONE, "-map", 1, "-map", 0, "-c:v", "mjpeg", "-frames:v", 1, "-disposition:v", "attached_pic", path)
+    with pytest.raises(DfdmError, match="contains only a still picture, such as a cover; name another file"):
+        probed(path)
+
+
+def test_a_sound_track_that_does_not_decode_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mkv"
+    ffmpeg(*MOVING, *TONE, *TONE, "-map", 0, "-map", 1, "-map", 2, "-c:a:0", "pcm_s16le", "-c:a:1", "aac", path)
+    content = path.read_bytes()
+    assert content.count(b"A_PCM/INT/LIT") == 1
+    path.write_bytes(content.replace(b"A_PCM/INT/LIT", b"A_QUX/INT/LIT"))  # a codec that nobody knows
+    assert streams.sound(path) == streams.Sound(1, "aac", 1)
+    record = probed(path)
+    assert record.audio == "aac"
+    out = tmp_path / "DFDM_crf0/real/id0_0000_real.mp4"
+    write_master(out, read_planes(path, record), record, path, EncodeConfig(preset="ultrafast"), {})
+    assert streams.sound(out) == streams.Sound(0, "aac", 1)
+
+
+def test_sixteen_channels_are_mixed_down(tmp_path: Path) -> None:
+    path, out = tmp_path / "many.mov", tmp_path / "DFDM_crf0/real/id0_0000_real.mp4"
+    many = ["-f", "lavfi", "-i", "anullsrc=channel_layout=16c:sample_rate=48000:duration=1"]
+    ffmpeg(*MOVING, *many, "-map", 0, "-map", 1, "-c:a", "pcm_s16le", "-shortest", path)
+    record = probed(path)
+    write_master(out, read_planes(path, record), record, path, EncodeConfig(preset="ultrafast"), {})
+    assert streams.sound(out) == streams.Sound(0, "aac", 2)
+
+
+@pytest.mark.parametrize("name", ["2024-01-01T12:30:15.mp4", "quo'te %05d [0-9].mp4", "a{x}b<c>.mp4"])
+def test_a_name_is_a_name(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    ffmpeg(*MOVING, f"file:{tmp_path}/plain.mp4")
+    (tmp_path / "plain.mp4").rename(path)
+    assert probed(path).frames == 10
+
+
+def test_a_list_of_other_files_is_no_video(tmp_path: Path) -> None:
+    ffmpeg(*MOVING, "-f", "hls", "-hls_segment_filename", tmp_path / "part%d.ts", tmp_path / "list.m3u8")
+    path = (tmp_path / "list.m3u8").rename(tmp_path / "list.mp4")
+    with pytest.raises(DfdmError, match=r"list that names other files; give the video itself|cannot be opened"):
+        probed(path)
+
+
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_hdr_is_refused_with_a_command_that_converts_it(transfer: str, tmp_path: Path) -> None:
+    path = tmp_path / "hdr.mp4"
+    tags = ["-color_trc", transfer, "-color_primaries", "bt2020", "-colorspace", "bt2020nc"]
+    filtered = f"format=yuv420p10le,setparams=color_trc={transfer}:color_primaries=bt2020:colorspace=bt2020nc:range=tv"
+    ffmpeg(*MOVING, "-vf", filtered, "-c:v", "libx265", "-x265-params", "log-level=none", *tags, path)
+    with pytest.raises(DfdmError, match="is HDR") as caught:
+        probed(path)
+    command = shlex.split(str(caught.value).partition("convert it first: ")[2])
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *command[1:]], check=True, cwd=tmp_path)
+    assert probed(tmp_path / "sdr.mp4").frames == 10
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "what"),
+    [
+        ("setparams=colorspace=bt709", "setparams=colorspace=smpte170m", "colour matrix"),
+        ("setparams=range=tv", "setparams=range=pc", "range"),
+        ("null", "scale=48:32", "size"),
+    ],
+)
+def test_a_clip_that_changes_on_the_way_is_refused_with_the_place(
+    first: str, second: str, what: str, tmp_path: Path
+) -> None:
+    for number, change in enumerate((first, second)):
+        ffmpeg(*MOVING, "-vf", change, "-c:v", "libx264", "-bf", 0, "-f", "h264", tmp_path / f"{number}.h264")
+    joined = tmp_path / "joined.h264"
+    joined.write_bytes((tmp_path / "0.h264").read_bytes() + (tmp_path / "1.h264").read_bytes())
+    timed = ["-bsf:v", "setts=ts=N/10/TB"]
+    ffmpeg("-r", 10, "-i", joined, "-c", "copy", *timed, tmp_path / "joined.mp4")
+    with pytest.raises(DfdmError, match=rf"changes its {what} at frame 10; cut it there into two files"):
+        probed(tmp_path / "joined.mp4")
