@@ -69,7 +69,7 @@ def test_every_package_of_the_project_stands_on_a_floor():
     assert {room for room in LEVEL if room not in packages} == {"benchmarks"}
 
 
-def test_the_rules_import_from_the_catalogue_downwards():
+def test_the_rules_import_from_the_plan_downwards():
     found = set()
     for path in [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]:
         for source, names in re.findall(r"^\s*(?:from (\S+) )?import (\([^)]*\)|.+)", path.read_text(), re.M):
@@ -77,7 +77,7 @@ def test_the_rules_import_from_the_catalogue_downwards():
             found.update(f"{source}.{name}" if source else name for name in parts)
     ours = {name: room_of(name) for name in found if name.partition(".")[0] in LINTER["root_packages"]}
     assert {"dfdm.base", "dfdm.catalogue", "attribution"} <= set(ours.values())
-    assert [name for name, room in ours.items() if room is None or LEVEL[room] < LEVEL["dfdm.catalogue"]] == []
+    assert [name for name, room in ours.items() if room is None or LEVEL[room] < LEVEL["dfdm.plan"]] == []
 
 
 @pytest.mark.long

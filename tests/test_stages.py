@@ -28,7 +28,7 @@ def test_a_classifier_of_other_crops_is_another_training(
         return Training.model_construct(**figures)
 
     monkeypatch.setattr("attribution.experiment.train", fake)
-    monkeypatch.setattr(attribution, "keep", lambda *outputs: None)  # nothing is written
+    monkeypatch.setattr(attribution, "keep", lambda *outputs, **read: None)  # nothing is written
     other = demo.model_copy(update={"crops": demo.crops.model_copy(update={"margin": 0.7})})
     for cfg in (demo, demo, other):
         attribution.train(cfg, "23", [Path("m.parquet")], Path("out"))
@@ -48,7 +48,7 @@ def test_the_content_of_the_file_to_start_from_is_part_of_the_training(
 ) -> None:
     keys: list[str] = []
     monkeypatch.setattr("generators.trainer.train", lambda **given: keys.append(given["key"]))
-    monkeypatch.setattr(autoencoders, "keep", lambda *outputs: None)  # nothing is written
+    monkeypatch.setattr(autoencoders, "keep", lambda *outputs, **read: None)  # nothing is written
 
     def run(start: Path | None) -> None:
         named = demo.train.model_copy(update={"start_from": start and str(start)})

@@ -60,6 +60,11 @@ def reading(path: str | Path, otherwise: str, make: str) -> Iterator[None]:
         raise DfdmError(f"{path} is {otherwise} ({reason(error)}); delete it and {make} again") from None
 
 
+def half_written(path: Path, pid: int) -> Path:
+    """Where a process of this machine writes `path` until it is whole."""
+    return path.with_name(f".{path.stem}.{_HOST}-{pid}.tmp{path.suffix}")
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary path in the folder of `path`, with the same suffix; rename it to `path` when the block ends
@@ -69,7 +74,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     When the block raises, the temporary file is removed and `path` stays as it was; a full disk is a DfdmError.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{_HOST}-{os.getpid()}.tmp{path.suffix}")
+    temporary = half_written(path, os.getpid())
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -22,7 +22,7 @@ Content = tuple[object, ...]
 
 
 def check_splits(cfg: Config) -> None:
-    """DfdmError where a part of a split has no swapped video or one person's face alone, or shares frames with another.
+    """DfdmError where a part of a split has no swap or one direction of a pair alone, or shares frames with another.
 
     Frames are known by the content of their file and their number in it, not by the scene's name.
     """
@@ -42,14 +42,14 @@ def check_splits(cfg: Config) -> None:
 
 
 def _check_sides(kind: Kind, videos: list[VideoName], parts: list[Part | None]) -> None:
-    """Refuse a part whose swaps all show one person's face where the config swaps in those of several."""
-    faces = {video.face_id for video in videos if video.face_id}
+    """Refuse a part that has one direction alone of a pair that the config swaps both ways, and nothing else."""
+    both = {(video.video_id, video.face_id) for video in videos}
     for part in PARTS:
-        shown = {video.face_id for video, own in zip(videos, parts) if own == part and video.face_id}
-        if len(faces) > 1 and len(shown) == 1:
+        ways = {(video.video_id, video.face_id) for video, own in zip(videos, parts) if own == part and video.face_id}
+        if len(ways) == 1 and (way := ways.pop())[::-1] in both:
             raise DfdmError(
-                f"the {kind} split is one-sided: every swap of its {part} part has the face of {shown.pop()}; put a "
-                "scene of each person into each part (`frames` cuts one video into several scenes)"
+                f"the {kind} split is one-sided: its {part} part has swaps of {way[1]}'s face onto {way[0]} alone; put "
+                "a scene of each person into each part (`frames` cuts one video into several scenes)"
             )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dfdm.base.files import sha256
+from dfdm.base.files import half_written, sha256
 from dfdm.catalogue import config
 from dfdm.commands import sources
 
@@ -159,7 +159,7 @@ def test_killed_twenty_times_at_random_moments_it_ends_with_the_same_bytes(proje
     kill_at_random(project, whole[0], tmp_path, 20, project.start, time.monotonic() - start)
 
 
-WRITES = {"state": ("results/state/*", ".state_000000014.{}.tmp.pt"), "model": ("out", ".model.{}.tmp.safetensors")}
+WRITES = {"state": ("results/state/*", "state_000000014.pt"), "model": ("out", "model.safetensors")}
 
 
 @pytest.mark.parametrize(("folder", "name"), WRITES.values(), ids=WRITES)
@@ -168,7 +168,7 @@ def test_killed_within_a_write_it_ends_with_the_same_bytes(project, whole, tmp_p
     process = project.fork(tmp_path)
     assert wait_for(process, tmp_path, "tensorboard*")
     (tmp_path / "out").mkdir(exist_ok=True)
-    pipe = next(tmp_path.glob(folder)) / name.format(process.pid)
+    pipe = half_written(next(tmp_path.glob(folder)) / name, process.pid)
     os.mkfifo(pipe)
     reader, written = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), b""
     while not written:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from test_train import OUTPUTS, SETTINGS, faces_of, train
 
 from dfdm.base.errors import DfdmError
+from dfdm.base.files import half_written
 from dfdm.base.states import load_state
 from generators import checkpoint
 from generators import trainer as module
@@ -173,7 +174,7 @@ def test_a_finished_training_keeps_its_newest_state_or_none(tmp_path):
 @pytest.mark.parametrize("name", ["state_000000020.pt", *OUTPUTS])
 def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path, plant, name):
     target = tmp_path / ("state/k" if name.startswith("state") else "out") / name
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
+    temporary = half_written(target, os.getpid())
 
     def fill(trainer):
         if trainer.step == 11:
