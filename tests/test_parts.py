@@ -8,7 +8,7 @@ import yaml
 
 from dfdm.base.errors import DfdmError
 from dfdm.catalogue import config
-from dfdm.catalogue.parts import check_splits
+from dfdm.catalogue.parts import check_files, check_splits
 
 ROOT = Path(__file__).parent.parent
 
@@ -87,3 +87,19 @@ def test_a_part_of_one_persons_face_alone_is_refused_where_both_are_swapped_in()
         DfdmError, match="the scene split is one-sided: its test part has swaps of id1's face onto id0 alone"
     ):
         check_splits(both_ways({**fair, "test": ["id0_0002"]}))
+
+
+def test_files_that_are_absent_are_told_before_anything_is_made(tmp_path: Path) -> None:
+    absent = small(tmp_path, {"0000": scene("a.mp4"), "0001": scene("b.mp4"), "0002": scene("c.mp4")})
+    with pytest.raises(DfdmError, match=r"scene id0_0000: .*a\.mp4 does not exist, like 2 other files that the config"):
+        check_files(absent)
+    check_files(absent, videos=False)
+    for name in "abc":
+        (tmp_path / f"{name}.mp4").write_text(name)
+    check_files(absent)
+    weights = absent.model_copy(update={"attribution": absent.attribution.model_copy(update={"weights": "none.pth"})})
+    with pytest.raises(DfdmError, match=r"attribution\.weights: none\.pth does not exist; correct the path"):
+        check_files(weights, videos=False)
+    start = absent.model_copy(update={"train": absent.train.model_copy(update={"start_from": "{model}.safetensors"})})
+    with pytest.raises(DfdmError, match=r"train\.start_from: faceswap\.safetensors does not exist, like 1 other"):
+        check_files(start)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
-from dfdm.base.names import VideoName
+from dfdm.base.names import VideoName, pair_of
 from dfdm.base.records import Source, read
 from dfdm.base.section import FileRef
 from dfdm.catalogue.config import Config
@@ -86,6 +86,25 @@ def _contents(cfg: Config, scenes: list[str]) -> dict[str, Content]:
         if size and len(paths) > 1:  # files without a byte are placeholders, no copies of each other
             found |= {scene: (sha256(path),) for path, held in paths.items() for scene in held}
     return found
+
+
+def check_files(cfg: Config, videos: bool = True) -> None:
+    """DfdmError where files that the config names are absent: weights and, if `videos`, the scenes' videos."""
+    named: list[tuple[str, Path]] = []
+    for key in cfg.scene_keys if videos else ():
+        if video := cfg.scene(key).path:
+            named.append((f"scene {key}", place(cfg.sources, video)))
+    for model in cfg.models:
+        starts = [cfg.settings(model).start_file(model, pair_of(*pair.split("_"))) for pair in cfg.pairs]
+        named += [("train.start_from", start) for start in starts if start]
+    for name in cfg.classifier_names:
+        if weights := cfg.classifier(name).weights:
+            named.append(("attribution.weights", Path(weights).expanduser()))
+    absent = [(what, path) for what, path in dict.fromkeys(named) if not path.is_file()]
+    if absent:
+        (what, path), more = absent[0], len(absent) - 1
+        rest = f", like {more} other files that the config names" if more else ""
+        raise DfdmError(f"{what}: {path} does not exist{rest}; correct the path or put the file there")
 
 
 def check_people(cfg: Config) -> None:

@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 
 
 def check(config: Path) -> None:
-    """Check a config, its splits and its results folder, and print how many videos it makes.
+    """Check a config, its files, splits and results folder, and print how many videos it makes.
 
     Example:
         dfdm check --config mine.yaml
     """
     from dfdm.catalogue.config import load
     from dfdm.catalogue.layout import videos_of
-    from dfdm.catalogue.parts import check_people, check_splits
+    from dfdm.catalogue.parts import check_files, check_people, check_splits
 
     cfg = load(config)
+    check_files(cfg)
     check_splits(cfg)
     check_people(cfg)
     videos = videos_of(cfg, "dataset")

@@ -17,7 +17,7 @@ from dfdm.catalogue import config as dfdm_config
 from dfdm.catalogue import keys
 from dfdm.catalogue.layout import Layout, originals_of, stage_of, targets, videos_of
 from dfdm.catalogue.migrate import check_version
-from dfdm.catalogue.parts import check_people, check_splits
+from dfdm.catalogue.parts import check_files, check_people, check_splits
 from dfdm.catalogue.sources import place as source_place
 from dfdm.plan.current import install
 from dfdm.catalogue.schedule import (
@@ -32,6 +32,7 @@ try:
     cfg = dfdm_config.load(dict(config))
     check_version(cfg.results)
     if workflow.is_main_process:  # a submitted job need not read the sources again
+        check_files(cfg, videos=False)  # of absent videos Snakemake itself speaks
         check_splits(cfg)
         check_people(cfg)
 except DfdmError as error:
