@@ -428,6 +428,7 @@ def test_homes_and_variables_in_folders_are_filled_in(values: dict[str, Any], mo
     monkeypatch.setenv("HOME", "/home/ann")
     assert load({**values, "results": "~/x/"}).results == "/home/ann/x"
     assert load({**values, "results": "$SCRATCH/x"}).results == "/scratch/x"
+    assert load({**values, "results": "./x/y/../z"}).results == "x/z"
 
 
 @pytest.mark.parametrize(

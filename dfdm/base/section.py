@@ -57,7 +57,7 @@ def _plain(text: str) -> str:
         raise ValueError(f"{text!r} contains {found[0]!r}, which Snakemake takes for a pattern; name another folder")
     if not text.strip() or Path(text) == Path("/"):
         raise ValueError(f"'{text}' is no folder for results; name one")
-    return text.rstrip("/")
+    return os.path.normpath(text)  # ./x and x/ are x: paths below it are compared as text
 
 
 Folder = Annotated[str, AfterValidator(_expanded)]
