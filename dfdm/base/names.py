@@ -13,7 +13,7 @@ ID = r"id\d+"
 SCENE = r"\d{4}"
 MODEL = r"[a-z][a-z0-9]*(?:_[a-z][a-z0-9]*)*"
 REAL = "real"
-VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
+VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".3gp"}
 _CLIP = re.compile(rf"(?P<video>{ID})(?:_(?P<face>{ID}))?_(?P<scene>{SCENE})")
 _NAME = re.compile(rf"{_CLIP.pattern}_(?P<model>{MODEL})")
 

@@ -1,7 +1,6 @@
 """Getting the videos: package files by hash into the cache, folders of videos into a config."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,10 +15,11 @@ from filelock import FileLock
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest, sha256
-from dfdm.base.names import VIDEO_SUFFIXES, person_of
+from dfdm.base.names import person_of
 from dfdm.base.records import checked, keep, read, recording
 from dfdm.base.section import FileRef, Package
 from dfdm.catalogue.config import Config
+from dfdm.catalogue.discover import discover
 from dfdm.catalogue.people import SourcesConfig
 
 _PREDICTOR = Package(  # dlib's 68 landmarks and its recognition network, for scanned configs
@@ -159,50 +159,46 @@ def files_of(cfg: Config) -> list[FileRef]:
     return list({(file.path, file.package, file.member): file for file in files}.values())
 
 
-def scan(folder: Path, licence: str, consent: str) -> dict[str, Any]:
-    """The config's `sources` and `swaps` for a Celeb-DF folder (`id0_0000.mp4`) or one folder for each person.
+def scan(folder: Path, licence: str, consent: str) -> tuple[dict[str, Any], str]:
+    """The config's `sources` and `swaps` for a folder of videos, and an account of what was found.
 
-    People of the second kind are numbered in the order of their folders' names. Neighbouring people become pairs,
-    both directions. Raises DfdmError when fewer than two people are found.
+    The layouts are those of dfdm.catalogue.discover. Neighbouring people become pairs, both directions. Raises
+    DfdmError when fewer than two people are found.
     """
     if not folder.is_dir():
         raise DfdmError(f"{folder} is not a folder; give the one that contains the videos")
-    videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-    celeb = [(re.fullmatch(r"(id\d+)_(\d{4})", path.stem), path) for path in videos]
-    found: list[tuple[str, str, Path, dict[str, str]]] = [(name[1], name[2], path, {}) for name, path in celeb if name]
-    if not found:
-        folders = sorted({path.parent for path in videos} - {folder})
-        for person, parent in enumerate(folders):
-            note = {"note": str(parent.relative_to(folder))}
-            own = [path for path in videos if path.parent == parent]
-            found += [(f"id{person}", f"{scene:04d}", path, note) for scene, path in enumerate(own)]
+    account = discover(folder)
     people: dict[str, dict[str, Any]] = {}
-    for owner, number, path, note in found:
-        entry = people.setdefault(owner, {"licence": licence, "consent": consent, **note, "scenes": {}})
-        if number in entry["scenes"]:
-            raise DfdmError(f"{path} is a second video {owner}_{number} in {folder}; scan one folder of them only")
-        entry["scenes"][number] = {"path": str(path.relative_to(folder))}
+    for one in account.taken:
+        note = {} if one.note is None else {"note": one.note}
+        entry = people.setdefault(one.person, {"licence": licence, "consent": consent, **note, "scenes": {}})
+        if one.scene in entry["scenes"]:
+            name = f"{one.person}_{one.scene}"
+            raise DfdmError(f"{one.path} is a second video {name} in {folder}; scan one folder of them only")
+        entry["scenes"][one.scene] = {"path": str(one.path)}
     if len(people) < 2:
+        left = "".join(f"; left out, {why}: {len(paths)}" for why, paths in account.left_out.items())
         raise DfdmError(
-            f"{folder} shows {len(people)} people; it needs at least two, as id0_0000.mp4 or one folder for each person"
+            f"{folder} shows {len(people)} people; it needs at least two, as id0_0000.mp4 or one folder for each "
+            f"person{left}"
         )
-    ordered = dict(sorted(people.items(), key=lambda item: int(item[0][2:])))
-    ids = list(ordered)
+    ids = list(people)
     pairs = list(zip(ids[::2], [*ids[1::2], ids[0]]))  # the last of an odd number goes with the first
     swaps = [name for first, second in pairs for name in (f"{first}_{second}", f"{second}_{first}")]
-    shown = [f"{person}_{scene}" for pair in pairs for person in pair for scene in ordered[person]["scenes"]]
-    return {
+    shown = [f"{person}_{scene}" for pair in pairs for person in pair for scene in people[person]["scenes"]]
+    values = {
         "results": f"results-{folder.resolve().name}",  # its own: the ids of two folders stand for other people
         "splits": {"scene": _parts(list(dict.fromkeys(shown)))},
         "sources": {
             "root": str(folder.resolve()),
             "packages": {_PREDICTOR.name: _PREDICTOR.model_dump()},
-            "people": ordered,
+            "people": people,
         },
         "swaps": swaps,
         "faces": {"predictor": {"package": _PREDICTOR.name, "member": _PREDICTOR_MEMBER}},
         "evaluate": {"identity": {"package": _PREDICTOR.name, "member": _IDENTITY_MEMBER}},
     }
+    return values, account.text(folder)
 
 
 def _parts(scenes: list[str]) -> dict[str, list[str]]:

@@ -1,5 +1,6 @@
 """The commands on the original videos: find, fetch and probe them, and follow the face in each."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 def scan(dir: Path, /, licence: str, consent: str, out: Path | None = None) -> None:
     """Write a config for a folder: id0_0000.mp4 files, or a folder per person.
 
+    Every file of the folder is taken, or left out with a reason, which is printed.
+
     Args:
         dir: the folder
         licence: the licence of the videos
@@ -28,8 +31,9 @@ def scan(dir: Path, /, licence: str, consent: str, out: Path | None = None) -> N
 
     from dfdm.catalogue import config, sources
 
-    values = sources.scan(dir, licence, consent)
+    values, account = sources.scan(dir, licence, consent)
     config.load(values)
+    print(account, file=sys.stderr)
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     if out is None:
         print(text, end="")
@@ -38,6 +42,7 @@ def scan(dir: Path, /, licence: str, consent: str, out: Path | None = None) -> N
         raise DfdmError(f"{out} exists already; give another name or remove it")
     with atomic(out) as temporary:
         temporary.write_text(text)
+    print(f"{out} written; next: dfdm check --config {out}, then dfdm plan --config {out}", file=sys.stderr)
 
 
 def fetch(cfg: "Config") -> None:
