@@ -165,7 +165,7 @@ def test_a_celeb_like_name_in_a_persons_folder_hides_nobody(tmp_path: Path) -> N
 def test_the_account_names_people_and_what_was_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "anna/a.mp4", "bob/a.mp4", *(f"bob/{number}.txt" for number in range(9)))
     text = sources.scan(tmp_path, "own", "signed")[1]
-    assert re.search(r"id0 +anna +1 +0\.0 MB", text)
+    assert re.search(r"id0 +anna +1 +0 B", text)
     assert "left out, no video by its suffix: 9 (bob/0.txt, bob/1.txt, bob/2.txt, bob/3.txt, bob/4.txt, ...)" in text
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfdm.base.names import VIDEO_SUFFIXES
-from dfdm.base.text import table
+from dfdm.base.text import size_text, table
 
 _CELEB = re.compile(r"(id\d+)_(\d{4})")
 _SHOWN = 5  # files named for a reason
@@ -41,7 +41,7 @@ class Account:
                 person,
                 of[0].note or "",
                 str(len(of)),
-                f"{sum((root / one.path).stat().st_size for one in of) / 1e6:.1f} MB",
+                size_text(sum((root / one.path).stat().st_size for one in of)),
             )
             for person, of in own.items()
         ]
