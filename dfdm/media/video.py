@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from dfdm.base.errors import DfdmError
@@ -28,6 +29,7 @@ TONE_MAP = (
     "ffmpeg -i '{}' -vf zscale=t=linear:npl=100,tonemap=hable,zscale=p=bt709:t=bt709:m=bt709:r=tv,format=yuv420p "
     "-crf 0 sdr.mp4"
 )
+_TURNS = {(1.0, 0.0): 0, (0.0, -1.0): 1, (-1.0, 0.0): 2, (0.0, 1.0): 3}  # where a row of pixels goes: quarters
 UNSPECIFIED = 2  # H.273's number for "not said", of matrix, primaries and transfer alike
 
 
@@ -63,6 +65,10 @@ class VideoRecord(Stored):
     primaries: int | None
     transfer: int | None
     audio: str | None
+    # Given only where they are so, which leaves the records of other videos, and what is hashed of them, as they were.
+    mirrored: bool = False
+    interlaced: bool = False
+    pixel_aspect: tuple[int, int] = (1, 1)
 
     @property
     def frames(self) -> int:
@@ -84,6 +90,9 @@ class VideoRecord(Stored):
             f"{self.pixel_format} converted to yuv420p": self.pixel_format != "yuv420p",
             f"padded from {stored} to {size}": stored != size,
             f"rotated by {self.rotation} degrees": self.rotation != 0,
+            "mirrored": self.mirrored,
+            "interlaced, both fields kept in a frame": self.interlaced,
+            f"pixels of {self.pixel_aspect[0]}:{self.pixel_aspect[1]} taken as square": self.pixel_aspect != (1, 1),
             "variable frame rate, timestamps kept": self.pts is not None,
             "no colour matrix tag, BT.601 assumed": self.matrix is None,
         }
@@ -91,7 +100,7 @@ class VideoRecord(Stored):
 
     def to_json(self) -> str:
         """The record as JSON, for a face track."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return json.dumps(super().plain(), sort_keys=True)
 
     def plain(self) -> dict[str, Any]:
         """The content of the scene's file: the notes too, for people."""
@@ -126,14 +135,34 @@ def _kind(frame: VideoFrame) -> dict[str, Any]:
     }
 
 
+def orientation(frame: VideoFrame) -> tuple[int, bool]:
+    """How a decoded frame is brought upright: mirrored left to right first, then turned so many quarters, as np.rot90.
+
+    DfdmError for a display matrix that is none of these eight.
+    """
+    found = frame.side_data.get(Type.DISPLAYMATRIX)
+    if found is None:
+        return 0, False
+    a, b, _, c, d = (value / 65536 for value in np.frombuffer(found, "<i4")[:5].tolist())
+    mirrored = a * d - b * c < 0
+    across, down = (-a, -b) if mirrored else (a, b)
+    if (across, down) not in _TURNS or (abs(c), abs(d)) != (abs(b), abs(a)):
+        raise DfdmError(
+            f"the frame's display matrix ({a:g}, {b:g}, {c:g}, {d:g}) is no turn by quarters; encode the video again"
+        )
+    return _TURNS[across, down], mirrored
+
+
 def _planes(frame: VideoFrame) -> np.ndarray:
     """One decoded frame as upright, even-sized I420."""
     if frame.format.name not in ("yuv420p", "yuvj420p"):
         frame = frame.reformat(format="yuv420p")
+    turns, mirrored = orientation(frame)
     planes = []
     for plane in frame.planes:
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        planes.append(np.rot90(rows[:, : plane.width], frame.rotation // 90))  # rotation is counter-clockwise
+        rows = rows[:, : plane.width]
+        planes.append(np.rot90(rows[:, ::-1] if mirrored else rows, turns))
     luma = planes[0]
     luma = np.pad(luma, [(0, luma.shape[0] % 2), (0, luma.shape[1] % 2)], mode="edge")
     height, width = luma.shape
@@ -233,6 +262,8 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         # Containers count frames before edit lists; a shortfall of more than a tenth is a truncated file.
         if stream.frames and len(pts) < 0.9 * stream.frames:
             raise DfdmError(f"{path} is truncated: {len(pts)} of {stream.frames} frames decode; replace the file")
+        ratio = stream.sample_aspect_ratio or Fraction(1)
+        aspect = (ratio.numerator, ratio.denominator) if ratio > 0 else (1, 1)
         time_base, guessed = stream.time_base, stream.guessed_rate or stream.average_rate
         origin = Fraction(container.start_time or 0, av.time_base)  # what ffmpeg's -ss counts from
     heard = sound(path)
@@ -245,7 +276,8 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         raise DfdmError(f"{path} has timestamps that do not increase; remux it with ffmpeg")
     rate, constant = _rate(pts, time_base, guessed)
     end = pts[stop] if stop < len(pts) else pts[-1] + round(1 / rate / time_base)
-    planes = _planes(first)
+    planes, (turns, mirrored) = _planes(first), orientation(first)
+    special: dict[str, Any] = {"mirrored": mirrored, "interlaced": first.interlaced_frame, "pixel_aspect": aspect}
     full_range = first.format.name.startswith("yuvj") or {1: False, 2: True}.get(int(first.color_range))
     frame_base = 1 / rate if constant else time_base
     return VideoRecord(
@@ -259,7 +291,7 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         stored_width=first.width,
         stored_height=first.height,
         pixel_format=first.format.name.replace("yuvj420p", "yuv420p"),
-        rotation=first.rotation % 360,
+        rotation=90 * turns,
         rate=(rate.numerator, rate.denominator),
         time_base=(frame_base.numerator, frame_base.denominator),
         start_seconds=float(pts[start] * time_base - origin),
@@ -270,6 +302,7 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         primaries=_tag(int(first.color_primaries)),
         transfer=_tag(int(first.color_trc)),
         audio=heard.codec if heard else None,
+        **{name: value for name, value in special.items() if value not in (False, (1, 1))},
     )
 
 
@@ -293,4 +326,5 @@ def _rate(pts: list[int], time_base: Fraction, guessed: Fraction | None) -> tupl
 def of_encoded(record: VideoRecord) -> VideoRecord:
     """The record of a video made from a whole scene: same frames, counted from 0, upright yuv420p."""
     whole = {"start": 0, "stop": record.frames, "stored_width": record.width, "stored_height": record.height}
-    return record.model_copy(update={**whole, "pixel_format": "yuv420p", "rotation": 0})
+    plain = {"mirrored": False} if record.mirrored else {}
+    return record.model_copy(update={**whole, **plain, "pixel_format": "yuv420p", "rotation": 0})

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import imageio_ffmpeg
+import numpy as np
 import pytest
 
 from dfdm.base.errors import DfdmError
@@ -140,3 +141,35 @@ def test_a_clip_that_changes_on_the_way_is_refused_with_the_place(
     ffmpeg("-r", 10, "-i", joined, "-c", "copy", *timed, tmp_path / "joined.mp4")
     with pytest.raises(DfdmError, match=rf"changes its {what} at frame 10; cut it there into two files"):
         probed(tmp_path / "joined.mp4")
+
+
+ORIENTATIONS = [(turn, flip) for turn in (0, 90, 180, 270) for flip in ([], ["-display_hflip"])]
+
+
+@pytest.mark.parametrize(("turn", "flip"), ORIENTATIONS)
+def test_all_eight_orientations_are_those_that_ffmpeg_shows(turn: int, flip: list[str], tmp_path: Path) -> None:
+    plain, turned, shown = (tmp_path / name for name in ("plain.mp4", "turned.mp4", "shown.yuv"))
+    ffmpeg(*MOVING, "-pix_fmt", "yuv420p", "-frames:v", 2, plain)
+    ffmpeg("-display_rotation:v:0", turn, *(f"{word}:v:0" for word in flip), "-i", plain, "-c", "copy", turned)
+    ffmpeg("-i", turned, "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "rawvideo", shown)
+    record = probed(turned)
+    expected = np.fromfile(shown, np.uint8).reshape(2, record.height * 3 // 2, record.width)
+    for mine, theirs in zip(read_planes(turned, record), expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert record.mirrored == bool(flip)
+    assert ("mirrored" in record.notes) == bool(flip)
+    assert ("mirrored" in record.to_json()) == bool(flip)  # the record of a plain video is as it was
+
+
+def test_another_display_matrix_is_refused(tmp_path: Path) -> None:
+    ffmpeg(*MOVING, tmp_path / "plain.mp4")
+    ffmpeg("-display_rotation:v:0", 30, "-i", tmp_path / "plain.mp4", "-c", "copy", tmp_path / "tilted.mp4")
+    with pytest.raises(DfdmError, match="is no turn by quarters; encode the video again"):
+        probed(tmp_path / "tilted.mp4")
+
+
+def test_pixels_that_are_not_square_and_interlacing_are_noted(tmp_path: Path) -> None:
+    ffmpeg(*MOVING, "-vf", "setsar=16/11", tmp_path / "wide.mp4")
+    assert "pixels of 16:11 taken as square" in probed(tmp_path / "wide.mp4").notes
+    ffmpeg(*MOVING, "-vf", "interlace", "-flags", "+ilme+ildct", "-c:v", "mpeg2video", tmp_path / "fields.ts")
+    assert "interlaced, both fields kept in a frame" in probed(tmp_path / "fields.ts").notes
