@@ -140,7 +140,8 @@ def orientation(frame: VideoFrame) -> tuple[int, bool]:
 
     DfdmError for a display matrix that is none of these eight.
     """
-    found = frame.side_data.get(Type.DISPLAYMATRIX)
+    beside: Any = frame.side_data
+    found = beside.get(Type.DISPLAYMATRIX)
     if found is None:
         return 0, False
     a, b, _, c, d = (value / 65536 for value in np.frombuffer(found, "<i4")[:5].tolist())
@@ -259,9 +260,8 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         )
     with opened(path) as container:
         stream = picture(container, path)
-        # Containers count frames before edit lists; a shortfall of more than a tenth is a truncated file.
-        if stream.frames and len(pts) < 0.9 * stream.frames:
-            raise DfdmError(f"{path} is truncated: {len(pts)} of {stream.frames} frames decode; replace the file")
+        if (missing := _missing(path, stream)) is not None:
+            raise DfdmError(f"{path} is truncated: it has {missing} of {stream.frames} frames; replace the file")
         ratio = stream.sample_aspect_ratio or Fraction(1)
         aspect = (ratio.numerator, ratio.denominator) if ratio > 0 else (1, 1)
         time_base, guessed = stream.time_base, stream.guessed_rate or stream.average_rate
@@ -304,6 +304,16 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         audio=heard.codec if heard else None,
         **{name: value for name, value in special.items() if value not in (False, (1, 1))},
     )
+
+
+def _missing(path: Path, stream: Any) -> int | None:
+    """How many of the frames that a container lists are within the file; None where all are.
+
+    What an edit list hides is listed and within it. Containers without a list of places are not judged.
+    """
+    size, entries = path.stat().st_size, stream.index_entries
+    within = sum(entry.pos + entry.size <= size for entry in entries)
+    return within if within < len(entries) else None
 
 
 def _tag(number: int) -> int | None:

@@ -173,3 +173,25 @@ def test_pixels_that_are_not_square_and_interlacing_are_noted(tmp_path: Path) ->
     assert "pixels of 16:11 taken as square" in probed(tmp_path / "wide.mp4").notes
     ffmpeg(*MOVING, "-vf", "interlace", "-flags", "+ilme+ildct", "-c:v", "mpeg2video", tmp_path / "fields.ts")
     assert "interlaced, both fields kept in a frame" in probed(tmp_path / "fields.ts").notes
+
+
+def test_a_lossless_trim_has_the_frames_that_ffmpeg_shows(tmp_path: Path) -> None:
+    plain, trimmed, shown = (tmp_path / name for name in ("plain.mp4", "trimmed.mp4", "shown.yuv"))
+    ffmpeg(*MOVING, "-pix_fmt", "yuv420p", "-g", 10, plain)
+    ffmpeg("-ss", 0.65, "-i", plain, "-c", "copy", trimmed)
+    ffmpeg("-i", trimmed, "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "rawvideo", shown)
+    record = probed(trimmed)
+    expected = np.fromfile(shown, np.uint8).reshape(-1, record.height * 3 // 2, record.width)
+    assert 0 < record.frames == len(expected) < 10
+    for mine, theirs in zip(read_planes(trimmed, record), expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.995])
+def test_a_file_that_is_not_wholly_there_is_refused(share: float, tmp_path: Path) -> None:
+    whole = tmp_path / "whole.mp4"
+    ffmpeg(*MOVING, "-movflags", "+faststart", whole)
+    part = tmp_path / "part.mp4"
+    part.write_bytes(whole.read_bytes()[: int(share * whole.stat().st_size)])
+    with pytest.raises(DfdmError, match=r"is truncated: it has \d of 10 frames|is damaged"):
+        probed(part)
