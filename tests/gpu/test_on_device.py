@@ -83,6 +83,8 @@ def test_a_classifiers_step_is_that_of_the_cpu(name: str, device: torch.device) 
         losses[where.type] = found
     assert losses[device.type][0] == pytest.approx(losses["cpu"][0], rel=1e-3)
     assert losses[device.type][1] == pytest.approx(losses["cpu"][1], rel=2e-2)  # Adam divides by the gradient
+    if not FULL:
+        return
     placed.train()
     with compute.autocast(device, True):
         placed(normalise(clips, device, settings.channels_last)).float().sum().backward()
