@@ -120,13 +120,14 @@ def test_a_key_changed_and_changed_back_makes_the_first_bytes_again_in_one_call_
     empty = tmp_path / "empty"
     empty.mkdir()
     first = hashes(clone / "results-small")
-    folder, configs = clone, [small_config(tmp_path, render__smooth=1.7), small_config(tmp_path)]
-    for config in configs:
+    folder, there = clone, small_config(tmp_path, render__smooth=1.7)
+    for config in (there, small_config(tmp_path)):
         planned, _ = to_do(folder, config)
         assert planned == CHANGED["all"]
         assert made(folder, config) == planned
         assert to_do(folder, config) == (Counter(), set())
-        folder = PLACES[place](folder, empty) if folder == clone else folder
+        if config == there:
+            folder = PLACES[place](folder, empty)
     assert hashes(folder / "results-small") == first
 
 
