@@ -7,9 +7,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 READY := $(VENV)/.ready
+AXE := $(VENV)/axe/package/axe.min.js
 PYTEST := DFDM_OFFLINE=1 OMP_NUM_THREADS=1 pytest -q --dist loadgroup
 
-.PHONY: help demo five-people bench gpu-check check test test-all docs lint types setup clean
+.PHONY: help demo five-people unseen bench gpu-check browser check test test-all docs lint types setup clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,9 +20,12 @@ demo: $(READY) ## two people, five models, three qualities: 90 videos, scores an
 	@dfdm scores
 
 five-people: $(READY) ## five people, fifteen trainings, five classifiers with controls; two hours on two cores
-	python -m pip install --quiet -e '.[npm]'
 	snakemake --cores all --configfile workflow/configs/five_people.yaml
 	@dfdm scores --config workflow/configs/five_people.yaml
+
+unseen: $(READY) ## ten pairs of five people, each once the test of classifiers that saw neither; hours, resumable
+	snakemake --cores all --configfile workflow/configs/five_people.yaml --config scale=unseen -- attribution_unseen
+	@cat ../dfdm-unseen/logs/attribution_unseen/unseen.log
 
 check: $(READY) lint types ## lint, types and the quick tests of changed modules; all quick tests where none changed
 	@tests=$$(python tests/changed.py); [ -z "$$tests" ] || $(PYTEST) -n 2 -m "not slow and not long" $$tests
@@ -29,7 +33,7 @@ check: $(READY) lint types ## lint, types and the quick tests of changed modules
 test: $(READY) lint types ## lint, types and every test but the slow ones
 	$(PYTEST) -n 2
 
-test-all: test ## also the slow tests, one at a time; DFDM_TEST_SLURM=1: on a real Slurm too (root)
+test-all: test browser ## also the slow tests, one at a time; DFDM_TEST_SLURM=1: on a real Slurm too (root)
 	$(PYTEST) -m slow
 
 bench: $(READY) ## every speed and memory figure, measured on this machine; about 8 minutes
@@ -51,6 +55,15 @@ lint: $(READY) ## ruff, import-linter, snakefmt, snakemake --lint
 
 types: $(READY) ## mypy
 	mypy
+
+browser: $(AXE) ## what the tests of the report in a real browser need: playwright and axe-core; Chromium must be there
+
+$(AXE): $(READY)
+	@command -v npm >/dev/null || { echo "npm is missing: install npm (Debian: apt-get install npm)."; exit 2; }
+	python -m pip install --quiet -e '.[browser]'
+	mkdir -p $(VENV)/axe
+	cd $(VENV)/axe && tar xzf "$$(npm pack --silent axe-core@4.14.1)" package/axe.min.js
+	@touch $@
 
 setup: $(READY) ## the environment and the demo's files, by hash
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from attribution import intervals
+from attribution.openset import NONE
 from attribution.results import Beats, Bounded, Budget, Cell, Comparison, Difference, Entry, Figure, Scores, Speed, Tune
 from attribution.run import Run
 from attribution.settings import AttributionConfig, ComparisonConfig
@@ -31,6 +32,7 @@ class ScoredRun:
     crf: int
     scores: Path
     speed: Path
+    treatment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _entry(runs: Mapping[ScoredRun, Scores], tune: Tune | None, seed: int) -> tu
     """A classifier's line of the table, and what `beats` needs of it."""
     first, scores = next(iter(runs)), list(runs.values())
     classes, training = scores[0].classes, scores[0].training
-    tables = [_predictions(one.scores.with_name("predictions.parquet"), classes) for one in runs]
+    tables = [predictions_of(one.scores.with_name("predictions.parquet"), classes) for one in runs]
     names, seeds = tables[0].index.tolist(), [one.run.seed for one in runs]
     for one, other in zip(runs, tables):
         if other.index.tolist() != names:
@@ -136,13 +138,20 @@ def _entry(runs: Mapping[ScoredRun, Scores], tune: Tune | None, seed: int) -> tu
     return entry, Entrant(*at, low=accuracy.low, chance=scores[0].chance)
 
 
-def _predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
-    """Truth and probabilities by the video's name, sorted."""
+def predictions_of(path: Path, classes: Sequence[str], answers: bool = False) -> pd.DataFrame:
+    """Truth and probabilities by the video's name, sorted; with `answers` the verdict (attribution.openset) too."""
+    words = ["name", "truth", *(["verdict"] if answers else [])]
     try:
-        table = pd.read_parquet(path, columns=["name", "truth", *(f"p_{name}" for name in classes)])
+        table = pd.read_parquet(path, columns=[*words, *(f"p_{name}" for name in classes)])
     except (OSError, ValueError) as error:
         raise DfdmError(f"{path} cannot be read ({' '.join(str(error).split())[:150]}); score again") from None
     checked(path)
+    shares = table.drop(columns=words)
+    numbers = all(kind.kind == "f" for kind in shares.dtypes) and bool(np.isfinite(shares.to_numpy()).all())
+    named = table["name"].map(lambda name: isinstance(name, str)).all() and not table["name"].duplicated().any()
+    known = table["truth"].isin(classes).all() and (not answers or table["verdict"].isin([*classes, NONE]).all())
+    if not (len(table) and numbers and named and known):
+        raise DfdmError(f"{path} has no line, a video twice, a class that is none or no probabilities; score again")
     return table.set_index("name").sort_index()
 
 

@@ -17,13 +17,12 @@ from torch import Tensor, nn
 from attribution.clips import Clips, Video, find_videos
 from attribution.cues import cues_of, logistic, trivial
 from attribution.inference import Trained, load, mean_by_video, over_clips, video_logits
-from attribution.openset import energy
-from attribution.results import Background, Controls, Originals, Permuted, Scores
+from attribution.openset import NONE, verdict
+from attribution.results import Background, Controls, OpenSet, Originals, Permuted, Scores
 from dfdm.base.compute import resolve_device
 from dfdm.base.errors import DfdmError
 from dfdm.base.names import REAL, cluster_of
-from dfdm.base.records import checked
-from dfdm.dataset.splits import PARTS
+from dfdm.dataset.splits import PARTS, read_rows
 
 Labelled = tuple[np.ndarray, np.ndarray]  # features [n, C] and class indices [n]
 FEATURES = "input of the classifier's last linear layer, mean over a video's fixed clips"
@@ -77,17 +76,16 @@ def permuted(train: Labelled, test: Labelled, clusters: Sequence[str], permutati
     return Permuted(accuracies=accuracies, low=low, high=high, true=true, features=FEATURES, permutations=permutations)
 
 
-def originals(trained: Trained, videos: list[Video], threshold: float, device: torch.device) -> Originals:
-    """What a classifier says of unswapped videos.
-
-    `threshold`: the energy (negative logsumexp of the mean logits) above which a video is none of the classes.
-    """
+def originals(trained: Trained, videos: list[Video], bounds: OpenSet, device: torch.device) -> Originals:
+    """What a classifier says of unswapped videos."""
     logits = video_logits(trained.model, Clips(videos, trained.settings), device)
     counts = Counter(trained.classes[index] for index in logits.argmax(1))
+    said = [verdict(each, trained.classes, bounds) for each in logits]
     return Originals(
         videos=len(videos),
         predicted={name: counts[name] for name in trained.classes},
-        none_of_these=float((energy(logits) > threshold).mean()),
+        none_of_these=said.count(NONE) / len(said),
+        accused=sum(answer != REAL for answer in said) / len(said),
         confidence=float(softmax(logits, axis=1).max(1).mean()),
     )
 
@@ -125,8 +123,7 @@ def run_controls(
     own, place = Scores.read(scores), resolve_device(device)
     column, crf, seed = f"split_{own.run.split}", own.crf, own.run.seed
     trained = load(model, place)
-    checked(manifest)
-    rows = pd.read_parquet(manifest)
+    rows = read_rows(manifest, ("name", "model", "crf", "crops", column))
     if set(rows["crf"]) != {crf}:
         raise DfdmError(f"{manifest} is not the table of crf {crf} alone; give the manifest of that quality")
     real, swaps = rows[rows["model"] == REAL], rows[rows["model"].isin(trained.classes)]
@@ -151,5 +148,5 @@ def run_controls(
         permuted=permuted(train, test, clusters, permutations, seed),
         trivial=trivial(parts, trained.classes, seed),
         background=background(Scores.read(of_background)) if of_background else None,
-        originals=originals(trained, unswapped, own.training.open_set.threshold, place) if unswapped else None,
+        originals=originals(trained, unswapped, own.training.open_set, place) if unswapped else None,
     )

@@ -19,7 +19,7 @@ from attribution.results import CueClassifier, CueScores
 from attribution.score import score
 from dfdm.base.errors import DfdmError
 from dfdm.base.names import parse_name
-from dfdm.dataset.crops import CropReader
+from dfdm.dataset.crops import CropReader, spread
 from dfdm.dataset.splits import Part
 from dfdm.media.metrics import detail, ssim
 
@@ -35,7 +35,7 @@ def picture_cues(crops: Path, original: Path) -> list[float]:
     reader, before = CropReader(crops), CropReader(original)
     if not np.array_equal(reader.frame_index, before.frame_index):
         raise DfdmError(f"{crops} and {original} are not cut along the same track; run the crops stage again for both")
-    rows = sorted({int(row) for row in np.linspace(0, len(reader) - 1, FRAMES).round()})
+    rows = spread(len(reader), FRAMES)
     values = []
     for picture, old, outline in zip(reader.frames(rows), before.frames(rows), reader.polygon[rows]):
         inside = np.zeros(picture.shape[:2], np.uint8)

@@ -14,19 +14,31 @@ from attribution.fitting import COLUMNS, Job, Trainer, fit
 from attribution.inference import Trained, load, video_logits
 from attribution.intervals import learned
 from attribution.models.blocks import cost
-from attribution.openset import describe, energy
-from attribution.results import LeftOut, LeftOutOfTest, OfRun, OneTest, Parts, Scores, Speed, Training, Tried, Tune
+from attribution.openset import describe, energy, of_models, verdict
+from attribution.results import (
+    LeftOut,
+    LeftOutOfTest,
+    OfRun,
+    OneTest,
+    OpenSet,
+    Parts,
+    Scores,
+    Speed,
+    Training,
+    Tried,
+    Tune,
+)
 from attribution.run import ALL, Run
 from attribution.score import score
 from attribution.settings import AttributionConfig
+from attribution.treatments import TREATMENTS
 from dfdm.base.compute import resolve_device
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import atomic, digest, reading
-from dfdm.base.names import REAL
-from dfdm.base.records import checked
+from dfdm.base.files import atomic, digest
+from dfdm.base.names import REAL, known_name
 from dfdm.base.tensorfile import write_weights
 from dfdm.base.trainer import DivergedError
-from dfdm.dataset.splits import PARTS, Kind, check_manifest
+from dfdm.dataset.splits import PARTS, check_manifest, read_rows
 
 NEEDED = ("name", "model", "crf", "crops", "sha256")
 Saw = Callable[[pd.DataFrame], float | None]  # of rows of a manifest: the share of the frames trained on
@@ -47,15 +59,10 @@ def classes_of(generators: Sequence[str], settings: AttributionConfig) -> list[s
     return [*generators, *([REAL] if settings.real else [])]
 
 
-def read_manifest(path: Path, classes: Sequence[str], kind: Kind) -> pd.DataFrame:
+def read_manifest(path: Path, classes: Sequence[str], kind: str) -> pd.DataFrame:
     """The manifest's rows of the classes in a part of the split (column `part`); checked for columns and leaks."""
-    with reading(path, "not a readable parquet", "build the manifest"):
-        rows = pd.read_parquet(path)
-    checked(path)
     column = f"split_{kind}"
-    missing = [name for name in (*NEEDED, column) if name not in rows]
-    if missing:
-        raise DfdmError(f"{path} has no column {missing[0]}; build the manifest again")
+    rows = read_rows(path, (*NEEDED, column))
     if rows["crf"].nunique() > 1:
         raise DfdmError(f"{path} contains videos of several qualities; give the manifest of one quality")
     rows = rows[rows["model"].isin(classes)].rename(columns={column: "part"})
@@ -80,25 +87,31 @@ def read_manifests(places: Places, classes: Sequence[str], run: Run) -> pd.DataF
 
 
 def videos_of(
-    rows: pd.DataFrame, places: Places, classes: Sequence[str], settings: AttributionConfig, part: str
+    rows: pd.DataFrame,
+    places: Places,
+    classes: Sequence[str],
+    settings: AttributionConfig,
+    part: str,
+    treatment: str | None = None,
 ) -> tuple[list[Video], dict[str, int]]:
     """The videos of one part, and those left out because they are shorter than a clip (printed on stderr)."""
     videos: list[Video] = []
     short: dict[str, int] = {}
+    need = settings.clip * (TREATMENTS[treatment].every if treatment else 1)
     regions = places.regions if settings.region == "background" else None
     for crf, table in rows[rows["part"] == part].groupby("crf"):
-        found, few = find_videos(table, places.crops, list(classes), settings.clip, regions)
+        found, few = find_videos(table, places.crops, list(classes), need, regions)
         videos += found
         short |= {f"{name} (crf {crf})": frames for name, frames in few.items()}
     if short:
         print(
             f"attribution: {len(short)} {part} videos have fewer face frames than the clip "
-            f"({settings.clip}) and are left out: {', '.join(short)}",
+            f"({need}) and are left out: {', '.join(short)}",
             file=sys.stderr,
         )
     if not videos:
         raise DfdmError(
-            f"the {part} part has no video with {settings.clip} face frames; lower attribution.clip "
+            f"the {part} part has no video with {need} face frames; lower attribution.clip "
             "or correct splits in the config"
         )
     return videos, short
@@ -176,8 +189,14 @@ def describe_training(run: Run, trainer: Trainer, short: LeftOut) -> Training:
         learned=learned(right, count, 1 / len(job.classes)),
         validation_accuracy=best.accuracy,
         validation_loss=best.loss,
-        open_set=describe(trainer.best_logits.numpy()),
+        open_set=describe(trainer.best_logits.numpy(), *_about(job.validation.videos, job.classes), job.classes),
     )
+
+
+def _about(videos: Sequence[Video], classes: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Each video's class, and the person in its frames; of names without ids the name itself."""
+    people = [name.video_id if (name := known_name(video.name)) else video.name for video in videos]
+    return [classes[video.label] for video in videos], people
 
 
 def tune(
@@ -218,19 +237,32 @@ def tune(
     return found
 
 
-def test(trained: Trained, videos: list[Video], device: str, seed: int) -> tuple[OneTest, pd.DataFrame]:
-    """Classify test videos: the figures, and a line a video (name, truth, predicted, p_<class>..., energy)."""
-    logits = video_logits(trained.model, Clips(videos, trained.settings), resolve_device(device))
+def test(
+    trained: Trained, videos: list[Video], device: str, seed: int, treatment: str | None
+) -> tuple[OneTest, pd.DataFrame]:
+    """Classify test videos: the figures, and a line a video (name, truth, predicted, p_<class>..., energy, verdict)."""
+    clips = Clips(videos, trained.settings, treatment)
+    logits = video_logits(trained.model, clips, resolve_device(device))
     probabilities, classes, names = softmax(logits, axis=1), trained.classes, [video.name for video in videos]
     truth = np.array([video.label for video in videos])
     lines = zip(names, (classes[i] for i in truth), (classes[i] for i in probabilities.argmax(1)))
     predictions = pd.DataFrame(lines, columns=["name", "truth", "predicted"])
     predictions[[f"p_{name}" for name in classes]] = probabilities
-    predictions["energy"] = energy(logits)
+    predictions["energy"] = energy(of_models(logits, trained.classes))
+    bounds = OpenSet.model_validate(trained.about["open_set"]) if trained.about.get("open_set") else None
+    predictions["verdict"] = [verdict(each, trained.classes, bounds) for each in logits]
     return score(names, truth, probabilities, classes, seed), predictions
 
 
-def score_run(model: Path, places: Places, crf: int, device: str, out: Path, saw: Saw | None = None) -> Scores:
+def score_run(
+    model: Path,
+    places: Places,
+    crf: int,
+    device: str,
+    out: Path,
+    saw: Saw | None = None,
+    treatment: str | None = None,
+) -> Scores:
     """Score a trained file on the test part of one quality; writes scores.json and predictions.parquet into `out`.
 
     Split, classes and settings are the file's own. `saw` gives, of the manifest's lines of the test videos, which
@@ -242,13 +274,14 @@ def score_run(model: Path, places: Places, crf: int, device: str, out: Path, saw
     rows = read_manifest(places.manifests[0], trained.classes, run.split)
     if set(rows["crf"]) != {crf}:
         raise DfdmError(f"{places.manifests[0]} contains no videos of crf {crf}; give the manifest of that quality")
-    videos, short = videos_of(rows, places, trained.classes, trained.settings, "test")
-    figures, predictions = test(trained, videos, device, run.seed)
+    videos, short = videos_of(rows, places, trained.classes, trained.settings, "test", treatment)
+    figures, predictions = test(trained, videos, device, run.seed, treatment)
     tested = {video.name for video in videos}
     scores = Scores(
         **dict(figures),
         run=OfRun(**vars(run), model=about.model),
         crf=crf,
+        treatment=treatment,
         training=about,
         left_out=LeftOutOfTest(**dict(about.left_out), test=short),
         autoencoder_saw=saw(rows[rows["name"].isin(tested)]) if saw else None,

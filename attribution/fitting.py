@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,12 +21,27 @@ from attribution.clips import Clips, normalise
 from attribution.inference import video_logits
 from attribution.settings import AttributionConfig
 from dfdm.base.compute import autocast, resolve_device, set_deterministic
+from dfdm.base.files import at_home
 from dfdm.base.progress import Progress
 from dfdm.base.states import StateFolder
 from dfdm.base.trainer import BaseTrainer, Interrupt, check_finite
 
 KEPT = ("sums", "log", "rollbacks", "best_tensors", "best_logits")  # in a state, beside the best checkpoint's figures
 COLUMNS = ("epoch", "lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
+
+@runtime_checkable
+class Solved(Protocol):
+    """A model whose trained part is solved from the features of all clips so far, not descended to."""
+
+    def features(self, clips: Tensor) -> Tensor:
+        """Features `[B, F]` of clips `[B, T, 3, H, W]`, in which nothing is trained."""
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits `[B, classes]`."""
+
+    def solve(self, features: Tensor, labels: Tensor) -> None:
+        """Fit to features `[n, F]` and labels `[n]`."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,7 @@ class Trainer(BaseTrainer):
         self.job, self.settings = job, job.settings
         settings = job.settings
         set_deterministic(job.seed, settings.threads)
-        weights = Path(settings.weights).expanduser() if settings.weights else None
+        weights = at_home(settings.weights) if settings.weights else None
         model = models.build(settings.model, len(job.classes), settings.depth, settings.clip, weights, settings.options)
         model = models.place(model, device, settings.channels_last)
         self.clips_per_epoch = -(-len(job.training.videos) * settings.clips_per_epoch // job.qualities)
@@ -75,6 +90,7 @@ class Trainer(BaseTrainer):
         self.best: Best | None = None
         self.best_tensors: dict[str, Tensor] = {}
         self.best_logits = torch.zeros(0)  # of the validation videos
+        self.features: list[tuple[Tensor, Tensor]] = []  # of a model that is solved: each batch's, and its labels
         self.seconds, self.timed = 0.0, 0  # of this process: spent on steps, clips included; clips seen
 
     def scheduled(self, step: int) -> float:
@@ -88,12 +104,13 @@ class Trainer(BaseTrainer):
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the training depends on."""
         own = {name: getattr(self, name) for name in KEPT}
-        return {**super().state(), **own, "best": vars(self.best) if self.best else None}
+        return {**super().state(), **own, "features": self.features, "best": vars(self.best) if self.best else None}
 
     def restore(self, state: dict[str, Any], folder: Path) -> None:
         """Go on from a state."""
         super().restore(state, folder)
         vars(self).update({name: state[name] for name in KEPT})
+        self.features = state.get("features", [])  # which earlier versions, without such models, did not have
         self.best = Best(**state["best"]) if state["best"] else None
 
     def fresh(self) -> dict[str, Any]:
@@ -113,6 +130,9 @@ class Trainer(BaseTrainer):
             random = np.random.default_rng((self.job.seed, self.step))
             share, order = float(random.beta(self.settings.mixup, self.settings.mixup)), random.permutation(len(labels))
             inputs, others = share * inputs + (1 - share) * inputs[order], labels[order]
+        if isinstance(self.model, Solved):
+            self.collect(inputs, labels)
+            return
         with autocast(self.device, self.settings.amp):
             logits = self.model(inputs)  # [B, classes]
         smoothing = self.settings.label_smoothing
@@ -125,11 +145,25 @@ class Trainer(BaseTrainer):
         right = (logits.argmax(1) == labels).sum().item()
         self.sums = [have + new for have, new in zip(self.sums, (value * len(labels), right, len(labels)))]
 
+    @torch.no_grad()
+    def collect(self, inputs: Tensor, labels: Tensor) -> None:
+        """Keep a batch's features for `solve`; its loss and accuracy are those of the last epoch's solution."""
+        assert isinstance(self.model, Solved)
+        found = self.model.features(inputs)
+        logits = self.model.classify(found)
+        loss, right = F.cross_entropy(logits, labels, reduction="sum").item(), (logits.argmax(1) == labels).sum().item()
+        self.features.append((found.cpu(), labels.cpu()))
+        self.sums = [have + new for have, new in zip(self.sums, (loss, right, len(labels)))]
+        self.step += 1
+
     def validate(self, epoch: int) -> None:
         """End an epoch: figures on the validation part, a line of the log, the checkpoint if it is the best.
 
-        Best: higher accuracy, then lower loss, then earlier.
+        Best: higher accuracy, then lower loss, then earlier. A model that is solved is so first.
         """
+        if isinstance(self.model, Solved):
+            features, labels = (torch.cat(parts).to(self.device) for parts in zip(*self.features))
+            self.model.solve(features, labels)
         logits = torch.from_numpy(video_logits(self.model, self.job.validation, self.device))  # [videos, classes]
         labels = torch.tensor([video.label for video in self.job.validation.videos])
         loss = F.cross_entropy(logits, labels).item()

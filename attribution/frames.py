@@ -18,9 +18,8 @@ def open_frames(path: Path) -> Frames:
     return FrameFolder(path) if path.is_dir() else CropReader(path)
 
 
-def face_centre(frames: Frames) -> tuple[float, float] | None:
-    """x and y of the face's middle: the median over the frames of the landmarks' boxes; None where not known."""
-    landmarks = frames.landmarks
+def face_centre(landmarks: np.ndarray | None) -> tuple[float, float] | None:
+    """x and y of the face's middle: the median over the landmarks' boxes (`[n, 68, 2]`); None where not known."""
     if landmarks is None or not len(landmarks):
         return None
     x, y = np.median((landmarks.min(1) + landmarks.max(1)) / 2, axis=0)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from attribution import models
 from attribution.clips import Clips, normalise
 from attribution.models.blocks import fused
+from attribution.results import OpenSet
 from attribution.settings import AttributionConfig
 from dfdm.base.compute import autocast
 from dfdm.base.errors import DfdmError
@@ -67,6 +68,16 @@ def clip_logits(model: nn.Module, clips: Clips, device: torch.device) -> tuple[n
         return over_clips(quick, clips, device)
 
 
+@torch.no_grad()
+def logits_of(network: nn.Module, clips: np.ndarray, settings: AttributionConfig, device: torch.device) -> np.ndarray:
+    """Logits float64 `[n, classes]` of clips uint8 RGB `[n, T, size, size, 3]` by a fused copy in evaluation."""
+    found = []
+    with autocast(device, settings.amp):
+        for part in torch.from_numpy(clips).split(settings.batch):
+            found.append(network(normalise(part, device, settings.channels_last)).double().cpu().numpy())
+    return np.concatenate(found)
+
+
 def video_logits(model: nn.Module, clips: Clips, device: torch.device) -> np.ndarray:
     """Mean logits over every video's fixed clips: float64 `[videos, classes]`."""
     return mean_by_video(*clip_logits(model, clips, device))
@@ -81,6 +92,10 @@ def load(path: Path, device: torch.device) -> Trained:
         if written != content_hash({name: value.numpy() for name, value in tensors.items()}, about):
             raise ValueError("its content is not what was written")
         settings, classes = AttributionConfig.model_validate(about["settings"]), list(about["classes"])
+        if not classes or not all(isinstance(name, str) for name in classes) or len(set(classes)) < len(classes):
+            raise ValueError(f"its classes are {classes}")
+        if about.get("open_set") is not None:
+            OpenSet.model_validate(about["open_set"])
         model = models.build(settings.model, len(classes), settings.depth, settings.clip, None, settings.options)
         model.load_state_dict(tensors)
     checked(path)

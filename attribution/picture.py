@@ -1,5 +1,6 @@
 """The picture of a prediction: the strongest clip's frames, where the classifier looks, and the classes as bars."""
 
+import io
 from pathlib import Path
 from textwrap import fill
 
@@ -14,11 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from attribution.evidence import Evidence
-from attribution.prediction import NONE, Prediction
+from attribution.openset import NONE
+from attribution.prediction import Prediction
 from attribution.predictor import Telling
 from dfdm.base.files import atomic
 from dfdm.base.palette import BLUE, GREY, INK, ORANGE, QUIET
 from dfdm.base.text import percent
+from dfdm.dataset.provenance import mark_or_unknown
+from dfdm.media.comments import commented
 
 HEAT = "inferno"
 ROW, SIDE = 15.0, 1.6  # inches: the frames' row at most, one frame at most
@@ -151,6 +155,8 @@ def _words(figure: Figure, prediction: Prediction, telling: Telling, high: float
 
 
 def save(path: Path, prediction: Prediction, telling: Telling) -> None:
-    """Write the picture as PNG; its folder is made."""
+    """Write the picture as PNG, with the video's mark in its comment; its folder is made."""
     with atomic(path) as temporary:
-        draw(prediction, telling).savefig(temporary, format="png")
+        drawn = io.BytesIO()
+        draw(prediction, telling).savefig(drawn, format="png")
+        temporary.write_bytes(commented(drawn.getvalue(), mark_or_unknown(Path(prediction.video))))

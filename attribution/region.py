@@ -23,17 +23,16 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.files import reading
 from dfdm.base.tensorfile import Streamed, write_tensors
 from dfdm.media.masks import extended_polygon
+from dfdm.media.planes import blocks_of, changed_pixels
 from dfdm.media.tracks import FaceTrack
-from dfdm.media.video import of_encoded, read_planes, split_planes
+from dfdm.media.video import of_encoded, read_planes
 
 PAINT = (164, 119, 99)  # RGB put over the region: attribution.clips.MEAN, rounded, so that it is near 0 to a network
 
 
 def changed_blocks(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The 2 x 2 blocks in which two I420 frames [H * 3 / 2, W] differ in any sample, bool [H / 2, W / 2]."""
-    luma, u, v = (a != b for a, b in zip(split_planes(first), split_planes(second)))
-    height, width = u.shape
-    return luma.reshape(height, 2, width, 2).any((1, 3)) | u | v
+    return blocks_of(changed_pixels(first, second))
 
 
 def outline_blocks(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -5,9 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import Field, model_validator
 
 from attribution.run import Run
+from dfdm.base.names import REAL
 from dfdm.base.stored import OPEN, Stored
 from dfdm.base.text import percent
-from dfdm.dataset.splits import Kind
 
 Frames = Annotated[dict[str, int], OPEN]  # face frames by video
 CueClassifier = Literal["logistic regression", "gradient boosting"]
@@ -86,7 +86,7 @@ class OfRun(Stored):
 
     classifier: str
     model: str
-    split: Kind
+    split: str
     crf: str
     seed: int
 
@@ -121,13 +121,29 @@ class LeftOutOfTest(LeftOut):
         return [f"{part}: {name} ({n} frames)" for part, videos in parts.items() for name, n in videos.items()]
 
 
+class RealBound(Stored):
+    """The swap evidence above which a video is called a swap: the highest of so many real videos of so many people."""
+
+    threshold: float
+    videos: int
+    people: int
+
+    @property
+    def stranger(self) -> float:
+        """The least chance at which a real video of one more person, alike these, is above it."""
+        return 1 / (self.people + 1)
+
+
 class OpenSet(Stored):
-    """The bound of "none of these" (attribution.openset.describe): videos of validation, the share at or below it."""
+    """The bounds of an answer (attribution.openset.describe): of "none of these", from validation's swaps, with the
+    share at or below it; and of "real or unknown", where `real` is a class.
+    """
 
     score: Literal["energy"]
     threshold: float
     accepted: float
     videos: int
+    real: RealBound | None = None
 
 
 class Training(OfRun):
@@ -171,7 +187,7 @@ class Speed(Stored):
 class Tried(Stored):
     """A learning rate and what validation says of it; no figures where the training diverged."""
 
-    lr: float
+    lr: float = Field(gt=0)
     validation_accuracy: float | None = None
     validation_loss: float | None = None
     diverged: bool = False
@@ -189,14 +205,14 @@ class Tune(Stored):
     stage = "attribution_tune"
 
     classifier: str
-    lr: float
+    lr: float = Field(gt=0)
     epochs: int
     crf: str
     tried: list[Tried]
 
 
 class Scores(OneTest):
-    """scores.json: a training on the test videos of one quality.
+    """scores.json: a training on the test videos of one quality, treated (attribution.treatments) or as they are.
 
     `autoencoder_saw`: the share of those videos' frames that the autoencoders were trained on (None: not known).
     """
@@ -205,6 +221,7 @@ class Scores(OneTest):
 
     run: OfRun
     crf: int
+    treatment: str | None = None
     training: Training
     left_out: LeftOutOfTest
     autoencoder_saw: float | None
@@ -251,11 +268,14 @@ class Background(Stored):
 
 
 class Originals(Stored):
-    """What a classifier says of unswapped videos: predicted classes, share "none of these", mean top probability."""
+    """What a classifier says of unswapped videos: predicted classes, share "none of these", share accused (any answer
+    but "real or unknown"), mean top probability.
+    """
 
     videos: int
     predicted: dict[str, int]
     none_of_these: float
+    accused: float
     confidence: float
 
 
@@ -270,7 +290,7 @@ class Controls(Stored):
 
     classifier: str
     crf: int
-    split: Kind
+    split: str
     accuracy: Bounded = Field(title="its accuracy", description="trained and scored on this quality, one seed")
     permuted: Permuted
     trivial: CueScores
@@ -326,7 +346,7 @@ class Cell(Stored):
     """A classifier trained on one quality (or all) and scored on another."""
 
     classifier: str
-    split: Kind
+    split: str
     train: str
     test: int
     accuracy: Bounded
@@ -338,7 +358,7 @@ class Comparison(Stored):
     stage = "attribution_comparison"
 
     crf: int
-    split: Kind
+    split: str
     budget: Budget
     table: list[Entry]
     beats: list[Beats]
@@ -360,3 +380,60 @@ class Comparison(Stored):
         """Who beats whom, of those that learned."""
         learned = {line.classifier for line in self.ranked}
         return [pair for pair in self.beats if {pair.a, pair.b} <= learned]
+
+
+class Among(Stored):
+    """How often the classes of a group are told apart among themselves."""
+
+    group: str
+    chance: float
+    accuracy: Interval
+
+
+class UnseenLine(Stored):
+    """A classifier on people nobody saw: the mean over the folds, over seeds, of swaps named rightly.
+
+    `test` is the quality and the treatment, if any: `10`, `10 vp9`.
+
+    Folds and directions (`id0_id1`: id0's frames with id1's face) have their own means; rows of confusion: truth.
+    """
+
+    classifier: str
+    train: str
+    test: str
+    seeds: list[int]
+    chance: float
+    accuracy: Interval
+    among: list[Among]
+    folds: Annotated[dict[str, float], OPEN]
+    directions: Annotated[dict[str, float], OPEN]
+    classes: list[str]
+    confusion: list[list[int]]
+
+    @property
+    def accused(self) -> tuple[int, int] | None:
+        """Real videos that were called a model, of all; None where there were none, or `real` is no class."""
+        if REAL not in self.classes:
+            return None
+        place = self.classes.index(REAL)
+        row = self.confusion[place]
+        return (sum(row) - row[place], sum(row)) if sum(row) else None
+
+
+class Gap(Stored):
+    """The paired difference of two classifiers on the same videos."""
+
+    a: str
+    b: str
+    train: str
+    test: str
+    difference: Interval
+
+
+class Unseen(Stored):
+    """unseen.json: classifiers in every fold of people; intervals delete one person at a time."""
+
+    stage = "attribution_unseen"
+
+    lines: list[UnseenLine]
+    gaps: list[Gap]

@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dfdm.dataset.splits import Kind
-
 ALL = "all"  # trained on every quality together
 
 
 @dataclass(frozen=True, order=True)
 class Run:
-    """One training: which classifier (dfdm.catalogue.config.Config.classifier), split, quality (or `all`) and seed."""
+    """One training: classifier (dfdm.catalogue.config.Config.classifier), split or fold, quality (or `all`), seed."""
 
     classifier: str
-    split: Kind
+    split: str
     crf: str
     seed: int
 

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,9 @@ from benchmarks.timing import in_turn, ratio, seconds
 from dfdm.base.compute import amp_dtype, autocast, resolve_device
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
+from dfdm.dataset.crops import CropReader
+from dfdm.media.colour import yuv_to_rgb
+from dfdm.media.lossless import Codec, Packer, Unpacker
 
 SETUPS = {"96 px, 5 frames": (96, 5, 8), "224 px, 10 frames": (224, 10, 2)}  # size, clip, clips a batch
 LOOPS = ((18, 96, 5, 8), (50, 224, 10, 2))  # depth, size, clip, clips a batch: against the loop in `make bench`
@@ -167,11 +170,42 @@ def loop_rows(
             }
 
 
+def packing_rows(crops: Path, seconds_each: float) -> Iterator[dict[str, Any]]:
+    """Frames a second that each codec of crops writes and reads in one thread, of one crop file, and its size."""
+    reader = CropReader(crops)
+    size, frames = int(reader.meta["size"]), list(reader.planes())
+    raw = sum(planes.nbytes for planes in frames)
+    about: dict[str, dict[str, Any]] = {}
+    packed: dict[Codec, list[bytes]] = {}
+    codecs: tuple[Codec, ...] = get_args(Codec)
+    for codec in codecs:
+        packer = Packer(codec, size)
+        packed[codec], about[codec] = list(packer.pack(frames)), packer.about
+
+    def write(codec: Codec) -> None:
+        list(Packer(codec, size).pack(frames))
+
+    def read(codec: Codec) -> None:
+        unpacker = Unpacker(about[codec])
+        for one in packed[codec]:
+            yuv_to_rgb(unpacker.unpack(one), reader.meta["matrix"], reader.meta["full_range"])
+
+    for what, run in (("written and compared", write), ("read as RGB", read)):
+        times = in_turn({codec: partial(run, codec) for codec in packed}, seconds_each, 3)
+        for codec in codecs:
+            yield {
+                "what": f"crops of {size} px in {codec}, {what}",
+                "frames_per_second": len(frames) / statistics.median(times[codec]),
+                "times_smaller": raw / sum(map(len, packed[codec])),
+            }
+
+
 def loader_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Clips a second that the loader gives of the config's first quality, and that the classifier's training takes."""
+    """Speeds of the crops' codecs; clips a second of the loader, and how many the classifier's training takes."""
     settings, classes, device, layout = cfg.attribution, cfg.classes, resolve_device(cfg.device), Layout(cfg.results)
     rows = read_manifest(Path(layout.manifest(f"crf{cfg.qualities[0]}")), classes, settings.split)
     videos, _ = find_videos(rows[rows["part"] == "train"], Path(layout.crops_root), classes, settings.clip)
+    yield from packing_rows(videos[0].crops, args.seconds)
     clips = Clips(videos, settings)
     draws = clips.training(0, 1)
     torch.set_num_threads(settings.threads)

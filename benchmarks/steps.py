@@ -28,6 +28,7 @@ from generators.trainer import Job, Trainer
 
 CPU = torch.device("cpu")
 FACES = 96  # a person
+PRODUCT = 2048  # rows of the square matrices whose product is the peak
 ROUND = 8  # augmented batches between two checks of the clock
 _built: dict[str, Callable[[int], None]] = {}  # in a contender's process: what runs its steps
 
@@ -37,9 +38,9 @@ def full_size(args: argparse.Namespace) -> TrainConfig:
     return TrainConfig(width=args.width, batch=args.batch, threads=args.threads)
 
 
-def peak(threads: int, dtype: torch.dtype, size: int = 2048) -> Callable[[], None]:
+def peak(threads: int, dtype: torch.dtype) -> Callable[[], None]:
     """A call that multiplies two square matrices once."""
-    a, b = torch.rand(size, size).to(dtype), torch.rand(size, size).to(dtype)
+    a, b = (torch.rand(PRODUCT, PRODUCT).to(dtype) for _ in "ab")
     c = torch.empty_like(a)
 
     def run() -> None:
@@ -49,9 +50,9 @@ def peak(threads: int, dtype: torch.dtype, size: int = 2048) -> Callable[[], Non
     return run
 
 
-def peak_rate(times: list[float], size: int = 2048) -> float:
+def peak_rate(times: list[float]) -> float:
     """GFLOP/s of the fastest of some products: what the machine can do."""
-    return 2 * size**3 / min(times) / 1e9
+    return 2 * PRODUCT**3 / min(times) / 1e9
 
 
 def peak_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:

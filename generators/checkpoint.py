@@ -10,13 +10,14 @@ from torch import Tensor
 
 from dfdm.base.errors import DfdmError, reason
 from dfdm.base.files import UNREADABLE, reading
+from dfdm.base.names import pair_of
 from dfdm.base.records import checked
 from dfdm.base.states import load_state
 from dfdm.base.tensorfile import content_hash, write_weights
 from dfdm.media.masks import Kind
 from generators.models import build
 from generators.models.blocks import Autoencoder
-from generators.settings import Centering, TrainConfig
+from generators.settings import Centering, TrainConfig, train_settings
 
 
 @dataclass(frozen=True)
@@ -104,4 +105,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], ModelMeta]:
     written = values.pop("sha256")
     if written != content_hash({name: tensor.numpy() for name, tensor in tensors.items()}, values):
         raise ValueError("its content is not what was written")
-    return tensors, ModelMeta(**{**values, "pair": tuple(values["pair"])})
+    meta = ModelMeta(**{**values, "pair": tuple(values["pair"])})
+    train_settings({key: getattr(meta, key) for key in ("width", "centering", "coverage", "mask")})
+    if len(meta.pair) != 2 or meta.pair != pair_of(*meta.pair):
+        raise ValueError("it is not of two people in order")
+    return tensors, meta

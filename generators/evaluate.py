@@ -7,6 +7,7 @@ the frames that are measured stay in memory.
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal
@@ -21,16 +22,18 @@ from dfdm.base.progress import Progress
 from dfdm.media import alignment, colour, masks, metrics
 from dfdm.media.detectors import Detector
 from dfdm.media.identity import Embedder
+from dfdm.media.planes import split_planes
 from dfdm.media.tracks import FaceTrack
-from dfdm.media.video import VideoRecord, of_encoded, read_planes, split_planes
+from dfdm.media.video import VideoRecord, of_encoded, read_planes
 from generators.checkpoint import ModelMeta
 from generators.faces import FULL, cut
 from generators.models.blocks import Autoencoder
-from generators.results import Direction, Evaluation, Identity, Reconstruction, References
+from generators.results import Direction, Evaluation, Identity, Perfect, Reconstruction, References
 from generators.settings import EvaluateConfig, RenderConfig
-from generators.swap import Place, placed
+from generators.swap import Place, paste, placed
 
 OPAQUE = 0.9  # of the mask: where the pixel is nearly only the new face, for the colours at its edge
+AS_OPEN = 0.2  # eyes are as open as the original's within this share
 RIM = 0.05  # the edge's width, as a share of the distance between the eyes
 
 
@@ -76,10 +79,10 @@ class Measured:
         found = self.values[name]
         return float(np.mean(found)) if found else None
 
-    def ratio(self, name: str) -> float | None:
-        """A figure of the swaps over the same of the originals, sums over all frames; None without any."""
+    def ratio(self, name: str, version: str = "") -> float | None:
+        """A figure of a version over the same of the originals, sums over all frames; None without any."""
         below = sum(self.values[f"{name}_original"])
-        return sum(self.values[name]) / below if below else None
+        return sum(self.values[name + version]) / below if below else None
 
 
 def evaluate(
@@ -130,11 +133,20 @@ class Frame:
     held_out: bool
     reference: bool
 
+    @cached_property
+    def versions(self) -> dict[str, np.ndarray]:
+        """The planes by the end of a figure's name: the swap, the original, and the original's own face pasted."""
+        found = {"": self.swap, "_original": self.original}
+        if self.place is not None and self.swap is not None:
+            rgb = _rgb(self.original, self, self.place.region)
+            face = alignment.warp(rgb, self.place.matrix, len(self.place.mask))
+            found["_perfect"] = paste(self.original, self.place, face, self.record)
+        return {suffix: planes for suffix, planes in found.items() if planes is not None}
+
     @property
     def lumas(self) -> dict[str, np.ndarray]:
-        """The Y plane of the swap, where there is one, and of the original, by the end of a figure's name."""
-        versions = {"": self.swap, "_original": self.original}
-        return {suffix: split_planes(planes)[0] for suffix, planes in versions.items() if planes is not None}
+        """The Y planes of the versions."""
+        return {suffix: split_planes(planes)[0] for suffix, planes in self.versions.items()}
 
 
 def reference_rows(scenes: list[Scene], held_out: float, most: int) -> dict[int, set[int]]:
@@ -167,7 +179,7 @@ def frames_of(
         shown.update()
         if (row := wanted.get(index)) is None:
             continue
-        fit = (about.output_size, about.centering, about.coverage, tools.render, record)
+        fit = (about.output_size, about.centering, about.coverage, tools.render, (record.width, record.height))
         place, where = placed(smoothed.landmarks[row], *fit), (index, int(track.segment[row]), record)
         seen = row in measured, row in references
         yield Frame(*where, track.landmarks[row], planes, swap, place, *seen)
@@ -211,6 +223,8 @@ def _measure_swap(tools: Tools, frame: Frame, before: Frame | None, direction: M
         direction.without_landmarks += 1
     else:
         direction.values["landmark_error"].append(metrics.landmark_error(found, frame.landmarks))
+        open_as = metrics.eye_opening(found) / max(1e-6, metrics.eye_opening(frame.landmarks))
+        direction.values["eyes"].append(abs(open_as - 1) <= AS_OPEN)
     if inside.any():
         follows = before and (before.index + 1, before.segment) == (frame.index, frame.segment)
         earlier = before.lumas if before and follows else {}
@@ -218,10 +232,13 @@ def _measure_swap(tools: Tools, frame: Frame, before: Frame | None, direction: M
             direction.values["sharpness" + suffix].append(metrics.detail(luma, inside))
             if suffix in earlier:
                 direction.values["flicker" + suffix].append(metrics.change(luma, earlier[suffix], inside))
-    edge = metrics.rim(mask > OPAQUE, max(1, round(RIM * alignment.eye_distance(frame.landmarks))))
+    face = mask > OPAQUE
+    edge = metrics.rim(face, max(1, round(RIM * alignment.eye_distance(frame.landmarks))))
     if edge.any():
-        old = _rgb(frame.original, frame, region)
-        direction.values["edge_colour"].append(metrics.colour_difference(rgb[y0:y1, x0:x1], old, edge))
+        new, old, perfect = (_rgb(planes, frame, region) for planes in frame.versions.values())
+        direction.values["edge_colour"].append(metrics.colour_difference(new, old, edge))
+        direction.values["edge_colour_perfect"].append(metrics.colour_difference(perfect, old, edge))
+        direction.values["colour_error"].append(metrics.uneven_colour(new, old, face))
 
 
 def nearest_face(detector: Detector, rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
@@ -256,8 +273,12 @@ def _direction(video_id: str, face_id: str, found: Measured, references: dict[st
         to_face, to_video = (_away(found.embeddings, references[person]) for person in (face_id, video_id))
         nearer = float((to_face < to_video).mean())
         identity = Identity(to_face=float(to_face.mean()), to_video=float(to_video.mean()), nearer_to_face=nearer)
-    figures: dict[str, Any] = {name: found.mean(name) for name in ("landmark_error", "edge_colour")}
+    figures: dict[str, Any] = {
+        name: found.mean(name) for name in ("landmark_error", "eyes", "colour_error", "edge_colour")
+    }
     figures |= {name: found.ratio(name) for name in ("flicker", "sharpness")}
+    perfect = {name: found.ratio(name, "_perfect") for name in ("flicker", "sharpness")}
+    figures["perfect"] = Perfect(**perfect, edge_colour=found.mean("edge_colour_perfect")) if found.frames else None
     figures |= {"frames": found.frames, "frames_without_landmarks": found.without_landmarks, "clips": found.clips}
     return Direction(video_id=video_id, face_id=face_id, identity=identity, **figures)
 

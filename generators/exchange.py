@@ -1,18 +1,20 @@
 """Weights of the original program into our models and back (docs/architectures.md, Weight exchange).
 
+They come as the original's model file (generators/keras_file.py), as an .npz of arrays, or as lists of arrays.
+
 The original's arrays, float32: convolution kernels [height, width, in, out], dense weights [in, out], biases
 [out], colours as BGR. Everything is found in the model itself: its parts by name, their layers in order, the first
 convolution (which sees colours) and the picture (which makes them). A new model needs no table.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, TypeAlias, get_args
 
+import h5py
 import numpy as np
 import torch
 from torch import nn
@@ -20,15 +22,43 @@ from torch import nn
 from dfdm.base import names
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest, reading, sha256
+from dfdm.base.plain import from_json
 from dfdm.base.text import listed
-from generators import checkpoint
-from generators.models import build
+from generators import checkpoint, keras_file
+from generators.models import build, output_size
 from generators.models.blocks import Autoencoder, O
-from generators.settings import Mask, TrainConfig
+from generators.settings import Mask, TrainConfig, train_settings
 
+Array: TypeAlias = np.ndarray | h5py.Dataset  # in memory, or in an open model file
 Weights = dict[str, list[np.ndarray]]  # a list for each part (sub-model) by its name
-Parts = Mapping[str, Sequence[np.ndarray]]  # the same, as an argument
+Parts = Mapping[str, Sequence[Array]]  # the same, as an argument
+NAMES = {"original": "faceswap", "dfl-h128": "dfl_h128"}  # the original's names of models that have another one here
 _SIDES = {"a": "b", "b": "a"}
+
+
+class Lacking(NamedTuple):
+    """What the original's models can have and this project's do not.
+
+    `option`: the key of the state file that says so, whose value is `ours` where a model does not have it.
+    `layer`: a pattern of the class and name of a layer that shows it.
+    """
+
+    what: str
+    option: str
+    ours: Any
+    layer: str = "(?!)"
+
+
+LACKING = (
+    Lacking("reflect padding", "reflect_padding", False, "ReflectionPadding2D .*"),
+    Lacking("a learned mask", "learn_mask", False, ".* mask_out.*"),
+    Lacking("the smaller encoder 'lowmem'", "lowmem", False),
+    Lacking("a vertical offset of the face", "vertical_offset", 0),
+)
+_LAYERS = {  # the classes of layers that our models compute
+    *("InputLayer", "Functional", "Model", "Conv2D", "Dense", "LeakyReLU", "PixelShuffler", "Add", "Activation"),
+    *("Flatten", "Reshape", "Concatenate"),
+}
 
 
 @dataclass(frozen=True)
@@ -89,7 +119,7 @@ def slots(model: Autoencoder) -> list[Slot]:
     return found
 
 
-def load_original(model: Autoencoder, weights: Parts | Sequence[np.ndarray]) -> Autoencoder:
+def load_original(model: Autoencoder, weights: Parts | Sequence[Array]) -> Autoencoder:
     """Give a model the weights of the original's model of the same kind and width; returns the model.
 
     `weights`: for each part (`encoder`, `decoder_a` ...) the list that Keras' `get_weights()` gives of it, or the flat
@@ -99,11 +129,9 @@ def load_original(model: Autoencoder, weights: Parts | Sequence[np.ndarray]) -> 
     array.
     """
     expected = slots(model)
-    paired = list(zip(expected, _listed(model, expected, weights)))
-    for slot, array in paired:
-        _check(slot, array)
-    for slot, array in paired:
-        slot.write(array)
+    read = [(slot, _values(slot, array)) for slot, array in zip(expected, _listed(model, expected, weights))]
+    for slot, values in read:
+        slot.write(values)
     return model
 
 
@@ -120,7 +148,7 @@ def sides_exchanged(weights: Parts) -> Parts:
     return {re.sub("_([ab])$", lambda match: f"_{_SIDES[match[1]]}", part): list_ for part, list_ in weights.items()}
 
 
-def _listed(model: Autoencoder, expected: list[Slot], weights: Parts | Sequence[np.ndarray]) -> list[np.ndarray]:
+def _listed(model: Autoencoder, expected: list[Slot], weights: Parts | Sequence[Array]) -> list[Array]:
     """All arrays in the order of the slots; a wrong part or count is a DfdmError."""
     if not isinstance(weights, Mapping):
         if len(weights) != len(expected):
@@ -140,16 +168,24 @@ def _listed(model: Autoencoder, expected: list[Slot], weights: Parts | Sequence[
     return [weights[slot.part][slot.number] for slot in expected]
 
 
-def _check(slot: Slot, array: np.ndarray) -> None:
+def _check(slot: Slot, array: Array) -> str:
+    """Compare type and shape before any value is read; returns what is needed, in words."""
     wanted = f"this model needs a float32 array of {slot.shape}"
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, Array):
         raise DfdmError(f"{slot.name} is a {type(array).__name__}; {wanted}")
     if array.shape != slot.shape:
         raise DfdmError(f"{slot.name} has the shape {array.shape}; {wanted}")
     if array.dtype != np.float32:
         raise DfdmError(f"{slot.name} is of type {array.dtype}; {wanted}")
-    if bad := int((~np.isfinite(array)).sum()):
+    return wanted
+
+
+def _values(slot: Slot, array: Array) -> np.ndarray:
+    wanted = _check(slot, array)
+    values = array[...]
+    if bad := int((~np.isfinite(values)).sum()):
         raise DfdmError(f"{slot.name} contains {bad} values that are not finite numbers; {wanted} without them")
+    return values
 
 
 def read_npz(path: Path) -> Weights:
@@ -159,7 +195,7 @@ def read_npz(path: Path) -> Weights:
     with reading(path, "not a readable .npz of weights", make), np.load(path, allow_pickle=False) as file:
         for key in file.files:
             part, _, number = key.rpartition("/")
-            if not part or not number.isdecimal():
+            if not part or not re.fullmatch("[0-9]{1,9}", number):
                 raise ValueError(f"its key '{key}' does not look like encoder/0")
             numbered.setdefault(part, {})[int(number)] = file[key]
     for part, arrays in numbered.items():
@@ -168,30 +204,85 @@ def read_npz(path: Path) -> Weights:
     return {part: [arrays[number] for number in range(len(arrays))] for part, arrays in numbered.items()}
 
 
-def described(state: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """How the original's model was trained: from its state file and from what is given beside it.
+def known(model: str) -> str:
+    """This project's name of a model, also by the original's own name; DfdmError where there is none."""
+    name = NAMES.get(model, model)
+    output_size(name)
+    return name
 
-    `given`: centering, coverage (0..1), mask, padding, iterations; None where not given. DfdmError where the two
+
+def state_of(weights: Path, model: str) -> Path | None:
+    """The state file that the original keeps beside its weights: `<model>_state.json`; None where there is none."""
+    stems = (weights.stem, model, *(theirs for theirs, ours in NAMES.items() if ours == model))
+    return next((path for stem in stems if (path := weights.with_name(f"{stem}_state.json")).is_file()), None)
+
+
+def padding_of(weights: Path) -> str | None:
+    """The padding that a model file shows, None where nothing shows it; a network that ours is not is a DfdmError."""
+    if weights.suffix not in keras_file.SUFFIXES or (network := keras_file.layers(weights)) is None:
+        return None
+    for layer in (inner for outer in network for inner in (outer, *outer.inner)):
+        for one in LACKING:
+            if re.fullmatch(one.layer, f"{layer.kind} {layer.name}"):
+                raise DfdmError(_lacks(weights, one.what))
+        if layer.kind not in _LAYERS:
+            raise DfdmError(_lacks(weights, f"the layer {layer.name} ({layer.kind})"))
+    return "zero"
+
+
+def _lacks(path: Path, what: str) -> str:
+    return f"{path}: the model has {what}, which this project's models do not have; train one without"
+
+
+def read_state(state: Path, model: str) -> dict[str, Any]:
+    """What a state file says of a model's training, in our words: centering, coverage, mask, padding, iterations.
+
+    What it does not say is left out. An option that our models do not have is a DfdmError that names it, and so are a
+    file of another model and one that is not a state.
+    """
+    with reading(state, "not a readable state file", "give the <model>_state.json beside the original's weights"):
+        content = from_json(state.read_text())
+        options = {**content, **content.get("config", {})}
+        coverage = float(options["coverage"]) / 100 if "coverage" in options else None
+        iterations = options.get("iterations")
+        if not (iterations is None or (type(iterations) is int and iterations >= 0)):
+            raise ValueError(f"iterations is {iterations!r}, no count")
+    name = str(content.get("name", model))
+    if NAMES.get(name, name) != model:
+        raise DfdmError(f"{state} is of the model {name}, and {model} is asked for; give its own state file")
+    for one in (*LACKING, Lacking("another size of its pictures", "output_size", output_size(model))):
+        if (options.get(one.option) or one.ours) != one.ours:
+            raise DfdmError(_lacks(state, f"{one.what} ({one.option} {options[one.option]})"))
+    crop = {"centering": options.get("centering"), "coverage": coverage}
+    crop = {key: value for key, value in crop.items() if value is not None}
+    try:
+        train_settings(crop)
+    except DfdmError as error:
+        raise DfdmError(f"{state}: {error}, which this project does not have") from None
+    told = {**crop, "padding": "zero"} if "reflect_padding" in options else crop
+    told |= {"mask": str(options["mask_type"]).lower()} if "mask_type" in options else {}
+    return told | ({} if iterations is None else {"iterations": iterations})
+
+
+def described(state: Path | None, given: Mapping[str, Any], model: str) -> tuple[TrainConfig, int]:
+    """How the original's model was trained, from its state file and from what is given: settings, and iterations.
+
+    `given`: width, centering, coverage (0..1), mask, padding, iterations; None where not given. DfdmError where the two
     disagree, where the arrays would not fit what was trained, and where neither says what the arrays do not show.
     """
-    told: dict[str, Any] = {}
-    if state is not None:
-        with reading(state, "not a readable state file", "give the <model>_state.json beside the original's weights"):
-            content = json.loads(state.read_text())
-            options = {**content, **content.get("config", {})}
-        reflected = options.get("reflect_padding")
-        padding = None if reflected is None else "reflect" if reflected else "zero"
-        coverage = float(options["coverage"]) / 100 if "coverage" in options else None
-        told = {"centering": options.get("centering"), "coverage": coverage, "padding": padding}
-        told |= {"mask": options.get("mask_type") if options.get("mask_type") in get_args(Mask) else None}
-        told |= {"iterations": options.get("iterations")}
-        for option in ("learn_mask", "lowmem"):
-            if options.get(option):
-                raise DfdmError(f"{state}: the model has {option}, which this project's models do not have")
-    both = {key: value for key, value in told.items() if value is not None}
+    both = read_state(state, model) if state else {}
+    given = {key: value for key, value in given.items() if value is not None}
+    if (mask := both.get("mask")) and mask not in get_args(Mask):
+        if "mask" not in given:
+            raise DfdmError(
+                f"{state} says mask_type {mask}, which this project does not draw; give the nearer one of "
+                f"{' and '.join(f'--mask {one}' for one in get_args(Mask))}"
+            )
+        del both["mask"]
     for key, value in given.items():
-        if value is not None and both.setdefault(key, value) != value:
+        if key in both and both[key] != value:
             raise DfdmError(f"{state} says {key} {both[key]}, the command line {value}; leave the wrong one out")
+    both |= given
     missing = [key for key in ("coverage", "centering", "padding") if key not in both]
     if missing:
         raise DfdmError(
@@ -200,42 +291,85 @@ def described(state: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
         )
     if both["padding"] != "zero":
         raise DfdmError("the model was trained with reflect padding, which this project's models do not have")
-    return both
+    iterations = both.pop("iterations", 0)
+    return train_settings({key: value for key, value in both.items() if key != "padding"}), iterations
 
 
 def import_file(
     path: Path, model: str, pair: tuple[str, str], settings: TrainConfig, iterations: int, out: Path
 ) -> checkpoint.ModelMeta:
-    """Make a finished model out of an .npz of the original's weights; returns what it says of itself.
+    """Make a finished model out of a file of the original's weights; returns what it says of itself.
 
-    `pair`: the people of the original's sides A and B. Our models have the lower number on side a: where the order
-    is the other one, the sides are exchanged. `settings`: width, centering, coverage and mask are taken of them.
+    `path`: the original's model file (.keras, .h5), else an .npz of arrays. `pair`: the people of the original's sides
+    A and B. Our models have the lower number on side a: where the order is the other one, the sides are exchanged.
+    `settings`: width, centering, coverage and mask are taken of them.
     """
-    for person in pair:
-        if not re.fullmatch(names.ID, person):
-            raise DfdmError(f"'{person}' is not a person; people are called id0, id1 ...")
-    if pair[0] == pair[1]:
-        raise DfdmError(f"a pair is two people, and both sides are {pair[0]}")
+    ordered = names.pair_of(*pair)
     with torch.device("meta"):
         net = build(model, settings.width)
-    weights, ordered = read_npz(path), names.pair_of(*pair)
-    try:
-        load_original(net.to_empty(device="cpu"), weights if pair == ordered else sides_exchanged(weights))
-    except DfdmError as error:
-        raise DfdmError(f"{path} does not fit {model} at width {settings.width:g}: {error}") from None
-    made_of = {"imported": sha256(path), "model": model, "pair": pair, "settings": settings.model_dump()}
+    net = net.to_empty(device="cpu")
+
+    def take(weights: Parts) -> None:
+        try:
+            load_original(net, weights if pair == ordered else sides_exchanged(weights))
+        except DfdmError as error:
+            raise _unlike(path, model, settings.width, error) from None
+
+    if path.suffix in keras_file.SUFFIXES:
+        with keras_file.opened(path, _most(net)) as parts:
+            take(parts)
+    else:
+        take(read_npz(path))
+    made_of = {"imported": sha256(path), "model": model, "pair": pair, "settings": settings.counted()}
     meta = checkpoint.describe(net, model, ordered, settings, iterations, digest(made_of))
     checkpoint.save(out, net, meta)
     return meta
 
 
-def export_file(path: Path, out: Path) -> checkpoint.ModelMeta:
-    """Write a finished model's weights as an .npz for the original; returns what the model says of itself.
+def _unlike(path: Path, model: str, width: float, error: DfdmError) -> DfdmError:
+    return DfdmError(f"{path} does not fit {model} at width {width:g}: {error}")
 
-    Keys are `<part>/<number>`, numbers from 0; equal weights give equal bytes.
+
+def _most(net: Autoencoder) -> int:
+    """The most bytes of a model file's arrays: with the optimizer's, up to five times the model's own, and some."""
+    return 8 * sum(4 * parameter.numel() for parameter in net.parameters()) + 2**26
+
+
+def export_file(
+    path: Path, out: Path, pair: tuple[str, str] | None = None, into: Path | None = None
+) -> checkpoint.ModelMeta:
+    """Write a finished model's weights for the original; returns what the model says of itself.
+
+    `pair`: the people of the original's sides A and B; None: as they are here. Without `into`, `out` is an .npz of
+    arrays, keys `<part>/<number>`, numbers from 0; equal weights give equal bytes. `into`: a model file of the
+    original, and `out` is that file with other arrays. DfdmError where it is of another network, and where its state
+    file says another coverage or centering.
     """
     net, meta = checkpoint.load(path)
-    arrays: dict[str, Any] = {slot.name: slot.read() for slot in slots(net)}
-    with atomic(out) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+    found = slots(net)
+    if pair is not None and names.pair_of(*pair) != meta.pair:
+        raise DfdmError(f"{path} is of {' and '.join(meta.pair)}, not of {' and '.join(pair)}; correct --pair")
+    exchanged = pair is not None and pair != meta.pair
+    if into is None:
+        weights = sides_exchanged(to_original(net)) if exchanged else to_original(net)
+        arrays: dict[str, Any] = {
+            f"{part}/{number}": array for part, list_ in weights.items() for number, array in enumerate(list_)
+        }
+        with atomic(out) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+        return meta
+    padding_of(into)
+    told = read_state(state, meta.model) if (state := state_of(into, meta.model)) else {}
+    for key in ("coverage", "centering"):
+        if (theirs := told.get(key)) not in (None, ours := getattr(meta, key)):
+            raise DfdmError(f"{state} says {key} {theirs}, and {path} has {ours}; name a file of the same {key}")
+    with keras_file.opened(into, _most(net), out) as parts:
+        try:
+            places = _listed(net, found, sides_exchanged(parts) if exchanged else parts)
+            for slot, place in zip(found, places):
+                _check(slot, place)
+        except DfdmError as error:
+            raise _unlike(into, meta.model, meta.width, error) from None
+        for slot, place in zip(found, places):
+            place[...] = slot.read()
     return meta

@@ -190,7 +190,8 @@ def _masks(landmarks: np.ndarray, shape: tuple[int, ...], settings: TrainConfig,
     """Face, eyes and mouth of one face, [size, size, 3] uint8."""
     whole = size == FULL
     coverage = 1.0 if whole else settings.coverage
-    stored = masks.training_mask(masks.draw_mask(landmarks, settings.mask, (shape[1], shape[0])))
+    drawn = masks.draw_mask(landmarks, settings.mask, (shape[1], shape[0]))
+    stored = masks.training_mask(drawn, settings.mask_blur, settings.mask_dilation)
     face = masks.cut_mask(stored, FULL, 1.0, settings.centering, landmarks)  # [384, 384]
     if not whole:
         face = cut(face, settings.coverage, size)  # as the face itself

@@ -38,12 +38,30 @@ def patch_means(weights: Tensor, colour_sums: Tensor) -> Tensor:
     return (x[:, :, 0:height:PATCH] + x[:, :, 1:height:PATCH] + x[:, :, 2:height:PATCH]) / (3 * PATCH**2)
 
 
-def face_loss(predicted: Tensor, target: Tensor, masks: Tensor) -> Tensor:
+def gradient_loss(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute difference of the pictures' horizontal and vertical gradients under a mask; not of the original.
+
+    predicted, target [N, 3, H, W], mask [N, 1, H, W], all in 0..1 -> [N]. DSSIM's 3x3 patches do not overlap; edges
+    between them count here.
+    """
+    difference = (target - predicted) * mask
+    across, down = (difference.diff(dim=along).abs().mean((1, 2, 3)) for along in (3, 2))
+    return across + down
+
+
+def face_loss(
+    predicted: Tensor,
+    target: Tensor,
+    masks: Tensor,
+    weights: tuple[float, float, float] = DSSIM_WEIGHTS,
+    gradient: float = 0.0,
+) -> Tensor:
     """The loss of each face: DSSIM + MSE of the face, 3 DSSIM + MSE of the eyes, 2 DSSIM + MSE of the mouth.
 
-    predicted, target [N, 3, H, W], masks [N, 3, H, W] (face, eyes, mouth), all float32 in 0..1 -> [N].
+    predicted, target [N, 3, H, W], masks [N, 3, H, W] (face, eyes, mouth), all float32 in 0..1 -> [N]. `weights`: of
+    the DSSIM of face, eyes and mouth; `gradient`: of the face's `gradient_loss`.
     """
-    weights = torch.tensor(DSSIM_WEIGHTS, device=predicted.device)
-    structure = (dssim(predicted, target, masks) * weights).sum(1)
+    structure = (dssim(predicted, target, masks) * torch.tensor(weights, device=predicted.device)).sum(1)
     squared = (target - predicted).square().mean(1) * masks.square().sum(1)  # [N, H, W]
-    return structure + squared.mean((1, 2))
+    loss = structure + squared.mean((1, 2))
+    return loss + gradient * gradient_loss(predicted, target, masks[:, :1]) if gradient else loss

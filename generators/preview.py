@@ -7,10 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dfdm import __version__
 from dfdm.base.files import atomic
+from dfdm.media.comments import commented
 from generators.faces import FaceSet
 from generators.models.blocks import Autoencoder
 
+SHEET = "Synthetic but for the rows called original: a neural network made these faces. For research on detection."
 TILE = 128  # px
 LABEL = 20  # px above a row
 
@@ -33,10 +36,14 @@ def sheet(model: Autoencoder, side_a: FaceSet, side_b: FaceSet, device: torch.de
     return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
 
 
-def write(path: Path, picture: np.ndarray) -> None:
-    """Write a sheet as PNG."""
+def write(path: Path, picture: np.ndarray, model: str, pair: tuple[str, str], key: str) -> None:
+    """Write a sheet as PNG; its comment says what made it. `key`: the hash of what determines the training."""
+    mark = {
+        **{"synthetic": True, "statement": SHEET, "name": f"{'_'.join(pair)}_{model}", "model": model},
+        **{"video_id": pair[0], "face_id": pair[1], "version": __version__, "config_hash": key},
+    }
     with atomic(path) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+        temporary.write_bytes(commented(cv2.imencode(".png", picture[..., ::-1])[1].tobytes(), mark))
 
 
 def _pictures(faces: Tensor) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from typing import Annotated, Any, ClassVar
 
+from pydantic import model_validator
+
 from dfdm.base.stored import OPEN, Stored
 
 
@@ -29,6 +31,14 @@ class Identity(Stored):
     nearer_to_face: float
 
 
+class Perfect(Stored):
+    """What a perfect face of the model's output size, the original's own, has after the same paste."""
+
+    flicker: float | None
+    sharpness: float | None
+    edge_colour: float | None
+
+
 class Direction(Stored):
     """The swaps that show face_id in video_id's scenes; a figure that could not be measured is None."""
 
@@ -39,9 +49,18 @@ class Direction(Stored):
     frames_without_landmarks: int
     identity: Identity | None
     landmark_error: float | None
+    eyes: float | None  # share of the frames whose eyes are as open as the original's
+    colour_error: float | None
     flicker: float | None
     sharpness: float | None
     edge_colour: float | None
+    perfect: Perfect | None
+
+    @property
+    def of_perfect(self) -> float | None:
+        """The sharpness as a share of a perfect face's."""
+        best = self.perfect.sharpness if self.perfect else None
+        return self.sharpness / best if self.sharpness is not None and best else None
 
 
 class Evaluation(Stored):
@@ -56,3 +75,10 @@ class Evaluation(Stored):
     reconstruction: dict[str, Reconstruction]
     references: References | None
     swaps: list[Direction]
+
+    @model_validator(mode="after")
+    def _of_pair(self) -> "Evaluation":
+        for place, swap in enumerate(self.swaps):
+            if sorted((swap.video_id, swap.face_id)) != sorted(self.pair):
+                raise ValueError(f"swaps.{place} is of other people than pair")
+        return self

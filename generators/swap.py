@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from dfdm.media import alignment, colour, masks
+from dfdm.media.planes import split_planes
 from dfdm.media.tracks import FaceTrack
-from dfdm.media.video import VideoRecord, split_planes
+from dfdm.media.video import VideoRecord
 from generators import colour_match
 from generators.models.blocks import Autoencoder
 from generators.settings import Centering, RenderConfig
@@ -32,12 +33,16 @@ _EDGE = 2  # px around the face that it is padded by before it is warped back: t
 class Place:
     """Where in a frame a face is put: the box around the crop's square, and the mask on the crop.
 
-    `matrix` [2, 3] maps pixels of the region to pixels of the crop; `mask` is [size, size] uint8.
+    `matrix` [2, 3] maps pixels of the region to pixels of the crop; `back` is the same for the new face, which
+    `render.face_scale` may draw larger or smaller. `mask` is [size, size] uint8, as the blend weighs it, `face` the
+    same before it fades out at the crop's edges.
     """
 
     region: colour.Region
     matrix: np.ndarray
+    back: np.ndarray
     mask: np.ndarray
+    face: np.ndarray
 
     def padded_mask(self) -> np.ndarray:
         """The mask 0..1 with a border of zeros, [size + 2 edges, size + 2 edges] float32."""
@@ -46,8 +51,8 @@ class Place:
     def warp_back(self, layers: np.ndarray) -> np.ndarray:
         """Bring layers on the crop, padded by the edge on each side, onto the region: [h, w] or [h, w, C] float32."""
         x0, y0, x1, y1 = self.region
-        matrix, size = self.matrix + np.array([0, 0, _EDGE]), (x1 - x0, y1 - y0)
-        resampling = cv2.INTER_CUBIC if alignment.scale_of(self.matrix) < 1 else cv2.INTER_LINEAR
+        matrix, size = self.back + np.array([0, 0, _EDGE]), (x1 - x0, y1 - y0)
+        resampling = cv2.INTER_CUBIC if alignment.scale_of(self.back) < 1 else cv2.INTER_LINEAR
         flags = cv2.WARP_INVERSE_MAP | resampling
         return cv2.warpAffine(layers, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
@@ -106,12 +111,13 @@ class Swapper:
                 targets = [target for _, target in batch if target is not None]
                 faces = iter(self._swap(targets) if targets else [])
                 for planes, target in batch:
-                    yield planes if target is None else self._blend(planes, target, next(faces), track.record)
+                    yield planes if target is None else paste(planes, target.place, next(faces), track.record)
 
     def _target(self, planes: np.ndarray, landmarks: np.ndarray, record: VideoRecord) -> _Target | None:
         """Cut the face out of a frame; None where nothing of it is inside the frame."""
         size = self._model.output_size
-        place = placed(landmarks, size, self._centering, self._coverage, self._settings, record)
+        frame_size = (record.width, record.height)
+        place = placed(landmarks, size, self._centering, self._coverage, self._settings, frame_size)
         if place is None:
             return None
         rgb = colour.yuv_to_rgb(planes, record.matrix, record.full_range, place.region)
@@ -128,9 +134,10 @@ class Swapper:
         new = self._model.swap(self._tensor([target.fed for target in targets]), to=self._to).float()
         # [B, 3, out, out]
         old = self._tensor([target.old for target in targets])  # [B, 3, out, out]
-        mask = self._tensor([target.place.mask[..., None] for target in targets])  # [B, 1, out, out]
-        new = colour_match.match(self._settings.color, new, old, mask)
+        face = self._tensor([target.place.face[..., None] for target in targets])  # [B, 1, out, out]
+        new = colour_match.match(self._settings.color, new, old, face)
         if self._settings.blend == "seamless":
+            mask = self._tensor([target.place.mask[..., None] for target in targets])  # [B, 1, out, out]
             new = colour_match.clone(new, old, mask)
         return (new.clamp(0, 1) * 255).permute(0, 2, 3, 1).cpu().numpy()  # [B, out, out, 3]
 
@@ -138,43 +145,54 @@ class Swapper:
         stacked = torch.from_numpy(np.stack(images)).to(self._device)
         return stacked.permute(0, 3, 1, 2).float() / 255  # [B, C, size, size]
 
-    @staticmethod
-    def _blend(planes: np.ndarray, target: _Target, face: np.ndarray, record: VideoRecord) -> np.ndarray:
-        """Lay a face [out, out, 3] over a copy of the frame."""
-        x0, y0, x1, y1 = target.place.region
-        yuv = colour.rgb_to_yuv(face, record.matrix, record.full_range)
-        # Beyond the square the colour continues and the mask is 0: no fringe where the mask reaches the edge.
-        yuv = cv2.copyMakeBorder(yuv, _EDGE, _EDGE, _EDGE, _EDGE, cv2.BORDER_REPLICATE)
-        layers = target.place.warp_back(cv2.merge([*cv2.split(yuv), target.place.padded_mask()]))  # [h, w, 4]
-        luma, *chroma, mask = cv2.split(layers)
-        mask = np.clip(mask, 0, 1)
-        out = planes.copy()
-        y, *uv = split_planes(out)
-        _lay(y[y0:y1, x0:x1], luma, mask)
-        half = colour.halve(mask)
-        for plane, new in zip(uv, chroma):
-            _lay(plane[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2], colour.halve(new), half)
-        return out
+
+def paste(planes: np.ndarray, place: Place, face: np.ndarray, record: VideoRecord) -> np.ndarray:
+    """Lay a face [size, size, 3], RGB 0..255, over a copy of a frame (I420)."""
+    x0, y0, x1, y1 = place.region
+    yuv = colour.rgb_to_yuv(face, record.matrix, record.full_range)
+    # Beyond the square the colour continues and the mask is 0: no fringe where the mask reaches the edge.
+    yuv = cv2.copyMakeBorder(yuv, _EDGE, _EDGE, _EDGE, _EDGE, cv2.BORDER_REPLICATE)
+    layers = place.warp_back(cv2.merge([*cv2.split(yuv), place.padded_mask()]))  # [h, w, 4]
+    luma, *chroma, mask = cv2.split(layers)
+    mask = np.clip(mask, 0, 1)
+    out = planes.copy()
+    y, *uv = split_planes(out)
+    _lay(y[y0:y1, x0:x1], luma, mask)
+    half = colour.halve(mask)
+    for plane, new in zip(uv, chroma):
+        _lay(plane[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2], colour.halve(new), half)
+    return out
 
 
 def placed(
-    landmarks: np.ndarray, size: int, centering: Centering, coverage: float, settings: RenderConfig, record: VideoRecord
+    landmarks: np.ndarray,
+    size: int,
+    centering: Centering,
+    coverage: float,
+    settings: RenderConfig,
+    frame_size: tuple[int, int],
 ) -> Place | None:
-    """Where a face of `size` px is put in a frame of the record's size; None where nothing of it is inside.
+    """Where a face of `size` px is put in a frame (width, height); None where nothing of it is inside.
 
     `centering` and `coverage` are those of the model's training. Source: docs/architectures.md, Conversion 1, 2.
     """
-    frame_size = (record.width, record.height)
     matrix = alignment.aligned_matrix(landmarks, size, centering, coverage, settings.convert_crop)
-    region = _region(matrix, size, frame_size)
+    back = _scaled(matrix, size, settings.face_scale)
+    region = _region(min(matrix, back, key=alignment.scale_of), size, frame_size)
     mask = masks.draw_mask(landmarks, settings.mask, frame_size)
     mask = masks.render_mask(mask, settings.mask_threshold, settings.mask_blur, settings.erosion)
-    mask = masks.cut_mask(mask, size, coverage, centering, landmarks)
+    mask = face = masks.cut_mask(mask, size, coverage, centering, landmarks)
     if (fade := edge_fade(size, settings.edge)) is not None:
         mask = np.minimum(mask, fade)
     if region is None or not mask.any():
         return None
-    return Place(region, _moved(matrix, region), mask)
+    return Place(region, _moved(matrix, region), _moved(back, region), mask, face)
+
+
+def _scaled(matrix: np.ndarray, size: int, percent: float) -> np.ndarray:
+    """A frame's matrix with the crop larger by `percent` about its middle; as the original does it, by 1 - percent."""
+    scale = 1 - percent / 100
+    return matrix * scale + np.array([[0, 0, 1], [0, 0, 1]]) * (1 - scale) * size / 2
 
 
 @cache

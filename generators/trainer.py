@@ -95,7 +95,9 @@ class Trainer(BaseTrainer):
         half = len(batch.inputs) // 2
         with self.autocast:
             predicted = torch.cat(self.forward(batch.inputs[:half], batch.inputs[half:]))
-        losses = face_loss(predicted.float(), batch.targets, batch.masks).view(2, half).mean(1)  # [2]: a, b
+        weights = (1.0, self.settings.eye_weight, self.settings.mouth_weight)
+        losses = face_loss(predicted.float(), batch.targets, batch.masks, weights, self.settings.gradient)
+        losses = losses.view(2, half).mean(1)  # [2]: a, b
         self.losses[self.step] = losses.detach()
         self.descend(losses.sum())
 
@@ -167,7 +169,8 @@ class Trainer(BaseTrainer):
                     states.save(step, self.state(), regular=saved)
                 if step % settings.preview_every == 0:
                     picture = preview.sheet(self.model, *self.batches.sides, self.device)
-                    preview.write(states.folder / f"preview_{step:09d}.png", picture)
+                    of = self.job.model, self.job.pair, states.folder.name
+                    preview.write(states.folder / f"preview_{step:09d}.png", picture, *of)
                     writer.add_image("preview", picture, step, dataformats="HWC")
                 if interrupt.signal:
                     break
@@ -211,7 +214,7 @@ def train(
         augmenter = Augmenter(settings, net.input_size, net.output_size, where)
         training.batches = Batches(sides, augmenter, settings, seed)
         training.run(states)
-        preview.write(out.with_name("preview.png"), preview.sheet(net, *sides, where))
+        preview.write(out.with_name("preview.png"), preview.sheet(net, *sides, where), model, pair, key)
         write_losses(out.with_name("loss.csv"), training)
         meta = checkpoint.describe(net, model, pair, settings, settings.iterations, key)
         checkpoint.save(out, net, meta)

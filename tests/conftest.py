@@ -1,14 +1,18 @@
 """Real clips and model files from the cache (set-up fetches them by hash; the tests have no network)."""
 
+import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import dlib
 import numpy as np
 import pytest
 
 from dfdm.base.section import FileRef
 from dfdm.catalogue import config, sources
 from dfdm.media.video import VideoRecord, probe, read_planes
+from tests import sandbox
 
 ROOT = Path(__file__).parent.parent
 os.environ["DFDM_OFFLINE"] = "1"  # for the commands that tests start; pytest-socket guards the tests themselves
@@ -25,6 +29,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.long)
         else:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _predictor_once() -> Iterator[None]:
+    """dlib's 95 MB are read once a worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dlib, "shape_predictor", functools.cache(dlib.shape_predictor))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +70,11 @@ def short(clips: Path) -> tuple[Path, VideoRecord, list[np.ndarray]]:
     path = clips / "WolfgangLanger_Pexels.mp4"
     record = probe(path, "id0_0000", {"path": path.name}, (5, 15))
     return path, record, list(read_planes(path, record))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a config and results of tiny videos, one for the tests of a file."""
+    folder = tmp_path_factory.mktemp("made") / "made"
+    sandbox.build(folder)
+    return folder

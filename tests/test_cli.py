@@ -10,13 +10,14 @@ import pytest
 
 from dfdm.commands import cli
 from dfdm.commands.interface import Parser
+from tests.commands import dfdm
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = {  # every command of the first version, with every flag and argument; what is in [] may be left out
     "check": "[--config c]",
     "plan": "[crf23] [--config c] [--frames 9] [--size 320 240] [--rates r] [--json] [--measure m] [--compare]",
     "scores": "[--config c]",
-    "predict": "a.mp4 b.mov [--config c] --classifier m [--json -] [--picture p]",
+    "predict": "a.mp4 b.mov [--config c] [--classifier m] [--json -] [--picture p]",
     "report": "[--config c] --out o [--results r]",
     "picture": "id0_id1_0000 id1_id0_0000 [--config c] [--crf 23] --out o",
     "sources fetch": "[--config c]",
@@ -56,8 +57,9 @@ RENAMED = {
 }
 
 
-def dfdm(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["dfdm", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+@pytest.fixture(autouse=True)
+def _root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
 
 
 def parsed(command: str, words: str) -> dict[str, Any]:
@@ -88,9 +90,9 @@ def test_a_command_takes_every_flag_of_the_first_version(command: str) -> None:
 @pytest.mark.parametrize("line", RENAMED)
 def test_a_command_line_that_was_renamed_says_the_new_name(line: str) -> None:
     done = dfdm(*line.split())
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.search(f" '?{RENAMED[line]}'? now$", done.stderr)
-    assert len(done.stderr.splitlines()) == 1
+    assert (done.status, done.out) == (2, "")
+    assert re.search(f" '?{RENAMED[line]}'? now$", done.err)
+    assert len(done.err.splitlines()) == 1
 
 
 def test_every_command_explains_itself() -> None:
@@ -111,12 +113,12 @@ def test_every_example_of_the_help_is_a_command_line_that_parses() -> None:
 
 def test_the_help_lists_every_command_the_ones_to_type_first() -> None:
     done = dfdm("--help")
-    assert done.returncode == 0
-    listed = re.findall(r"^  (\w+(?: \w+)?)  +[A-Z]", done.stdout, re.MULTILINE)
+    assert done.status == 0
+    listed = re.findall(r"^  (\w+(?: \w+)?)  +[A-Z]", done.out, re.MULTILINE)
     assert listed == list(cli.COMMANDS)
     assert listed.index("sources scan") < listed.index("sources probe") < listed.index("weights export")
-    assert "dfdm sources scan DIR --licence TEXT --consent TEXT" in done.stdout
-    part = re.findall(r"^  (\w+(?: \w+)?)  +[A-Z]", dfdm("sources", "--help").stdout, re.MULTILINE)
+    assert "dfdm sources scan DIR --licence TEXT --consent TEXT" in done.out
+    part = re.findall(r"^  (\w+(?: \w+)?)  +[A-Z]", dfdm("sources", "--help").out, re.MULTILINE)
     assert part == [name for name in cli.COMMANDS if name.startswith("sources ")]
 
 
@@ -136,9 +138,9 @@ def test_the_help_lists_every_command_the_ones_to_type_first() -> None:
 )
 def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], sentence: str) -> None:
     done = dfdm(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert sentence in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert (done.status, done.out) == (2, "")
+    assert sentence in done.err
+    assert len(done.err.splitlines()) == 1
 
 
 @pytest.mark.long
@@ -149,20 +151,21 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], sentence: st
         (["check", "--config", "LICENSE"], "LICENSE is not readable YAML"),
         (["faces", "--record", "none.json", "--out", "x.npz"], "none.json does not exist"),
         (["sources", "probe", "--scene", "id7_0000", "--out", "x.json"], "sources.people has no scene id7_0000"),
-        (["crops", "--video", "a.mp4", "--track", "t.npz", "--out", "x"], "is not in DFDM_crf<number>"),
+        (["crops", "--video", "a.mp4", "--track", "t.npz", "--out", "x.safetensors"], "is not in DFDM_crf<number>"),
         (["encode", "--master", "DFDM_crf0/iae/id0_id1_0000_iae.mp4", "--track", "none.npz", "--out",
           "DFDM_crf23/iae/id0_id1_0000_iae.mp4"], "none.npz does not exist"),
         (["render", "--track", "none.npz", "--checkpoint", "w", "--out", "DFDM_crf0/iae/id0_id1_0000_iae.mp4"],
          "none.npz does not exist"),
         (["manifest", "--target", "crf99", "--out", "m.parquet"], "'crf99' is not a target of this config"),
-        (["train", "--model", "gan", "--pair", "id0", "id1", "--tracks", "a.npz", "--out", "w"], "gan' is not a model"),
+        (["train", "--model", "gan", "--pair", "id0", "id1", "--tracks", "a.npz", "--out",
+          "w.safetensors"], "gan' is not a model"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_status_2(arguments: list[str], sentence: str) -> None:
     done = dfdm(*arguments)
-    assert done.returncode == 2
-    assert sentence in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.status == 2
+    assert sentence in done.err
+    assert len(done.err.strip().splitlines()) == 1
 
 
 @pytest.mark.long
@@ -191,7 +194,7 @@ assert not {"torch", "numpy", "pandas", "cv2", "av", "matplotlib", "pydantic", "
     seconds = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        dfdm("--help")
+        subprocess.run(["dfdm", "--help"], cwd=ROOT, check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(seconds) < 0.25  # of one core

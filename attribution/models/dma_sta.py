@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attribution.models.blocks import load_weights, per_frame, read_state, weighted
-from dfdm.base.errors import DfdmError, reason
+from dfdm.base.errors import DfdmError
 
 LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
@@ -185,45 +185,43 @@ class DmaSta(nn.Module):
         return weights / weights.sum(1, keepdim=True), maps[:, 0].unflatten(0, clips.shape[:2])
 
 
-# The published state's names: `layer<I>.<J>.sa.conv1.weight` for the gates, `ta.fc.0.weight` and `ta.fc.2.weight` for
-# the temporal attention (docs/attribution.md). They are found by place and shape, so that another name works too.
-BACKBONE = {"conv1", "bn1", "conv2", "bn2", "conv3", "bn3", "downsample", "fc"}
+PUBLISHED = {"gate.conv.": "sa.conv1.", "ta.squeeze.": "ta.fc.0.", "ta.expand.": "ta.fc.2."}  # ours: published
 
 
-def published_names(published: Mapping[str, Tensor]) -> dict[str, str]:
-    """Published state entry -> ours, for each of its entries (338 at depth 50).
+def published_name(key: str) -> str:
+    """What the published code calls an entry of our state; of the ResNet's the names are the same."""
+    for ours, theirs in PUBLISHED.items():
+        key = key.replace(ours, theirs)
+    return key
 
-    Entries of the ResNet have torchvision's names in both. In a block `layerI.J.` the one entry that is not the
-    ResNet's is the gate's weight. In `ta.` the entry with the smaller output is `squeeze`, the other one `expand`.
-    DfdmError names an entry that is neither.
+
+def from_published(published: Mapping[str, Tensor], model: DmaSta) -> dict[str, Tensor]:
+    """All entries of a published network's state as a state of `model` (338 at depth 50).
+
+    `model` may be on the meta device. DfdmError names the first entry that is missing, not the network's, of another
+    shape or type, or not finite.
     """
-    names: dict[str, str] = {}
-    for key, value in published.items():
-        words = key.split(".")
-        if words[0] == "ta" and value.dim() >= 2 and value.shape[0] != value.shape[1]:
-            names[key] = "ta.squeeze.weight" if value.shape[0] < value.shape[1] else "ta.expand.weight"
-        elif words[0] in BACKBONE or (words[0].startswith("layer") and words[2] in BACKBONE):
-            names[key] = key
-        elif words[0].startswith("layer") and value.shape == (1, 2, 7, 7):
-            names[key] = ".".join([*words[:2], "gate.conv.weight"])
-        else:
-            raise DfdmError(f"'{key}' of shape {tuple(value.shape)} is not an entry of the published DMA-STA")
-    if len(set(names.values())) != len(names):
-        raise DfdmError("two entries of this state have the same place in DMA-STA; it is not the published one")
-    return names
+    own = {published_name(key): (key, value) for key, value in model.state_dict().items()}
+    if missing := [name for name in own if name not in published]:
+        raise DfdmError(f"it has no entry {missing[0]}")
+    if strange := [name for name in published if name not in own]:
+        raise DfdmError(f"its entry {strange[0]} is not one of the network's")
+    state: dict[str, Tensor] = {}
+    for name, (key, wanted) in own.items():
+        given = published[name]
+        if given.shape != wanted.shape:
+            raise DfdmError(f"its entry {name} is {_shape(given)}, and should be {_shape(wanted)}")
+        if given.dtype != wanted.dtype or given.layout != wanted.layout:
+            kind = str(given.dtype if given.dtype != wanted.dtype else given.layout)
+            raise DfdmError(f"its entry {name} is {kind}, and should be dense {wanted.dtype}")
+        if not given.isfinite().all():
+            raise DfdmError(f"its entry {name} contains values that are not finite")
+        state[key] = given.detach()
+    return state
 
 
-def from_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state of the published network as a state of `DmaSta`."""
-    names = published_names(published)
-    return {
-        ours: published[key].flatten(1) if ours.startswith("ta.") else published[key] for key, ours in names.items()
-    }
-
-
-def to_published(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state of `DmaSta` under the names and in the shapes of `like`, any state of the published network."""
-    return {key: state[ours].reshape(like[key].shape) for key, ours in published_names(like).items()}
+def _shape(value: Tensor) -> str:
+    return "x".join(map(str, value.shape)) or "a single number"
 
 
 def build(classes: int, clip: int, weights: Path | None, *, depth: int = 50) -> DmaSta:
@@ -243,11 +241,11 @@ def build(classes: int, clip: int, weights: Path | None, *, depth: int = 50) -> 
 def _take_published(model: DmaSta, given: Mapping[str, Tensor], path: Path) -> None:
     """All entries of a published DMA-STA, or a DfdmError."""
     try:
-        state = from_published(given)
-        model.load_state_dict(state)
-    except (DfdmError, RuntimeError, IndexError) as error:
+        state = from_published(given, model)
+    except DfdmError as error:
         raise DfdmError(
             f"attribution.weights: {path} is a DMA-STA, but not one of this depth, clip length and these classes "
-            f"({reason(error)}); it is not taken in part"
+            f"({error}); it is not taken in part"
         ) from None
+    model.load_state_dict(state)
     print(f"{path}: all {len(state)} entries of a published DMA-STA are taken, head included", file=sys.stderr)

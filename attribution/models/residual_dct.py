@@ -54,20 +54,35 @@ def shape_and_level(energies: Tensor) -> Tensor:
     return torch.cat(((planes - level[:, :, None]).flatten(1, 2), level), 1)
 
 
-class ResidualDct(nn.Module):
-    """`[B, T, 3, H, W]` normalised RGB -> logits `[B, classes]`."""
+class LocalDct(nn.Module):
+    """From normalised RGB to log energies of a local DCT in video's axes."""
 
     to_ycc: Tensor
     shift: Tensor
     dct: Tensor
 
-    def __init__(self, classes: int, grid: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
         # ycc = M (x * STD + MEAN): one 3x3 matrix and a shift. Constants, so they are not in the state.
         matrix = torch.tensor(YCC)
         self.register_buffer("to_ycc", (matrix * torch.tensor(STD))[:, :, None, None], persistent=False)
         self.register_buffer("shift", matrix @ torch.tensor(MEAN), persistent=False)
         self.register_buffer("dct", dct_bank(), persistent=False)
+
+    def ycc(self, frames: Tensor) -> Tensor:
+        """Y, Cb, Cr of normalised RGB, both `[N, 3, H, W]`."""
+        return F.conv2d(frames.float(), self.to_ycc, self.shift)
+
+    def energies(self, ycc: Tensor) -> Tensor:
+        """Log energies of the local DCT, `[N, 192, H/4 - 1, W/4 - 1]`: 64 of Y, then of Cb, then of Cr."""
+        return (F.conv2d(ycc, self.dct, stride=4, groups=PLANES).square() + NOISE).log()
+
+
+class ResidualDct(LocalDct):
+    """`[B, T, 3, H, W]` normalised RGB -> logits `[B, classes]`."""
+
+    def __init__(self, classes: int, grid: int) -> None:
+        super().__init__()
         self.grid = grid
         channels = PLANES * BAND + PLANES
         self.norm = nn.BatchNorm2d(channels)
@@ -80,15 +95,10 @@ class ResidualDct(nn.Module):
         )
         self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * FEATURES, classes))
 
-    def energies(self, ycc: Tensor) -> Tensor:
-        """Log energies of the local DCT, `[N, 192, H/4 - 1, W/4 - 1]`: 64 of Y, then of Cb, then of Cr."""
-        return (F.conv2d(ycc, self.dct, stride=4, groups=PLANES).square() + NOISE).log()
-
     def frame(self, frames: Tensor) -> Tensor:
         """`[N, 3, H, W]` -> `[N, 128]`."""
         with full_precision(frames.device):  # half precision would round the evidence away
-            ycc = F.conv2d(frames.float(), self.to_ycc, self.shift)  # [N, 3, H, W]
-            spectrum = shape_and_level(self.energies(ycc))  # [N, 195, H/4 - 1, W/4 - 1]
+            spectrum = shape_and_level(self.energies(self.ycc(frames)))  # [N, 195, H/4 - 1, W/4 - 1]
         x = self.spectrum(self.norm(spectrum))  # [N, 64, H/4 - 1, W/4 - 1]
         return self.mix(F.adaptive_avg_pool2d(x, self.grid).flatten(1))
 

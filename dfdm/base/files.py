@@ -8,23 +8,35 @@ import re
 import socket
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
-from dfdm.base.errors import DfdmError, reason
+from dfdm.base.errors import FULL, DfdmError, reason, refused
+from dfdm.base.plain import from_json
 
 UNREADABLE = (  # what numpy, safetensors, torch and json raise for a file that is damaged or another
-    *(DfdmError, SafetensorError, zipfile.BadZipFile, OSError, EOFError, ValueError, LookupError, TypeError),
-    *(AttributeError, RuntimeError),
+    *(
+        DfdmError,
+        SafetensorError,
+        zipfile.BadZipFile,
+        zlib.error,
+        OSError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+    ),
+    *(AttributeError, RuntimeError, OverflowError, MemoryError),
 )
 _HOST = socket.gethostname().partition(".")[0]
 _LEFTOVER = re.compile(r"\..*\.(?P<host>[^.]+)-(?P<pid>\d+)\.tmp(\.[^.]*)?")
 _DAY = 24 * 3600
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, quota used up, larger than a file may be
 
 
 @contextmanager
@@ -65,16 +77,42 @@ def half_written(path: Path, pid: int) -> Path:
     return path.with_name(f".{path.stem}.{_HOST}-{pid}.tmp{path.suffix}")
 
 
+def at_home(path: str) -> Path:
+    """A path with its `~` filled in; DfdmError where that is the home of a user who is not here."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise DfdmError(f"'{path}' begins with the home of a user who is not here; correct the path") from None
+
+
+def output(path: str | Path) -> Path:
+    """The file that writing to `path` makes or replaces: `path`, or what it is a link to, as for other programs.
+
+    Raises DfdmError where a file could only take the place of something else (a folder, a device, a pipe, a stream
+    such as /dev/stdout), and where what should be its folder is none.
+    """
+    link = Path(path).is_symlink()
+    target = Path(os.path.realpath(path)) if link else Path(path)
+    stream = link and Path(path).absolute().parts[1] in ("dev", "proc")  # even where it leads to a file now
+    if stream or (os.path.lexists(target) and not target.is_file()):
+        raise DfdmError(f"{path} is there and is no file, so no file is written in its place; name another output")
+    above = next((folder for folder in target.absolute().parents if os.path.lexists(folder)), target.parent)
+    if not above.is_dir():
+        raise DfdmError(f"{path} cannot be written: {above} is no folder; name another output")
+    return target
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path in the folder of `path`, with the same suffix; rename it to `path` when the block ends
+    """Give a temporary path in the folder of `output(path)`, with the suffix of `path`; rename it when the block ends
     well.
 
     File and folder are flushed to the disk, so that a machine that loses power has the old file or the new one.
     When the block raises, the temporary file is removed and `path` stays as it was; a full disk is a DfdmError.
     """
-    path = Path(path)
-    temporary = half_written(path, os.getpid())
+    target = output(path)
+    temporary = half_written(target.with_name(Path(path).name), os.getpid())
+    path = target
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -99,8 +137,11 @@ def flush(path: Path) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what a killed process left of its attempts to write `path`; for the one process that may write it."""
-    for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):
+    """Remove what a killed process left of its attempts to write `path`; for the one process that may write it.
+
+    DfdmError where no file can be written there (`output`): before the work, not after it.
+    """
+    for leftover in output(path).parent.glob(f".{escape(path.stem)}.*.tmp{escape(path.suffix)}"):
         leftover.unlink(missing_ok=True)
 
 
@@ -142,17 +183,18 @@ def digest(value: Any) -> str:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write a value as readable JSON, atomically."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    with atomic(path) as temporary:  # a byte of a name that is no UTF-8 is written as JSON's own escape
+        temporary.write_text(text + "\n", errors="backslashreplace")
 
 
 def read_json(path: str | Path) -> Any:
     """Read a JSON file; a missing or damaged one is an error that names it."""
     try:
-        return json.loads(Path(path).read_text())
+        return from_json(Path(path).read_text())
     except FileNotFoundError:
         raise DfdmError(f"{path} does not exist; run the stage that makes it") from None
     except OSError as error:
-        raise DfdmError(f"{path} cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DfdmError(refused(error, path)) from None
+    except ValueError as error:
         raise DfdmError(f"{path} is not readable JSON ({error}); delete it and make it again") from None

@@ -9,13 +9,16 @@ from pathlib import Path
 
 from dfdm.base.errors import DfdmError
 
-ID = r"id\d+"
-SCENE = r"\d{4}"
+ID = "id[0-9]{1,9}"
+SCENE = "[0-9]{4}"
+SPLIT = "[a-z][a-z0-9]*(?:_[a-z0-9]+)*"  # scene, identity, or a fold's name
+CRF = range(52)  # of H.264
 MODEL = r"[a-z][a-z0-9]*(?:_[a-z][a-z0-9]*)*"
 REAL = "real"
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".3gp"}
 _CLIP = re.compile(rf"(?P<video>{ID})(?:_(?P<face>{ID}))?_(?P<scene>{SCENE})")
 _NAME = re.compile(rf"{_CLIP.pattern}_(?P<model>{MODEL})")
+_LENIENT = re.compile(r"id(\d+)(?:_id(\d+))?_(\d{1,4})(?:_(.+))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, order=True)
@@ -52,7 +55,12 @@ def number(person: str) -> int:
 
 
 def pair_of(first: str, second: str) -> tuple[str, str]:
-    """Two people as an unordered pair, sorted by number."""
+    """Two people as an unordered pair, sorted by number; DfdmError where they are not two people's ids."""
+    for person in (first, second):
+        if not re.fullmatch(ID, person):
+            raise DfdmError(f"'{person}' is not a person; people are called id0, id1 ...")
+    if number(first) == number(second):
+        raise DfdmError(f"a pair is two people, and both sides are {first}")
     return (first, second) if number(first) <= number(second) else (second, first)
 
 
@@ -67,7 +75,7 @@ def parse_clip(text: str) -> VideoName:
     match = _CLIP.fullmatch(text)
     if not match:
         raise DfdmError(f"'{text}' is not a clip; it should look like id0_id1_0003 or id0_0003")
-    return VideoName(match["video"], match["face"], match["scene"], "")
+    return _checked(VideoName(match["video"], match["face"], match["scene"], ""))
 
 
 def person_of(scene_key: str) -> str:
@@ -80,7 +88,22 @@ def parse_name(text: str) -> VideoName:
     match = _NAME.fullmatch(text)
     if not match or (match["face"] is None) != (match["model"] == REAL):
         raise DfdmError(f"'{text}' is not a video name; it should look like id0_id1_0003_iae or id0_0003_real")
-    return VideoName(match["video"], match["face"], match["scene"], match["model"])
+    return _checked(VideoName(match["video"], match["face"], match["scene"], match["model"]))
+
+
+def _checked(name: VideoName) -> VideoName:
+    if name.face_id is not None and number(name.video_id) == number(name.face_id):
+        raise DfdmError(f"'{name.clip}' shows the face of {name.face_id} on itself; name two people")
+    return name
+
+
+def lenient_name(text: str) -> VideoName | None:
+    """A name made elsewhere, with one id or two (`ID1_id2_3_DFL-H128`); the model as it is spelled there, or ''."""
+    match = _LENIENT.fullmatch(text)
+    if not match:
+        return None
+    face = f"id{int(match[2])}" if match[2] else None
+    return VideoName(f"id{int(match[1])}", face, f"{int(match[3]):04d}", match[4] or "")
 
 
 def known_name(text: str) -> VideoName | None:
@@ -120,9 +143,11 @@ def encoded_of(path: str | Path) -> Encoded:
     """The name and quality that a path of the dataset stands for."""
     path = Path(path)
     quality = path.parent.parent.name.removeprefix("DFDM_crf")
-    if not quality.isdigit():
-        raise DfdmError(f"{path} is not in DFDM_crf<number>/<model>/; see the README's layout")
+    if quality not in map(str, CRF):
+        raise DfdmError(f"{path} is not in DFDM_crf<number>/<model>/, of 0 to 51; see docs/data.md")
+    if path.suffix != ".mp4":
+        raise DfdmError(f"{path} is no video of the dataset, whose names end in .mp4; correct the path")
     name = parse_name(path.stem)
     if path.parent.name != name.model:
-        raise DfdmError(f"{path}: a video of {name.model} is in a folder called {name.model}; correct the path")
+        raise DfdmError(f"{path}: a video of {name.model} is in a folder called {path.parent.name}; correct the path")
     return Encoded(name, int(quality))

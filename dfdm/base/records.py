@@ -107,13 +107,20 @@ def read(path: str | Path) -> Made | None:
         return replace(made, sources=tuple(Source(**source) for source in made.sources), job=job)  # type: ignore[arg-type]
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, TypeError):
-        raise DfdmError(f"{where} is no readable record; delete it and {path}, and make that again") from None
+    except (OSError, ValueError, TypeError, RecursionError):
+        raise unreadable(path) from None
+
+
+def unreadable(path: str | Path) -> DfdmError:
+    """The error of a damaged record."""
+    return DfdmError(f"{place(path)} is no readable record; delete it and {path}, and make that again")
 
 
 def checked(path: str | Path) -> str:
     """Compare a file with its record, and give its sha256; DfdmError where it is not what the stage wrote."""
     path = Path(path)
+    if not path.is_file():
+        raise DfdmError(f"{path} does not exist or is no file; correct the path or run the stage that makes it")
     found = sha256(path)
     if (made := read(path)) is not None and found != made.sha256:
         raise _changed(path, made)

@@ -16,54 +16,68 @@ import numpy as np
 
 from dfdm.base.files import atomic
 
-CHECKSUM = "checksum"
+CHECKSUM, ENDS = "checksum", "ends"
 _NAMES = {"uint8": "U8", "int32": "I32", "float32": "F32", "int64": "I64"}  # rising, as the format sorts them
+_DIGITS = 20  # of a size that is not known before it was written
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """A uint8 tensor of known shape whose rows are made while it is written.
+    """A uint8 tensor of `count` parts that are made while it is written, one after the other, each of any length.
 
-    The CRC-32 of each row goes into the file's tensor `checksum`, int64 [rows].
+    Where each part ends goes into the file's tensor `ends`, and its CRC-32 into `checksum`, int64 [count] both.
     """
 
-    shape: tuple[int, ...]
-    rows: Iterable[np.ndarray]
+    count: int
+    parts: Iterable[bytes]
 
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray | Streamed], about: Mapping[str, Any]) -> None:
     """Write arrays (uint8, int32, float32 or int64), and at most one `Streamed`, atomically to a safetensors file.
 
     `about` becomes JSON under the one metadata key `dfdm`: several keys would come in random order, and equal
-    content would differ in bytes. ValueError when the streamed rows do not fill their shape.
+    content would differ in bytes. ValueError when the streamed parts are not as many as said.
     """
-    kinds, sums = list(_NAMES), list[int]()
-    if streamed := [tensor for tensor in tensors.values() if isinstance(tensor, Streamed)]:
-        tensors = {**tensors, CHECKSUM: np.zeros(streamed[0].shape[0], np.int64)}
-    order = sorted(tensors, key=lambda name: (-kinds.index(_kind(tensors[name])), name))
+    kinds, ends, sums = list(_NAMES), list[int](), list[int]()
+    streamed = next((tensor for tensor in tensors.values() if isinstance(tensor, Streamed)), None)
+    if streamed:
+        tensors = {**tensors, ENDS: np.zeros(streamed.count, np.int64), CHECKSUM: np.zeros(streamed.count, np.int64)}
+    order = sorted(
+        tensors, key=lambda name: (isinstance(tensors[name], Streamed), -kinds.index(_kind(tensors[name])), name)
+    )
     header: dict[str, Any] = {"__metadata__": {"dfdm": json.dumps(about, sort_keys=True)}}
     start = 0
     for name in order:
-        kind, shape = _kind(tensors[name]), tensors[name].shape
-        stop = start + int(np.prod(shape, dtype=np.int64)) * np.dtype(kind).itemsize
-        header[name] = {"dtype": _NAMES[kind], "shape": list(shape), "data_offsets": [start, stop]}
+        tensor = tensors[name]
+        shape = [0] if isinstance(tensor, Streamed) else list(tensor.shape)
+        stop = start + int(np.prod(shape, dtype=np.int64)) * np.dtype(_kind(tensor)).itemsize
+        header[name] = {"dtype": _NAMES[_kind(tensor)], "shape": shape, "data_offsets": [start, stop]}
         start = stop
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
+    length = len(_header(header)) + 2 * _DIGITS * bool(streamed)
+    length += -length % 8
     with atomic(path) as temporary, open(temporary, "wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(length.to_bytes(8, "little") + _header(header).ljust(length))
         for name in order:
             tensor = tensors[name]
-            for part in tensor.rows if isinstance(tensor, Streamed) else [tensor]:
-                content = np.ascontiguousarray(part).data
-                file.write(content)
+            for part in tensor.parts if isinstance(tensor, Streamed) else [np.ascontiguousarray(tensor).data]:
+                file.write(part)
                 if isinstance(tensor, Streamed):
-                    sums.append(zlib.crc32(content))
-        if file.tell() != 8 + len(text) + start:
-            raise ValueError(f"{path}: {file.tell()} bytes written, its tensors have {8 + len(text) + start}")
+                    ends.append((ends[-1] if ends else 0) + len(part))
+                    sums.append(zlib.crc32(part))
         if streamed:
-            file.seek(8 + len(text) + header[CHECKSUM]["data_offsets"][0])
-            file.write(np.array(sums, np.int64).data)
+            if len(ends) != streamed.count:
+                raise ValueError(f"{path}: {len(ends)} parts were written, {streamed.count} were promised")
+            size = ends[-1] if ends else 0
+            header[order[-1]] |= {"shape": [size], "data_offsets": [start, start + size]}
+            file.seek(8)
+            file.write(_header(header).ljust(length))
+            for name, values in ((ENDS, ends), (CHECKSUM, sums)):
+                file.seek(8 + length + header[name]["data_offsets"][0])
+                file.write(np.array(values, np.int64).data)
+
+
+def _header(header: Mapping[str, Any]) -> bytes:
+    return json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def write_weights(path: Path, tensors: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:

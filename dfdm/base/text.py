@@ -21,6 +21,15 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def spelled(count: int, one: str, more: str = "") -> str:
+    """A count of things in words: `one model`, `five models`, `13 models`; `more` for a plural that takes no s."""
+    number = _NUMBERS[count] if count < len(_NUMBERS) else f"{count:,}"
+    return f"{number} {one if count == 1 else more or f'{one}s'}"
+
+
 def percent(share: float | None, digits: int = 0) -> str:
     """A share in words: `83.1 %`, with decimals never 0 or 100 where it is neither; a dash for None."""
     if share is None:
@@ -57,3 +66,9 @@ def _scaled(count: float) -> tuple[float, int]:
     while count >= 999.5 and power < 4:
         count, power = count / 1000, power + 1
     return count, power
+
+
+def some(items: Sequence[str], most: int = 3) -> str:
+    """Up to `most` of the items, and how many more there are."""
+    rest = len(items) - most
+    return ", ".join(sorted(items)[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -15,16 +15,19 @@ import pandas as pd
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import digest, sha256
-from dfdm.base.names import REAL, known_name
+from dfdm.base.names import REAL, known_name, scene_of
 from dfdm.base.progress import Progress
 from dfdm.base.records import keep
 from dfdm.catalogue import keys
 from dfdm.catalogue.config import Config, DataConfig
+from dfdm.catalogue.discover import LeftOut, told
 from dfdm.catalogue.foreign import Fault, Item, find
 from dfdm.catalogue.layout import Layout
 from dfdm.catalogue.manifest import add_splits, write_manifest
 from dfdm.dataset.crops import CropReader, write_crops
 from dfdm.dataset.pictures import FrameFolder
+from dfdm.dataset.settings import DataSplits
+from dfdm.dataset.splits import account, apply_lists, people_of
 from dfdm.media.detectors import Detector
 from dfdm.media.tracks import track_planes
 from dfdm.media.video import probe, read_planes
@@ -37,9 +40,10 @@ def collect(layout: str, root: Path, out: Path, cfg: Config, detector: Callable[
 
     `detector` is called only where videos must be cropped; crops go to `out/crops` and those that are there, of the
     same video and settings, are kept. `crops` is absolute, or relative to `out/crops`. What cannot be used is printed
-    on stderr, one line each; with `data.strict: refuse` it is then a DfdmError, and no manifest is written.
+    on stderr, one line each; with `data.strict: refuse` it is then a DfdmError, and no manifest is written. Files of
+    other kinds are left out and counted there by reason.
     """
-    items, faults = find(layout, root, cfg)
+    items, faults, left_out = find(layout, root, cfg)
     made, rows = Cropper(cfg, out, detector), []
     with Progress(len(items), f"collecting {root}", "videos") as shown:
         for item in items:
@@ -50,11 +54,11 @@ def collect(layout: str, root: Path, out: Path, cfg: Config, detector: Callable[
             except DfdmError as error:
                 faults.append(Fault(item.path, str(error)))
             shown.update()
-    _tell(faults, root, len(items), cfg)
+    _tell(faults, left_out, root, len(items), cfg)
     if not rows:
         raise DfdmError(f"{root} contains no video that can be used; what is wrong with each is printed above")
     table = pd.DataFrame(rows)
-    add_splits(table, (cfg.data or DataConfig()).splits, cfg.seed)
+    add_splits(table, divided((cfg.data or DataConfig()).splits, list(table["name"])), cfg.seed)
     parts = {Path(Layout(str(out)).manifest(f"crf{crf}")): part for crf, part in table.groupby("crf")}
     for path, part in {out / "manifest.parquet": table, **parts}.items():
         write_manifest(part, path)
@@ -62,10 +66,25 @@ def collect(layout: str, root: Path, out: Path, cfg: Config, detector: Callable[
     return table
 
 
-def _tell(faults: list[Fault], root: Path, items: int, cfg: Config) -> None:
+def divided(splits: DataSplits, names: list[str]) -> DataSplits:
+    """The splits with what their list files name of the videos collected; what these do not have in common is told."""
+    people = dict.fromkeys(person for name in names for person in people_of(name))
+    try:
+        applied = apply_lists(splits, list(dict.fromkeys(map(scene_of, names))), list(people))
+    except ValueError as error:
+        raise DfdmError(f"data.splits.{error}") from None
+    for split in (applied.scene, applied.identity):
+        for line in account(split, names) if split else ():
+            print(f"collect: {line}", file=sys.stderr)
+    return applied
+
+
+def _tell(faults: list[Fault], left_out: LeftOut, root: Path, items: int, cfg: Config) -> None:
     for fault in faults:
         text = fault.why if str(fault.path) in fault.why else f"{fault.path} {fault.why}"
         print(f"collect: {text}", file=sys.stderr)
+    for line in told(left_out):
+        print(f"collect: {line}", file=sys.stderr)
     lost = sum(fault.whole for fault in faults)
     if not faults:
         return
@@ -152,7 +171,7 @@ class Cropper:
         if not len(track):
             raise DfdmError(f"{item.path} shows no face")
         about = {"name": item.name, "model": item.model, "crf": item.crf, "video": hashed, "cut_with": self._key}
-        write_crops(path, item.path, track, self.cfg.crops.margin, self.cfg.crops.smooth, about)
+        write_crops(path, item.path, track, self.cfg.crops, about, self.cfg.attribution.clip)
         keep("collect", path)
         return path, hashed
 

@@ -4,19 +4,20 @@
 ones (docs/architectures.md and docs/attribution.md); `config.yaml` sets the demo's.
 """
 
-import json
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, model_validator
 
-from attribution.settings import AttributionConfig, ComparisonConfig, ControlsConfig
+from attribution.settings import AttributionConfig, ComparisonConfig, ControlsConfig, UnseenConfig
 from dfdm.base import names
-from dfdm.base.errors import DfdmError
-from dfdm.base.section import Crf, Folder, OutputFolder, Section, Seed, sentence
+from dfdm.base.errors import DfdmError, reason, refused, shown
+from dfdm.base.plain import from_json, from_yaml
+from dfdm.base.section import Crf, Folder, Once, OutputFolder, Section, Seed, Switch, number, sentence
 from dfdm.catalogue.people import Pairs, Scene, SourcesConfig, each_swap
-from dfdm.dataset.settings import CropsConfig, DataSplits, SplitsConfig
+from dfdm.dataset.settings import CropsConfig, DataSplits, ReleaseConfig, SplitsConfig
+from dfdm.dataset.splits import apply_lists, leave_two_out, made
 from dfdm.media.settings import EncodeConfig, FacesConfig
 from generators.settings import EvaluateConfig, RenderConfig, TrainConfig
 
@@ -39,6 +40,18 @@ class DataConfig(Section):
     splits: DataSplits = Field(DataSplits(), description="How the videos are divided")
 
 
+def _applied(splits: SplitsConfig, info: ValidationInfo) -> SplitsConfig:
+    """List files name scenes and people of any data set: those of this config are kept. Folds are written out."""
+    sources: SourcesConfig | None = info.data.get("sources")
+    people = sources.people if sources else {}
+    scenes = [f"{person}_{scene}" for person, entry in people.items() for scene in entry.scenes]
+    splits = apply_lists(splits, scenes, list(people))
+    if splits.leave_two_out:
+        pairs = sorted({"_".join(names.pair_of(*swap.split("_")[:2])) for swap in info.data.get("swaps", [])})
+        splits = splits.model_copy(update={"folds": {**splits.folds, **leave_two_out(pairs)}})
+    return splits
+
+
 class Config(Section):
     """The whole config."""
 
@@ -46,14 +59,16 @@ class Config(Section):
     scales: dict[str, dict[str, Any]] = Field({}, exclude=True, description="Other sizes: keys that differ, by name")
     seed: Seed = Field(0, description="Seed of everything random")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run; auto: CUDA if usable")
-    gpu: Literal[0, 1] | None = Field(None, description="GPUs of a job that uses torch; null: 1 where there is one")
+    gpu: Annotated[Literal[0, 1] | None, BeforeValidator(number)] = Field(
+        None, description="GPUs of a job that uses torch; null: 1 where there is one"
+    )
     results: OutputFolder = Field("results", description="Folder of all results")
     state_dir: Folder | None = Field(None, description="Folder of states to resume trainings from; null: results/state")
     sources: SourcesConfig = Field(description="People and their videos")
-    swaps: Annotated[list[str], BeforeValidator(each_swap, json_schema_input_type=list[str | Pairs])] = Field(
+    swaps: Annotated[Once[str], BeforeValidator(each_swap, json_schema_input_type=list[str | Pairs])] = Field(
         min_length=1, description="id0's frames with id1's face: id0_id1, id0_id1_0003, id0_id1_0000-0004, or pairs"
     )
-    crf: list[Crf] = Field([0, 10, 23], min_length=1, description="Qualities of the videos; 0 is lossless")
+    crf: Once[Crf] = Field([0, 10, 23], min_length=1, description="Qualities of the videos; 0 is lossless")
     faces: FacesConfig = Field(FacesConfig(), description="Detection and tracking")
     models: dict[str, dict[str, Any] | None] = Field(
         dict.fromkeys(MODELS), min_length=1, description="Autoencoders by name, with keys over those of `train`"
@@ -62,12 +77,17 @@ class Config(Section):
     render: RenderConfig = Field(RenderConfig(), description="Putting the new face into the frames")
     evaluate: EvaluateConfig = Field(EvaluateConfig(), description="How good the swaps are")
     encode: EncodeConfig = Field(EncodeConfig(), description="Video encoding")
+    masks: Switch = Field(True, description="Make masks of every swap: the changed pixels, and what was blended")
     crops: CropsConfig = Field(CropsConfig(), description="Face crops")
-    splits: SplitsConfig = Field(SplitsConfig(), description="Training, validation and test part")
+    splits: Annotated[SplitsConfig, AfterValidator(_applied)] = Field(
+        SplitsConfig(), description="Training, validation and test part"
+    )
     attribution: AttributionConfig = Field(AttributionConfig(), description="The classifier")
     comparison: ComparisonConfig | None = Field(None, description="Several classifiers; null: no comparison")
+    unseen: UnseenConfig | None = Field(None, description="Classifiers on people nobody saw; null: none")
     controls: ControlsConfig | None = Field(None, description="Controls of the scores; null: none")
     data: DataConfig | None = Field(None, description="Data made elsewhere; null: none")
+    release: ReleaseConfig = Field(ReleaseConfig(), description="A data set to hand over")
 
     @property
     def classes(self) -> list[str]:
@@ -107,8 +127,8 @@ class Config(Section):
         found: dict[names.VideoName, None] = {}
         for swap in self.swaps:
             video_id, face_id, *scene = swap.split("_")
-            for number in scene or list(self.sources.people[video_id].scenes):
-                found[names.VideoName(video_id, face_id, number, "")] = None
+            for one in scene or list(self.sources.people[video_id].scenes):
+                found[names.VideoName(video_id, face_id, one, "")] = None
         return list(found)
 
     @property
@@ -167,6 +187,11 @@ class Config(Section):
             raise ValueError("faces.predictor: the detector 'dlib' needs the file of its 68-point predictor")
         if self.faces.detector == "face_alignment" and self.faces.weights is None:
             raise ValueError("faces.weights: the detector 'face_alignment' needs the folder of its weights")
+        if self.faces.keep == "person":
+            lacking = [person for person, entry in self.sources.people.items() if entry.picture is None]
+            if lacking or self.evaluate.identity is None:
+                what = f"people.{lacking[0]}.picture" if lacking else "evaluate.identity, the face recognition network"
+                raise ValueError(f"faces.keep: person needs {what}")
 
     def _check_splits(self) -> None:
         from attribution.models import check_options
@@ -180,8 +205,7 @@ class Config(Section):
             except DfdmError as error:
                 raise ValueError(str(error)) from None
         self._check_comparison()
-        if getattr(self.splits, chosen.split) is None:
-            raise ValueError(f"attribution.split is '{chosen.split}', but splits.{chosen.split} is null")
+        _check_made("attribution.split", [chosen.split], self.splits)
         for kind, known in (("scene", self.scene_keys), ("identity", list(self.sources.people))):
             parts = getattr(self.splits, kind)
             if parts is None:
@@ -208,9 +232,20 @@ class Config(Section):
                 _known("comparison.matrix", name, list(comparison.classifiers))
             if comparison.crf not in self.crf:
                 raise ValueError(f"comparison.crf is {comparison.crf}, which is not among the qualities in crf")
-            for split in comparison.splits:
-                if getattr(self.splits, split) is None:
-                    raise ValueError(f"comparison.splits names {split}, but splits.{split} is null")
+            _check_made("comparison.splits", comparison.splits, self.splits)
+        if self.unseen:
+            from attribution.treatments import TREATMENTS
+
+            for name in self.unseen.classifiers:
+                _known("unseen.classifiers", name, self.classifier_names)
+            if absent := [crf for crf in self.unseen.train if crf not in ("all", *self.crf)]:
+                raise ValueError(f"unseen.train names {absent[0]}, which is not among the qualities in crf")
+            for name in self.unseen.treatments:
+                _known("unseen.treatments", name, list(TREATMENTS))
+            if self.unseen.treatments and self.unseen.treated not in self.crf:
+                raise ValueError(f"unseen.treated is {self.unseen.treated}, which is not among the qualities in crf")
+            if not self.splits.folds:
+                raise ValueError("unseen needs splits.folds; set splits.leave_two_out, or list folds by name")
         if self.controls:
             self._check_controls(self.controls)
 
@@ -224,28 +259,40 @@ class Config(Section):
             raise ValueError(f"controls.background: '{other}' is not a classifier with region: background")
 
 
+_SCALED = sorted(Config.model_fields.keys() - {"scale", "scales"})
+
+
+def _check_made(where: str, asked: list[str], splits: SplitsConfig) -> None:
+    if absent := [name for name in asked if name not in made(splits)]:
+        lack = f"splits.{absent[0]} is null" if absent[0] in ("scene", "identity") else "splits.folds has no such fold"
+        raise ValueError(f"{where} names '{absent[0]}', but {lack}")
+
+
 def _known(where: str, name: str, known: list[str]) -> None:
     if name not in known:
-        raise ValueError(f"{where}: '{name}' is unknown; known are {', '.join(known)}")
+        near = "".join(f"; did you mean '{one}'?" for one in get_close_matches(str(name), known, 1))
+        raise ValueError(f"{where}: '{name}' is unknown; known are {', '.join(known)}{near}")
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The plain values of a config's file; DfdmError where it is none, or gives a key twice."""
+    try:
+        text = Path(path).read_text()
+        values = from_json(text) if str(path).endswith(".json") else from_yaml(text)  # a run's own config: faster
+    except FileNotFoundError:
+        raise DfdmError(f"{shown(path)} does not exist; give a config with --config") from None
+    except OSError as error:
+        raise DfdmError(f"the config {refused(error, path)}") from None
+    except ValueError as error:
+        raise DfdmError(f"{path} is not readable YAML: {reason(error)}; correct it") from None
+    if not isinstance(values, dict):
+        raise DfdmError(f"{path} contains no keys; see config.yaml for the form")
+    return values
 
 
 def load(source: str | Path | dict[str, Any]) -> Config:
     """Check a config given as a file's path or as a plain dict; the first fault is one sentence naming its key."""
-    if isinstance(source, dict):
-        values, where = source, "config"
-    else:
-        where = str(source)
-        try:
-            text = Path(source).read_text()
-            values = json.loads(text) if where.endswith(".json") else yaml.safe_load(text)  # a run's own config: faster
-        except FileNotFoundError:
-            raise DfdmError(f"{where} does not exist; give a config with --config") from None
-        except OSError as error:
-            raise DfdmError(f"{where} cannot be read ({error.strerror}); give a config file with --config") from None
-        except (yaml.YAMLError, ValueError) as error:
-            raise DfdmError(f"{where} is not readable YAML: {' '.join(str(error).split())}") from None
-        if not isinstance(values, dict):
-            raise DfdmError(f"{where} contains no keys; see config.yaml for the form")
+    values, where = (source, "config") if isinstance(source, dict) else (read(source), str(source))
     try:
         return Config.model_validate(_scaled(values, where))
     except ValidationError as error:
@@ -255,10 +302,14 @@ def load(source: str | Path | dict[str, Any]) -> Config:
 def _scaled(values: dict[str, Any], where: str) -> dict[str, Any]:
     """The config at the scale that it names: that scale's keys replace its own, sections key by key."""
     name, scales = values.get("scale"), values.get("scales")
+    for other, own in scales.items() if isinstance(scales, dict) else ():
+        if isinstance(own, dict) and (strange := [key for key in own if key not in _SCALED]):
+            near = "".join(f"; did you mean '{key}'?" for key in get_close_matches(str(strange[0]), _SCALED, 1))
+            raise DfdmError(f"{where}: scales.{other}.{strange[0]}: no scale has this key{near or '; remove it'}")
     if name is None:
         return values
-    if not isinstance(scales, dict) or not isinstance(scales.get(name), dict):
-        known = ", ".join(scales) if isinstance(scales, dict) and scales else "none"
+    if not isinstance(name, str) or not isinstance(scales, dict) or not isinstance(scales.get(name), dict):
+        known = ", ".join(map(str, scales)) if isinstance(scales, dict) and scales else "none"
         raise DfdmError(f"{where}: scale: '{name}' is not among its scales; known are {known}")
     return _over(values, scales[name])
 

@@ -3,15 +3,17 @@
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfdm.base.names import VIDEO_SUFFIXES
-from dfdm.base.text import size_text, table
+from dfdm.base.names import ID, SCENE, VIDEO_SUFFIXES
+from dfdm.base.section import unfit
+from dfdm.base.text import decimal, size_text, table
 
-_CELEB = re.compile(r"(id\d+)_(\d{4})")
+CELEB = re.compile(f"({ID})_({SCENE})")
 _SHOWN = 5  # files named for a reason
+LeftOut = dict[str, list[Path]]  # files below a folder, by the reason for which they are left out
 
 
 @dataclass(frozen=True)
@@ -29,27 +31,41 @@ class Account:
     """What a folder contains."""
 
     taken: list[Taken]
-    left_out: dict[str, list[Path]]  # by reason
+    left_out: LeftOut
 
     def text(self, root: Path) -> str:
-        """A row for each person, then what was left out and why."""
+        """A row for each person, with the seconds that the files say they have, then what was left out and why."""
+        from dfdm.media.streams import seconds
+
         own = defaultdict[str, list[Taken]](list)
         for one in self.taken:
             own[one.person].append(one)
+        long = {one.path: seconds(root / one.path) for one in self.taken}
         rows = [
             (
                 person,
                 of[0].note or "",
                 str(len(of)),
+                decimal(sum(long[one.path] or 0 for one in of), 1),
                 size_text(sum((root / one.path).stat().st_size for one in of)),
             )
             for person, of in own.items()
         ]
-        lines = [table(("person", "folder", "scenes", "size"), rows, left=2)]
-        for why, paths in self.left_out.items():
-            named = ", ".join(map(str, paths[:_SHOWN])) + (", ..." if len(paths) > _SHOWN else "")
-            lines.append(f"left out, {why}: {len(paths)} ({named})")
-        return "\n".join(lines)
+        silent = [path for path, length in long.items() if length is None]
+        lines = [table(("person", "folder", "scenes", "seconds", "size"), rows, left=2)]
+        if silent:
+            lines.append(f"without a duration, counted as 0 s: {_some(silent)}")
+        return "\n".join([*lines, *told(self.left_out)])
+
+
+def told(left_out: LeftOut) -> list[str]:
+    """What was left out: a line for each reason, with the number of files and the first ones."""
+    return [f"left out, {why}: {_some(paths)}" for why, paths in left_out.items()]
+
+
+def _some(paths: list[Path]) -> str:
+    """How many there are, and the first ones."""
+    return f"{len(paths)} ({', '.join(map(str, paths[:_SHOWN]))}{', ...' if len(paths) > _SHOWN else ''})"
 
 
 def discover(folder: Path) -> Account:
@@ -60,12 +76,12 @@ def discover(folder: Path) -> Account:
     """
     left_out = defaultdict[str, list[Path]](list)
     videos: list[Path] = []
-    for path in _files(folder, left_out):
-        if why := _unusable(path):
+    for path in files(folder, left_out):
+        if why := unusable(path):
             left_out[why].append(path)
         else:
             videos.append(path)
-    celeb = {path: match for path in videos if (match := _CELEB.fullmatch(path.stem))}
+    celeb = {path: match for path in videos if (match := CELEB.fullmatch(path.stem))}
     together = defaultdict[Path, set[str]](set)
     for path, match in celeb.items():
         together[path.parent].add(match[1])
@@ -81,33 +97,41 @@ def discover(folder: Path) -> Account:
     return Account(taken, {why: paths for why, paths in left_out.items() if paths})
 
 
-def _files(folder: Path, left_out: dict[str, list[Path]]) -> Iterator[Path]:
+def walk(folder: Path, left_out: LeftOut) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Every folder below one, as a path below it, with the names of its folders and files; the caller may drop folders.
+
+    Links are followed, none twice, after all that is no link: a folder is known by its own name. Hidden folders are
+    passed over.
+    """
+    seen, tops = set[str](), [folder]
+    for top in tops:
+        for base, folders, names in os.walk(top):
+            real, path = os.path.realpath(base), Path(base).relative_to(folder)
+            if real in seen:
+                left_out.setdefault("a link to a folder that was read already", []).append(path)
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural)
+            yield path, folders, names
+            tops += [link for name in folders if (link := Path(base, name)).is_symlink()]
+
+
+def files(folder: Path, left_out: LeftOut) -> list[Path]:
     """Every file below a folder, links followed and none twice, as paths below it in the order of names."""
-    seen: set[str] = set()
-    found: list[Path] = []
-    for base, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(base)
-        if real in seen:
-            left_out["a link to a folder that was read already"].append(Path(base).relative_to(folder))
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural)
-        found += [Path(base, name).relative_to(folder) for name in names]
-    yield from sorted(found, key=lambda path: [natural(part) for part in path.parts])
+    found = [path / name for path, _, names in walk(folder, left_out) for name in names]
+    return sorted(found, key=lambda path: [natural(part) for part in path.parts])
 
 
-def _unusable(path: Path) -> str | None:
-    """Why a file is no scene."""
+def unusable(path: Path, suffixes: Collection[str] = VIDEO_SUFFIXES, what: str = "video") -> str | None:
+    """Why a file is none of what is looked for."""
     if path.name.startswith("."):
         return "hidden"
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
-        return "no video by its suffix"
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return "its name is not UTF-8: rename it"
-    return None
+    if path.suffix.lower() not in suffixes:
+        return f"no {what} by its suffix"
+    if str(path).startswith("~"):
+        return "its folder's name begins with ~, which stands for a home: rename it"
+    return f"{why}: rename it" if (why := unfit(str(path))) else None
 
 
 def _by_folder(videos: list[Path]) -> list[Taken]:
@@ -124,4 +148,4 @@ def _by_folder(videos: list[Path]) -> list[Taken]:
 
 def natural(name: str) -> list[tuple[int, str]]:
     """The order of names in which 2 comes before 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"(\d+)", name) if part]
+    return [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in re.split(r"(\d+)", name) if part]

@@ -8,12 +8,14 @@ here (device, where files are, how often a preview is made) changes no bytes and
 from typing import Any
 
 from attribution import models as classifiers
+from dfdm.base.names import person_of
 from dfdm.base.section import FileRef
 from dfdm.catalogue.config import Config
 from dfdm.media import detectors
 from generators import models
 
-NUMBERS: dict[str, int] = {}  # of the code of stages that have come to write other bytes; of the others 1
+# Of the code of stages that have come to write other bytes; of the others 1.
+NUMBERS = {"sources_probe": 2, "faces": 2, "original": 2, "render": 3, "evaluate": 2, "report": 3}
 
 
 def number(stage: str) -> int:
@@ -40,8 +42,18 @@ def faces_keys(cfg: Config) -> dict[str, Any]:
     """Detection and tracking."""
     # the weights' hashes are in the predictor's record
     keys = cfg.faces.model_dump(exclude={"predictor", "weights", "on_missing"}) | detectors.package(cfg.faces.detector)
+    if cfg.faces.keep != "person":  # the limit then only refuses
+        del keys["person_distance"]
     keys["predictor"] = reference(cfg, cfg.faces.predictor) if cfg.faces.predictor else None
+    compared = cfg.faces.person_distance is not None or cfg.faces.keep == "person"
+    keys["identity"] = identity_keys(cfg) if compared else None
     return keys
+
+
+def track_keys(cfg: Config, scene_key: str) -> dict[str, Any]:
+    """A scene's track: with the picture of the person to follow, where one is followed."""
+    followed = cfg.faces.keep == "person"
+    return {**faces_keys(cfg), "picture": cfg.sources.people[person_of(scene_key)].picture if followed else None}
 
 
 def train_keys(cfg: Config, model: str) -> dict[str, Any]:
@@ -68,7 +80,12 @@ def encode_keys(cfg: Config) -> dict[str, Any]:
 
 def render_keys(cfg: Config) -> dict[str, Any]:
     """Rendering a swap and writing its crf 0 master."""
-    return {**cfg.render.model_dump(), "encode": encode_keys(cfg)}
+    return {**cfg.render.counted(), "encode": encode_keys(cfg)}
+
+
+def mask_keys(cfg: Config) -> dict[str, Any]:
+    """A swap's masks: where the faces were put, and how the video of the changed pixels is encoded."""
+    return {"render": cfg.render.placing(), "encode": encode_keys(cfg)}
 
 
 def identity_keys(cfg: Config) -> dict[str, str] | None:
@@ -83,13 +100,13 @@ def evaluate_keys(cfg: Config, model: str) -> dict[str, Any]:
         "identity": identity_keys(cfg),
         "held_out": cfg.settings(model).held_out,
         "faces": faces_keys(cfg),
-        "render": cfg.render.model_dump(),
+        "render": cfg.render.counted(),
     }
 
 
 def crops_keys(cfg: Config) -> dict[str, Any]:
     """Face crops."""
-    return cfg.crops.model_dump()
+    return {**cfg.crops.model_dump(), "clip": cfg.attribution.clip if cfg.crops.clips else None}
 
 
 def manifest_keys(cfg: Config) -> dict[str, Any]:
@@ -97,7 +114,8 @@ def manifest_keys(cfg: Config) -> dict[str, Any]:
     people = {
         person: [entry.licence, entry.consent, *sorted(entry.scenes)] for person, entry in cfg.sources.people.items()
     }
-    return {"seed": cfg.seed, "splits": cfg.splits.model_dump(), "people": people}
+    splits = cfg.splits.model_dump(exclude={"leave_two_out"} if cfg.splits.folds else {"folds", "leave_two_out"})
+    return {"seed": cfg.seed, "splits": splits, "people": people}
 
 
 def classifier_keys(cfg: Config, classifier: str) -> dict[str, Any]:
@@ -129,6 +147,11 @@ def control_keys(cfg: Config) -> dict[str, Any] | None:
 def comparison_keys(cfg: Config) -> dict[str, Any] | None:
     """What is set side by side."""
     return cfg.comparison.model_dump() if cfg.comparison else None
+
+
+def unseen_keys(cfg: Config) -> dict[str, Any] | None:
+    """The folds taken together."""
+    return {**cfg.unseen.model_dump(), "models": list(cfg.models)} if cfg.unseen else None
 
 
 def report_keys(cfg: Config) -> dict[str, Any]:

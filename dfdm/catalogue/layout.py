@@ -10,7 +10,15 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.names import REAL, Encoded, VideoName
 from dfdm.catalogue.config import Config
 
-UNRECORDED = (".lock", "benchmarks", "config", "logs", "state")  # in a results folder, what is no stage's output
+FORGOTTEN = "forgotten"
+UNRECORDED = (
+    ".lock",
+    "benchmarks",
+    "config",
+    "logs",
+    "state",
+    FORGOTTEN,
+)  # in a results folder, what is no stage's output
 
 
 class _Place:
@@ -39,6 +47,8 @@ class Layout:
     """The folder of the crops."""
     comparison = _Place("attribution/comparison.json")
     """The classifiers side by side."""
+    unseen = _Place("attribution/unseen.json")
+    """The classifiers on people nobody saw; unseen.parquet, every prediction, is next to it."""
     regions_root = _Place("regions")
     """The folder of the regions."""
     report = _Place("report.html")
@@ -74,6 +84,14 @@ class Layout:
         """The crops of an encoded video."""
         return f"{self.crops_root}/crf{crf}/{model}/{clip}_{model}.safetensors"
 
+    def changed(self, clip: str, model: str) -> str:
+        """The pixels that a master does not have from the original; what was blended is next to it."""
+        return f"{self.results}/masks/{model}/{clip}_{model}.mp4"
+
+    def blend(self, clip: str, model: str) -> str:
+        """The masks that a master was blended with, by what determines them."""
+        return f"{self.results}/masks/{model}/{clip}_{model}.safetensors"
+
     def manifest(self, target: str) -> str:
         """The manifest of a target; the CSV is next to it."""
         return f"{self.results}/manifests/{target}.parquet"
@@ -82,9 +100,11 @@ class Layout:
         """A file of one training of a classifier (model.safetensors, log.csv, training.json)."""
         return f"{self.results}/attribution/{run}/{name}"
 
-    def scores(self, run: str, crf: int | str, name: str = "scores.json") -> str:
-        """How a trained classifier does on the test videos of one quality: scores.json or predictions.parquet."""
-        return f"{self.results}/attribution/{run}/test_crf{crf}/{name}"
+    def scores(self, run: str, crf: int | str, name: str = "scores.json", treatment: str | None = None) -> str:
+        """How a trained classifier does on the test videos of one quality, treated or as they are: scores.json or
+        predictions.parquet.
+        """
+        return f"{self.results}/attribution/{run}/test_crf{crf}{f'_{treatment}' if treatment else ''}/{name}"
 
     def tune(self, classifier: str) -> str:
         """The learning rates tried for a classifier and the one that validation chose."""
@@ -101,6 +121,10 @@ class Layout:
     def evaluate(self, pair: str, model: str) -> str:
         """How good one training's swaps are."""
         return f"{self.results}/evaluate/{pair}/{model}.json"
+
+    def forgotten(self, person: str) -> str:
+        """What went of a person whom the results folder has forgotten."""
+        return f"{self.results}/{FORGOTTEN}/{person}.json"
 
     def log(self, *parts: str) -> str:
         """The log of a job."""

@@ -12,7 +12,7 @@ from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout, videos_of
 from dfdm.dataset.settings import DataSplits, SplitsConfig
 from dfdm.dataset.sidecar import Sidecar
-from dfdm.dataset.splits import Kind, Part, describe, split_names
+from dfdm.dataset.splits import Part, describe, made, split_names
 
 COLUMNS = [
     *("name", "video_id", "face_id", "scene", "model", "crf", "synthetic"),
@@ -34,9 +34,7 @@ def build_manifest(cfg: Config, target: str, results: Path) -> pd.DataFrame:
     for video in videos:
         name = video.name
         path = Path(layout.video(name.clip, name.model, video.crf))
-        sidecar = Sidecar.read(path.with_suffix(".json"))
-        if (sidecar.name, sidecar.crf) != (str(name), video.crf):
-            raise DfdmError(f"{path.with_suffix('.json')} describes another video; delete it and make it again")
+        sidecar = Sidecar.of_video(path)
         if sidecar.face_frames == 0:
             faceless[name.scene_key] = None
             continue
@@ -56,17 +54,16 @@ def build_manifest(cfg: Config, target: str, results: Path) -> pd.DataFrame:
         raise DfdmError(f"none of the {len(videos)} videos of {target} shows a face; correct sources.people")
     table = pd.DataFrame(rows)
     add_splits(table, cfg.splits, cfg.seed)
-    return table[COLUMNS]
+    return table[[*COLUMNS, *(f"split_{fold}" for fold in cfg.splits.folds)]]
 
 
 def add_splits(table: pd.DataFrame, splits: SplitsConfig | DataSplits, seed: int) -> None:
-    """Add the columns split_scene and split_identity to a manifest's rows, null where that split is not made."""
+    """Add a column for each split to a manifest's rows; split_scene and split_identity are null where not made."""
     names = list(dict.fromkeys(table["name"]))  # each once, whatever its qualities
     swapped = dict(zip(table["name"], table["synthetic"]))
-    kinds: tuple[Kind, ...] = ("scene", "identity")
-    for kind in kinds:
+    for kind in dict.fromkeys(["scene", "identity", *made(splits)]):
         part_of: dict[str, Part | None] = {}
-        if getattr(splits, kind):
+        if kind in made(splits):
             parts = split_names(names, [swapped[name] for name in names], kind, splits, seed)
             print(f"{kind} split of {len(names)} videos: {describe(parts)}", file=sys.stderr)
             part_of = dict(zip(names, parts))

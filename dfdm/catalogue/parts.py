@@ -8,15 +8,16 @@ from itertools import combinations
 from pathlib import Path
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import sha256
+from dfdm.base.files import at_home, sha256
 from dfdm.base.names import VideoName, pair_of
-from dfdm.base.records import Source, read
+from dfdm.base.records import Source, read, unreadable
 from dfdm.base.section import FileRef
 from dfdm.catalogue.config import Config
+from dfdm.catalogue.forget import check_forgotten
 from dfdm.catalogue.keys import reference
 from dfdm.catalogue.layout import videos_of
 from dfdm.catalogue.sources import place
-from dfdm.dataset.splits import PARTS, Kind, Part, split_videos
+from dfdm.dataset.splits import PARTS, Part, account, made, split_videos
 
 Content = tuple[object, ...]
 
@@ -27,8 +28,7 @@ def check_splits(cfg: Config) -> None:
     Frames are known by the content of their file and their number in it, not by the scene's name.
     """
     videos = [video.name for video in videos_of(cfg, f"crf{cfg.qualities[0]}")]
-    kinds: dict[Kind, bool] = {"scene": bool(cfg.splits.scene), "identity": bool(cfg.splits.identity)}
-    for kind in (kind for kind, asked in kinds.items() if asked):
+    for kind in made(cfg.splits):
         parts = split_videos(videos, kind, cfg.splits, cfg.seed)
         _check_sides(kind, videos, parts)
         part_of = {video.scene_key: part for video, part in zip(videos, parts) if part is not None}
@@ -41,7 +41,13 @@ def check_splits(cfg: Config) -> None:
                 )
 
 
-def _check_sides(kind: Kind, videos: list[VideoName], parts: list[Part | None]) -> None:
+def told_lists(cfg: Config) -> list[str]:
+    """What the lists of the splits and the config's videos do not have in common, as lines."""
+    names = [str(video.name) for video in videos_of(cfg, f"crf{cfg.qualities[0]}")]
+    return [line for split in (cfg.splits.scene, cfg.splits.identity) if split for line in account(split, names)]
+
+
+def _check_sides(kind: str, videos: list[VideoName], parts: list[Part | None]) -> None:
     """Refuse a part that has one direction alone of a pair that the config swaps both ways, and nothing else."""
     both = {(video.video_id, video.face_id) for video in videos}
     for part in PARTS:
@@ -94,25 +100,39 @@ def check_files(cfg: Config, videos: bool = True) -> None:
     for key in cfg.scene_keys if videos else ():
         if video := cfg.scene(key).path:
             named.append((f"scene {key}", place(cfg.sources, video)))
+    if cfg.faces.keep == "person":
+        people = cfg.sources.people.items()
+        named += [(f"picture of {key}", place(cfg.sources, one.picture)) for key, one in people if one.picture]
     for model in cfg.models:
         starts = [cfg.settings(model).start_file(model, pair_of(*pair.split("_"))) for pair in cfg.pairs]
         named += [("train.start_from", start) for start in starts if start]
     for name in cfg.classifier_names:
         if weights := cfg.classifier(name).weights:
-            named.append(("attribution.weights", Path(weights).expanduser()))
+            named.append(("attribution.weights", at_home(weights)))
     absent = [(what, path) for what, path in dict.fromkeys(named) if not path.is_file()]
+    if cfg.faces.weights and not (folder := at_home(cfg.faces.weights)).is_dir():
+        absent.append(("faces.weights", folder))
     if absent:
         (what, path), more = absent[0], len(absent) - 1
         rest = f", like {more} other files that the config names" if more else ""
         raise DfdmError(f"{what}: {path} does not exist{rest}; correct the path or put the file there")
 
 
+def check_results(cfg: Config) -> None:
+    """DfdmError where the results folder cannot be made, since a file is in its place or above it."""
+    place = Path(cfg.results).absolute()
+    if not next(path for path in (place, *place.parents) if path.exists()).is_dir():
+        raise DfdmError(f"results '{cfg.results}': Not a directory; free some space or name another place")
+
+
 def check_people(cfg: Config) -> None:
     """DfdmError where the results folder was made of other recordings of a person than the config names, of none of
     which it names one: two people of one id would be taken for one.
 
-    A recording is the same where its content is, or its place. Videos that are absent are not compared.
+    A recording is the same where its content is, or its place. Videos that are absent are not compared. DfdmError too
+    where the folder has forgotten a person of the config.
     """
+    check_forgotten(cfg)
     for person, entry in cfg.sources.people.items():
         found = [_recorded(path) for path in sorted(Path(cfg.results, "sources").glob(f"{person}_*.json"))]
         known = [one for one in found if one is not None]
@@ -135,7 +155,10 @@ def _recorded(path: Path) -> tuple[dict[str, str], Source | None] | None:
     made = read(path)
     if made is None or made.job is None:
         return None
-    return made.job.settings["reference"], made.sources[0] if made.sources else None
+    try:
+        return dict(made.job.settings["reference"]), made.sources[0] if made.sources else None
+    except (TypeError, LookupError, ValueError):
+        raise unreadable(path) from None
 
 
 def _same(cfg: Config, file: FileRef, was: dict[str, str], source: Source | None) -> bool:

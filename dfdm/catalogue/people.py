@@ -10,12 +10,14 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from dfdm.base import names
-from dfdm.base.section import Count, FileRef, Folder, Package, Person, Section, sentence
+from dfdm.base.errors import shown
+from dfdm.base.files import at_home
+from dfdm.base.section import Count, FilePath, FileRef, Folder, Package, Person, Section, Text, sentence
 
+_MOST = 10_000  # of a range
 _EXAMPLES = {names.ID: "id0-id13, id16", names.SCENE: "0000-0009, 0012"}
 Number = Annotated[str, Field(pattern=f"^{names.SCENE}$")]
 Pair = Annotated[str, Field(pattern=f"^{names.ID}_{names.ID}$")]
-Text = Annotated[str, Field(min_length=3)]
 
 
 def spread(text: str, form: str) -> list[str]:
@@ -24,9 +26,11 @@ def spread(text: str, form: str) -> list[str]:
     for part in text.split(","):
         ends = [end.strip() for end in part.split("-")]
         if len(ends) > 2 or not all(re.fullmatch(form, end) for end in ends):
-            raise ValueError(f"'{text}' should be like {_EXAMPLES[form]}")
+            raise ValueError(f"'{shown(text)}' should be like {_EXAMPLES[form]}")
         first, last = (end.removeprefix("id") for end in (ends[0], ends[-1]))
         start = ends[0].removesuffix(first)
+        if int(last) - int(first) >= _MOST:
+            raise ValueError(f"'{text}' stands for more than {_MOST:,}; give a shorter range")
         found += [f"{start}{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
         if int(first) > int(last) or len(set(found)) < len(found):
             raise ValueError(f"'{text}' should rise and name each once, like {_EXAMPLES[form]}")
@@ -36,7 +40,7 @@ def spread(text: str, form: str) -> list[str]:
 class Scene(FileRef):
     """A scene: a video, or a part of its frames."""
 
-    frames: tuple[Annotated[int, Field(ge=0)], Count] | None = Field(
+    frames: tuple[Annotated[int, Field(ge=0, strict=True)], Count] | None = Field(
         None, description="[start, stop]: from start to before stop; null: all"
     )
 
@@ -44,9 +48,14 @@ class Scene(FileRef):
     def _checked(self) -> "Scene":
         if self.frames and self.frames[0] >= self.frames[1]:
             raise ValueError("frames must be [start, stop] with start < stop")
-        if self.path and re.search(r"\{(person|scene)\}", self.path):
-            raise ValueError(f"path '{self.path}' is used as written; {{person}} and {{scene}} belong in pattern")
         return self
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _as_written(cls, path: Any) -> Any:
+        if isinstance(path, str) and re.search(r"\{(person|scene)\}", path):
+            raise ValueError("it is used as written; {person} and {scene} belong in pattern")
+        return path
 
 
 class Row(Scene):
@@ -61,7 +70,7 @@ class Row(Scene):
     @field_validator("frames", mode="before")
     @classmethod
     def _numbers(cls, text: str) -> list[int]:
-        if not re.fullmatch(r"\[\d+, *\d+\]", text):
+        if not re.fullmatch(r"\[[0-9]{1,18}, *[0-9]{1,18}\]", text):
             raise ValueError("should be like [0, 96]")
         return [int(number) for number in text[1:-1].split(",")]
 
@@ -78,6 +87,9 @@ class PersonConfig(Section):
     licence: Text = Field(description="Terms under which you hold the videos; default: `sources.licence`")
     consent: Text = Field(description="Basis on which the person agreed to be swapped; default: `sources.consent`")
     note: str = Field("", description="Anything else that a reader of the report should know")
+    picture: FilePath | None = Field(
+        None, exclude=True, description="Picture of the person's face alone, for `faces.keep: person`"
+    )
     pattern: str | None = Field(None, exclude=True, description="Path of every scene; default: `sources.pattern`")
     scenes: Annotated[
         dict[Number, Scene], BeforeValidator(_by_number, json_schema_input_type=str | dict[Number, Scene])
@@ -99,9 +111,13 @@ def _each_person(given: Any, info: ValidationInfo) -> Any:
             people[person] = {**people.get(person, {}), **entry}
             if entry.get("pattern") and not isinstance(people[person].get("scenes"), str):
                 raise ValueError(f"'{key}' has a pattern, which needs a range of scenes such as '0000-0009'")
+    numbers: dict[int, str] = {}
+    for person in people:
+        if (other := numbers.setdefault(names.number(person), person)) != person:
+            raise ValueError(f"{other} and {person} have one number; give each person another")
     _fill(people, info.data.get("pattern"))
     if info.data.get("table"):
-        _add(people, Path(info.data.get("root", ".")).expanduser() / Path(info.data["table"]).expanduser())
+        _add(people, at_home(info.data.get("root", ".")) / at_home(info.data["table"]))
     if not people:
         raise ValueError("name at least one person, or give sources.table")
     for entry in people.values():
@@ -147,7 +163,10 @@ def _rows(table: Path) -> Iterator[tuple[str, Row]]:
     try:
         with open(table, encoding="utf-8-sig", newline="") as file:
             lines = csv.DictReader(file, delimiter="\t", restkey="a cell more than columns")
-            if "person" not in (lines.fieldnames or []):
+            columns = lines.fieldnames or []
+            if twice := [name for name in columns if columns.count(name) > 1]:
+                raise ValueError(f"{table}, line 1: the column {twice[0]} is there twice; keep one of them")
+            if "person" not in columns:
                 raise ValueError(f"{table}, line 1: no column person; name the columns, with tabs between them")
             for cells in lines:
                 where = f"{table}, line {lines.line_num}"
@@ -163,12 +182,12 @@ class SourcesConfig(Section):
     """Where the videos are, and whose they are."""
 
     root: Folder = Field(".", description="Folder that relative paths of videos and of the table start from")
-    cache: str = Field("~/.cache/dfdm", description="Folder of package files; DFDM_CACHE overrides it")
+    cache: FilePath = Field("~/.cache/dfdm", description="Folder of package files; DFDM_CACHE overrides it")
     packages: dict[str, Package] = Field({}, description="Files of package registries, by any name")
     licence: Text | None = Field(None, exclude=True, description="Licence of people who have none of their own")
     consent: Text | None = Field(None, exclude=True, description="Consent basis of people who have none of their own")
     pattern: str | None = Field(None, exclude=True, description="Path of the scenes, with {person} and {scene}")
-    table: str | None = Field(None, exclude=True, description="Scenes in a file, such as scenes.tsv; null: none")
+    table: FilePath | None = Field(None, exclude=True, description="Scenes in a file, such as scenes.tsv; null: none")
     people: Annotated[dict[str, PersonConfig], BeforeValidator(_each_person)] = Field(
         {}, validate_default=True, description="People by id, such as id0, or several: id0-id13, id16"
     )
@@ -176,7 +195,7 @@ class SourcesConfig(Section):
     @property
     def cache_dir(self) -> Path:
         """The cache folder; the environment variable DFDM_CACHE overrides the config."""
-        return Path(os.environ.get("DFDM_CACHE") or self.cache).expanduser()
+        return at_home(os.environ.get("DFDM_CACHE") or self.cache)
 
 
 class Pairs(Section):
@@ -196,6 +215,8 @@ def each_swap(given: Any) -> Any:
         if isinstance(entry, dict):
             both = Pairs.model_validate(entry)
             ends, scenes = [pair.partition("_")[::2] for pair in both.pairs], f"_{both.scenes}" if both.scenes else ""
+            if alone := [one for one, two in ends if one == two]:
+                raise ValueError(f"{alone[0]} is paired with itself; name two people")
             found = [f"{one}_{two}{scenes}" for pair in ends for one, two in (pair, pair[::-1])]
         for swap in found:
             ranged = re.fullmatch(rf"({names.ID}_{names.ID}_)(.*[-,].*)", str(swap))

@@ -49,7 +49,32 @@ def control_runs(cfg: Config) -> list[Run]:
 def scored(cfg: Config) -> list[tuple[Run, int]]:
     """Every run that any target asks for, with the qualities that it is scored on, each once."""
     own = [(run, int(run.crf)) for run in [*main_runs(cfg), *control_runs(cfg)]]
-    return list(dict.fromkeys([*own, *comparison_scores(cfg)]))
+    return list(dict.fromkeys([*own, *comparison_scores(cfg), *unseen_scores(cfg)]))
+
+
+def unseen_runs(cfg: Config) -> list[Run]:
+    """Every training of `unseen`: each classifier, fold, quality and seed."""
+    if cfg.unseen is None:
+        return []
+    one, folds = cfg.unseen, cfg.splits.folds
+    return [
+        Run(name, fold, str(crf), seed)
+        for name in one.classifiers
+        for crf in one.train
+        for seed in one.seeds
+        for fold in folds
+    ]
+
+
+def unseen_scores(cfg: Config) -> list[tuple[Run, int]]:
+    """The trainings of `unseen`, each with every quality that it is scored on."""
+    return [(run, crf) for run in unseen_runs(cfg) for crf in cfg.qualities]
+
+
+def unseen_treated(cfg: Config) -> list[tuple[Run, int, str]]:
+    """The trainings of `unseen`, each with every treatment that it is scored on, and of which quality."""
+    one = cfg.unseen
+    return [(run, one.treated, name) for run in unseen_runs(cfg) for name in one.treatments] if one else []
 
 
 def comparison_runs(cfg: Config) -> list[Run]:

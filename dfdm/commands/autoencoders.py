@@ -7,7 +7,7 @@ from dfdm import __version__
 from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import digest, sha256
-from dfdm.base.names import pair_of, person_of
+from dfdm.base.names import VideoName, pair_of, person_of
 from dfdm.base.records import Source, checked, keep
 
 if TYPE_CHECKING:
@@ -30,11 +30,16 @@ def train(cfg: "Config", model: str, pair: tuple[str, str], tracks: list[Path], 
     devices.take(cfg.device)
     from dfdm.catalogue import keys
     from dfdm.commands.inputs import check_model, state_dir, tracks_of, video_of
+    from dfdm.media.identity import check_person
     from generators import trainer
 
     check_model(cfg, model)
     pair = pair_of(*pair)
     shown = [(video_of(cfg, track.record), track) for track in tracks_of(tracks, pair)]
+    if cfg.faces.person_distance is not None:
+        for person in pair:
+            of = [track for _, track in shown if person_of(track.record.scene_key) == person]
+            check_person(person, [piece for track in of for piece in track.pieces], cfg.faces.person_distance)
     start = cfg.settings(model).start_file(model, pair)
     if start and not start.is_file():
         raise DfdmError(f"train.start_from: {start} is not a file; correct the path or remove the key")
@@ -100,12 +105,13 @@ def evaluate(
     device = resolve_device(cfg.device)
     weights, about = checkpoints.load(checkpoint, device)
     check_pair(about, model, pair, checkpoint)
-    swaps = {}
+    swaps: dict[str, tuple[VideoName, Path]] = {}
     for master in masters:
         name = master_name(master).name
         if (name.model, name.pair) != (model, pair):
             raise DfdmError(f"{master} is not a swap by {model} of {' and '.join(pair)}; leave it out")
-        swaps[name.scene_key] = (name, master)
+        if swaps.setdefault(name.scene_key, (name, master)) != (name, master):
+            raise DfdmError(f"--masters has {swaps[name.scene_key][1]} and {master} of one clip; give each once")
     loaded = {track.record.scene_key: track for track in tracks_of(tracks, pair)}
     if lacking := sorted(swaps.keys() - loaded.keys()):
         raise DfdmError(f"--tracks has no track of {lacking[0]}, which {swaps[lacking[0]][1].name} shows")
@@ -146,8 +152,8 @@ def import_weights(
     What the weights do not show is read from the original's state file, or given here.
 
     Args:
-        weights: the arrays (.npz), keys <part>/<number> such as decoder_a/0
-        model: the autoencoder's name
+        weights: its model file (.keras, or .h5 of 2021), or arrays (.npz), keys <part>/<number> such as decoder_a/0
+        model: the autoencoder's name; the original's own names, original and dfl-h128, are understood
         pair: the people of its sides A and B
         out: the model (.safetensors)
         width: factor on the channel counts; default: 1, the original size
@@ -159,37 +165,37 @@ def import_weights(
         state: the original's <model>_state.json; default: the one next to the weights, where there is one
 
     Example:
-        dfdm weights import iae.npz --model iae --pair id0 id1 --state iae_state.json --out model.safetensors
+        dfdm weights import original.keras --model original --pair id0 id1 --out model.safetensors
     """
-    from generators.exchange import described, import_file
-    from generators.settings import train_settings
+    from generators.exchange import described, import_file, known, padding_of, state_of
 
-    if iterations is not None and iterations < 0:
-        raise DfdmError(f"--iterations is {iterations}; give the count, or leave it out where it is not known")
-    beside = weights.with_name(f"{model}_state.json")
-    state = state or (beside if beside.is_file() else None)
-    given = {"centering": centering, "coverage": coverage, "mask": mask, "padding": padding, "iterations": iterations}
-    told = described(state, given)
-    trained = {key: told[key] for key in ("centering", "coverage", "mask") if key in told}
-    settings = train_settings(trained | ({} if width is None else {"width": width}))
-    meta = import_file(weights, model, pair, settings, told.get("iterations", 0), out)
+    model, shown = known(model), padding_of(weights)
+    given = {"centering": centering, "coverage": coverage, "mask": mask, "iterations": iterations, "width": width}
+    given["padding"] = padding or shown
+    settings, done = described(state or state_of(weights, model), given, model)
+    meta = import_file(weights, model, pair, settings, done, out)
     print(
         f"{out}: {meta.model} at width {meta.width:g}, side a {meta.pair[0]}, side b {meta.pair[1]}, "
         f"centering {meta.centering}, coverage {meta.coverage:g}, mask {meta.mask}, {meta.iterations} iterations"
     )
 
 
-def export_weights(model: Path, /, out: Path) -> None:
+def export_weights(model: Path, /, out: Path, into: Path | None = None, pair: tuple[str, str] | None = None) -> None:
     """Write a finished model's weights for the original.
 
     Args:
         model: the model (.safetensors)
-        out: the arrays (.npz), keys <part>/<number>
+        out: the arrays (.npz, .keras, .h5): an .npz has the keys <part>/<number>, the others are a copy of --into
+        into: the original's model file of the same kind; the copy has the model's arrays, all else is as it was
+        pair: the people of the original's sides A and B; default: as they are here
 
     Example:
-        dfdm weights export results/train/id0_id1/iae/model.safetensors --out iae.npz
+        dfdm weights export model.safetensors --into original.keras --out swapped/original.keras
     """
     from generators.exchange import export_file
 
-    meta = export_file(model, out)
-    print(f"{out}: {meta.model} at width {meta.width:g}, side a {meta.pair[0]}, side b {meta.pair[1]}")
+    if out.suffix != (wanted := into.suffix if into else ".npz"):
+        raise DfdmError(f"--out is {out}, and is to end in {wanted}, as what is written; correct the name")
+    meta = export_file(model, out, pair, into)
+    sides = pair or meta.pair
+    print(f"{out}: {meta.model} at width {meta.width:g}, side A {sides[0]}, side B {sides[1]}")

@@ -1,6 +1,6 @@
 """The command line: the table of the commands, and what a failure prints."""
 
-import errno
+import os
 import re
 import signal
 import sys
@@ -8,9 +8,8 @@ import threading
 from collections.abc import Sequence
 
 from dfdm import __version__
-from dfdm.base.errors import DfdmError
-from dfdm.base.files import FULL
-from dfdm.commands import attribution, autoencoders, dataset, plan, sources, views
+from dfdm.base.errors import FULL, DfdmError, refused, shown
+from dfdm.commands import attribution, autoencoders, dataset, plan, release, sources, swap, views
 from dfdm.commands.interface import Command, about, run
 
 GROUPS: dict[str, dict[str, Command]] = {
@@ -19,8 +18,10 @@ GROUPS: dict[str, dict[str, Command]] = {
         "plan": plan.plan,
         "scores": views.scores,
         "predict": attribution.predict,
+        "swap": swap.swap,
         "sources scan": sources.scan,
         "report": views.report,
+        "view": views.view,
     },
     "the stages, in the order in which the workflow calls them": {
         "sources probe": sources.probe,
@@ -31,6 +32,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "render": dataset.render,
         "original": dataset.original,
         "encode": dataset.encode,
+        "masks": dataset.masks,
         "crops": dataset.crops,
         "manifest": dataset.manifest,
         "evaluate": autoencoders.evaluate,
@@ -39,6 +41,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "attribution train": attribution.train,
         "attribution score": attribution.score,
         "attribution comparison": attribution.comparison,
+        "attribution unseen": attribution.unseen,
         "controls": attribution.controls,
     },
     "the rest": {
@@ -46,10 +49,14 @@ GROUPS: dict[str, dict[str, Command]] = {
         "sources placeholders": sources.placeholders,
         "collect": dataset.collect,
         "export": dataset.export,
+        "release": release.release,
         "verify": views.verify,
         "provenance": views.provenance,
         "migrate": views.migrate,
+        "forget": sources.forget,
         "picture": views.picture,
+        "overlay": views.overlay,
+        "attribution import": attribution.import_checkpoint,
         "weights import": autoencoders.import_weights,
         "weights export": autoencoders.export_weights,
     },
@@ -63,6 +70,8 @@ RENAMED = {  # how a command line of an earlier version begins, and what to writ
 ABOUT = ("Make face-swap videos with five autoencoders and name the autoencoder that made a video.", "")
 FIRST_STEPS = """\
 first steps:
+  dfdm swap A.mp4 B.mp4 --licence TEXT --consent TEXT   two people's videos, to swaps and a page that plays them
+  dfdm predict VIDEO                                    real, or which model made it
   dfdm check                                            check the config, and count the videos that it makes
   snakemake --cores all --dry-run                       what would run
   snakemake --cores all                                 all of it
@@ -106,26 +115,27 @@ def _run(words: Sequence[str]) -> int | None:
     elif line == "--version":
         print(f"dfdm {__version__}")
     else:
-        raise DfdmError(f"'{' '.join(['dfdm', *words])}' is not a command; 'dfdm {topic}--help' lists them")
+        raise DfdmError(f"'{shown(' '.join(['dfdm', *words]))}' is not a command; 'dfdm {topic}--help' lists them")
     return 0
 
 
 def main() -> None:
-    """Run one command; bad input is one line on stderr and status 2."""
+    """Run one command; bad input is one line on stderr and status 2, a closed pipe status 141 without a word."""
     signal.signal(signal.SIGTERM, _terminated)
     threading.excepthook = _in_thread
     try:
-        sys.exit(_run(sys.argv[1:]))
+        try:
+            sys.exit(_run(sys.argv[1:]))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # `dfdm plan | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at Python's end
+        sys.exit(128 + signal.SIGPIPE)
     except DfdmError as error:
         print(f"dfdm: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in (*FULL, errno.EROFS, errno.EACCES, errno.EISDIR):
-            raise
-        print(
-            f"dfdm: {error.filename or 'writing'}: {error.strerror}; free some space or name another place",
-            file=sys.stderr,
-        )
+        print(f"dfdm: {refused(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("dfdm: interrupted", file=sys.stderr)

@@ -1,12 +1,14 @@
 """The commands that make the dataset: render, encode, cut crops, list what is there; and data made elsewhere."""
 
+import sys
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Any, Literal
 
 from dfdm.base import devices
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
-from dfdm.base.names import encoded_of
+from dfdm.base.names import REAL, encoded_of
 from dfdm.base.records import checked, keep
 from dfdm.base.text import size_text
 
@@ -119,7 +121,7 @@ def encode(cfg: "Config", master: Path, track: Path, out: Path) -> None:
     if encoded.name != source.name or source.crf != 0 or encoded.crf == 0:
         raise DfdmError(f"{master} at crf {source.crf} cannot give {out}; encode from the crf 0 of the same name")
     scene = track_of(track, encoded.name.scene_key)
-    made_by = Sidecar.read(master.with_suffix(".json"))
+    made_by = Sidecar.of_video(master)
     inputs = {**made_by.inputs, "master": checked(master)}
     facts = provenance(encoded, {"encode": keys.encode_keys(cfg)}, inputs, scene)
     write_quality(out, master, encoded.crf, cfg.encode, provenance_tags(facts))
@@ -145,8 +147,53 @@ def crops(cfg: "Config", video: Path, track: Path, out: Path) -> None:
     encoded = encoded_of(video)
     scene = track_of(track, encoded.name.scene_key)
     about = {"name": str(encoded.name), "model": encoded.name.model, "crf": encoded.crf, "video": checked(video)}
-    write_crops(out, video, scene, cfg.crops.margin, cfg.crops.smooth, about)
+    write_crops(out, video, scene, cfg.crops, about, cfg.attribution.clip)
     keep("crops", out)
+
+
+def masks(cfg: "Config", master: Path, original: Path, track: Path, checkpoint: Path, out: Path) -> None:
+    """Make a swap's masks: the pixels that it changed, and what was blended over them.
+
+    Args:
+        master: the crf 0 master of the swap
+        original: the crf 0 master of the unswapped scene
+        track: the track of the scene
+        checkpoint: the weights that rendered the swap
+        out: the changed pixels as a video (.mp4); the blending (.safetensors) is written next to it
+
+    Example:
+        dfdm masks --master results/dataset/DFDM_crf0/iae/id0_id1_0000_iae.mp4 \\
+          --original results/dataset/DFDM_crf0/real/id0_0000_real.mp4 --track results/faces/id0_0000.npz \\
+          --checkpoint results/train/id0_id1/iae/model.safetensors --out results/masks/iae/id0_id1_0000_iae.mp4
+    """
+    from dfdm.base.progress import progress
+    from dfdm.catalogue import keys
+    from dfdm.commands.inputs import master_name, track_of
+    from dfdm.dataset.sidecar import MASK, provenance
+    from dfdm.media.encoding import provenance_tags, write_master
+    from dfdm.media.planes import black_and_white
+    from dfdm.media.video import of_encoded
+    from generators.blending import Blend, changed_by
+    from generators.checkpoint import load
+
+    swap, before = master_name(master), master_name(original).name
+    scene = track_of(track, swap.name.scene_key)
+    if swap.name.pair is None or (before.model, before.scene_key) != (REAL, swap.name.scene_key):
+        raise DfdmError(f"{master} and {original} are no swap and the original of its scene; give the right ones")
+    _, about = load(checkpoint)
+    if (about.model, about.pair) != (swap.name.model, swap.name.pair):
+        raise DfdmError(f"{checkpoint} is {about.model} of {' and '.join(about.pair)}, which did not make {swap.name}")
+    blend, blending = Blend.of(str(swap.name), scene, about, cfg.render), out.with_suffix(".safetensors")
+    inputs = {"master": checked(master), "original": checked(original), "track": sha256(track)}
+    inputs["checkpoint"] = sha256(checkpoint)
+    facts = provenance(swap, {"masks": keys.mask_keys(cfg)}, inputs, scene)
+    tags = provenance_tags({**facts, "statement": MASK, "mask": "changed"})
+    record = of_encoded(scene.record).model_copy(update={"audio": None})
+    pixels = map(black_and_white, changed_by(master, original, record, blend))
+    frames = progress(pixels, record.frames, f"masks {out.stem}", "frames")
+    write_master(out, frames, record, original, cfg.encode, tags)
+    blend.write(blending)
+    keep("masks", out, blending)
 
 
 def manifest(cfg: "Config", out: Path, target: str = "dataset", results: Path | None = None) -> None:
@@ -169,9 +216,11 @@ def manifest(cfg: "Config", out: Path, target: str = "dataset", results: Path | 
 
 
 def collect(
-    root: Path, /, cfg: "Config", layout: Literal["crops", "frames", "videos", "faceforensics"], out: Path
+    root: Path, /, *, config: Path, layout: Literal["crops", "frames", "videos", "faceforensics"], out: Path
 ) -> None:
     """Convert data made elsewhere to the form that classifiers are trained on.
+
+    Every file of the folder is taken, or left out with a reason, which is printed.
 
     Args:
         root: the folder of the data (docs/data.md, Other data)
@@ -181,14 +230,24 @@ def collect(
     Example:
         dfdm collect --layout videos /data/DFDM --out collected --config mine.yaml
     """
+    from dfdm.catalogue.config import load
+
+    cfg = load(config)
     if layout in ("videos", "faceforensics") and cfg.faces.detector == "face_alignment":
         devices.take(cfg.device)
+    from attribution.run import Run
     from dfdm.catalogue.collect import collect
+    from dfdm.catalogue.layout import Layout
     from dfdm.commands.inputs import detector_of
 
     table = collect(layout, root, out, cfg, lambda: detector_of(cfg))
     counts = ", ".join(f"{model} {count}" for model, count in table["model"].value_counts(sort=False).items())
     print(f"{out / 'manifest.parquet'}: {len(table)} videos ({counts})")
+    made = Layout(str(out))
+    run = Run(cfg.attribution.model, cfg.attribution.split, str(table["crf"].min()), cfg.seed)
+    command = ["dfdm", "attribution", "train", "--crf", run.crf, "--manifest", made.manifest(f"crf{run.crf}")]
+    command += ["--results", str(out), "--out", str(Path(made.run(str(run))).parent), "--config", str(config)]
+    print(f"next: {join(command)}", file=sys.stderr)
 
 
 def export(crops: list[Path], /, cfg: "Config", out: Path, numbered: bool = False) -> None:

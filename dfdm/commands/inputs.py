@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import sha256
+from dfdm.base.files import at_home, sha256
 from dfdm.base.names import Encoded, encoded_of, person_of
 from dfdm.base.records import doubt
+from dfdm.base.section import FileRef
 from dfdm.catalogue import sources
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
 from dfdm.media import detectors
+from dfdm.media.identity import Embedder
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord
 
@@ -55,6 +57,9 @@ def tracks_of(paths: Sequence[Path], pair: Sequence[str]) -> list[FaceTrack]:
     for track in loaded:
         if person_of(track.record.scene_key) not in pair:
             raise DfdmError(f"the track of {track.record.scene_key} shows none of {' and '.join(pair)}; leave it out")
+    scenes = [track.record.scene_key for track in loaded]
+    if twice := [scene for scene in scenes if scenes.count(scene) > 1]:
+        raise DfdmError(f"two of the tracks are of {twice[0]}; give each scene once")
     return loaded
 
 
@@ -64,11 +69,26 @@ def detector_of(cfg: Config) -> detectors.Detector:
     return detectors.build(
         settings.detector,
         predictor=sources.locate(cfg.sources, settings.predictor) if settings.predictor else None,
-        weights=Path(settings.weights).expanduser() if settings.weights else None,
+        weights=at_home(settings.weights) if settings.weights else None,
         upsample=settings.upsample,
         confidence=settings.confidence,
         device=cfg.device,
+        rotate=settings.rotate,
     )
+
+
+def embedder_of(cfg: Config) -> Embedder | None:
+    """The face recognition network that compares the people of the scenes; None where they are not compared."""
+    if cfg.evaluate.identity is None or (cfg.faces.person_distance is None and cfg.faces.keep != "person"):
+        return None
+    return Embedder(sources.locate(cfg.sources, cfg.evaluate.identity))
+
+
+def picture_of(cfg: Config, scene_key: str) -> Path | None:
+    """The picture of the person to follow in a scene, for faces.keep: person."""
+    cfg.scene(scene_key)  # which says so where the config has none
+    picture = cfg.sources.people[person_of(scene_key)].picture
+    return sources.locate(cfg.sources, FileRef(path=picture)) if cfg.faces.keep == "person" and picture else None
 
 
 def state_dir(cfg: Config) -> Path:

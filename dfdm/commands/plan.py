@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from dfdm.base.errors import DfdmError
+
 
 def plan(
     targets: list[str] | None = None,
@@ -36,6 +38,8 @@ def plan(
     from dfdm.plan import estimate, measured, tables
     from dfdm.plan.rates import load
 
+    if frames == 0 or (size and 0 in size):
+        raise DfdmError("--frames and --size are of scenes that have frames; give numbers above 0")
     table = load(rates)
     work = estimate.read(config, targets or (), profile, True, frames, size)
     if measure:

@@ -1,7 +1,8 @@
 """The commands that show: what a config asks for, and what the results folder contains."""
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.records import keep
@@ -19,10 +20,13 @@ def check(config: Path) -> None:
     """
     from dfdm.catalogue.config import load
     from dfdm.catalogue.layout import videos_of
-    from dfdm.catalogue.parts import check_files, check_people, check_splits
+    from dfdm.catalogue.parts import check_files, check_people, check_results, check_splits, told_lists
 
     cfg = load(config)
+    check_results(cfg)
     check_files(cfg)
+    for line in told_lists(cfg):
+        print(line, file=sys.stderr)
     check_splits(cfg)
     check_people(cfg)
     videos = videos_of(cfg, "dataset")
@@ -74,11 +78,14 @@ def _evaluations(cfg: "Config") -> str:
     return "\n".join([format_table(found), *(f"missing: {line}" for line in missing)])
 
 
-def report(cfg: "Config", out: Path, results: Path | None = None) -> None:
-    """Build the report from what the results folder contains.
+def report(cfg: "Config", out: Path, results: Path | None = None, single: bool = False) -> None:
+    """Build the report from what the results folder contains: a page that plays the videos.
+
+    Videos of more than 40 MB are not in the page but in a folder beside it, of the page's name.
 
     Args:
         out: the report (.html)
+        single: put the videos into the page, however large it becomes
         results: the folder that contains the results; default: the config's
 
     Example:
@@ -88,18 +95,42 @@ def report(cfg: "Config", out: Path, results: Path | None = None) -> None:
     from dfdm.report.build import build
 
     check_version(results or cfg.results)
-    build(cfg, results or Path(cfg.results), out)
-    keep("report", out)
+    keep("report", *build(cfg, results or Path(cfg.results), out, single))
+
+
+def view(page: Path | None = None, /, *, config: Path) -> None:
+    """Open a page in the browser: the report, or one of 'dfdm predict --page'.
+
+    Args:
+        page: the page (.html); default: the report of the config's results
+
+    Example:
+        dfdm view clip.html
+    """
+    import webbrowser
+
+    from dfdm.catalogue.config import load
+    from dfdm.catalogue.layout import Layout
+
+    path = page or Path(Layout(load(config).results).report)
+    if not path.is_file():
+        make = "correct the path" if page else "make it: snakemake --cores all report"
+        raise DfdmError(f"{path} does not exist or is no file; {make}")
+    if path.suffix != ".html":
+        raise DfdmError(f"{path} is no page: its name does not end in .html; 'dfdm predict {path} --page' makes one")
+    print(path.resolve())
+    if not webbrowser.open(path.resolve().as_uri()):
+        raise DfdmError("no browser was found here; open this file in one, on this machine or another")
 
 
 def verify(folder: Path | None = None, /, *, config: Path) -> int:
-    """Compare every file of a results folder with its record, byte by byte.
+    """Compare every file of a results folder, or of a release, with what was written, byte by byte.
 
     Without FOLDER also say what this config would make again. Status: 0 all files are what was written, and current;
     1 some are changed, missing or stale, or were written by no stage.
 
     Args:
-        folder: the folder; default: the config's results
+        folder: the folder, of results or of 'dfdm release'; default: the config's results
 
     Example:
         dfdm verify results
@@ -108,7 +139,14 @@ def verify(folder: Path | None = None, /, *, config: Path) -> int:
     from dfdm.base.records import every, unrecorded
     from dfdm.catalogue.config import load
     from dfdm.catalogue.layout import UNRECORDED
+    from dfdm.release import files
 
+    if folder and (folder / files.SUMS).is_file():
+        wrong, count = files.faults(folder)
+        print("\n".join([*wrong, f"{folder}: a release of {count} files, {len(wrong)} faults"]))
+        return 1 if wrong else 0
+    if folder and (folder / files.ABOUT).is_file():
+        raise DfdmError(f"{folder} is a release that is not finished; run 'dfdm release' again")
     stale = [] if folder else _stale(config)
     folder = folder or Path(load(config).results)
     found = list(every(folder))
@@ -126,9 +164,9 @@ def verify(folder: Path | None = None, /, *, config: Path) -> int:
 
 
 def provenance(video: Path, /, config: Path, results: Path | None = None) -> int:
-    """Say what made a video, and whether the file is the one that was written.
+    """Say what made a video or picture, whether the file is as it was written, and who signed it.
 
-    Status: 0 it is, 1 it is a copy of other bytes, or has no record; 2 it has no mark.
+    Status: 0 it is, 1 it is a copy of other bytes, has no record, or was changed after it was signed; 2 it has no mark.
 
     Args:
         video: the video, under any name, as it was written or encoded again
@@ -139,10 +177,12 @@ def provenance(video: Path, /, config: Path, results: Path | None = None) -> int
     """
     from dfdm.catalogue.config import load
     from dfdm.dataset.provenance import trace
+    from dfdm.release.signing import told
 
     lines, whole = trace(video, results or Path(load(config).results))
-    print("\n".join(lines))
-    return 0 if whole else 1
+    signed, valid = told(video)
+    print("\n".join([*lines, *signed]))
+    return 0 if whole and valid else 1
 
 
 def _stale(config: Path) -> list[str]:
@@ -183,3 +223,35 @@ def picture(clips: list[str], /, cfg: "Config", out: Path, crf: int | None = Non
     from dfdm.report.readme import readme_picture
 
     readme_picture(cfg, Path(cfg.results), out, clips, crf)
+
+
+def overlay(
+    video: Path,
+    /,
+    config: Path,
+    out: Path,
+    show: Literal["changed", "blend"] = "changed",
+    frame: int | None = None,
+    results: Path | None = None,
+) -> None:
+    """Lay a mask over a swap: the pixels that were changed, or how much of each is the new face.
+
+    Args:
+        video: the swap at any quality, under any name
+        out: the video of all frames, ending in .mp4, or the picture of one, ending in .png
+        show: changed, or blend; default: changed
+        frame: the frame of a picture, counted from 0; default: the middle one
+        results: the folder that contains the masks; default: the config's
+
+    Example:
+        dfdm overlay results/dataset/DFDM_crf23/iae/id0_id1_0000_iae.mp4 --show blend --out overlay.png
+    """
+    from dfdm.catalogue.config import load
+    from dfdm.catalogue.layout import Layout
+    from dfdm.report.overlay import PICTURE, VIDEO, write_overlay
+
+    if out.suffix not in (PICTURE, VIDEO):
+        raise DfdmError(f"--out is {out}, and is to end in {PICTURE} or {VIDEO}; correct the name")
+    if frame is not None and out.suffix == VIDEO:
+        raise DfdmError(f"--frame is for a picture, and {out} is a video of all frames; leave one of them out")
+    write_overlay(video, Layout(str(results or load(config).results)), show, out, frame)

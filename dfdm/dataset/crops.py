@@ -1,15 +1,16 @@
 """Face crops of an encoded video: boxes of its own pixels, unrotated and unresized, packed for fast reading.
 
-A crop file is a safetensors file: `frames` uint8 [n, size * 3 / 2, size] (I420 as decoded: lossless), `boxes`
-int32 [n, 2] (x, y of the box's corner in the frame), `landmarks` float32 [n, 68, 2] and `polygon` float32
-[n, 27, 2] (the outline of the mask `extended`), both in crop pixels, `frame_index` int32 [n], `checksum` int64 [n]
-(CRC-32 of each of `frames`, compared for every one that is read); n is the number of frames with a face. The metadata's
-one key `dfdm` is JSON.
+A crop file is a safetensors file: `frames` uint8 (the crops, I420 as decoded, each packed alone without loss, one after
+the other), `ends` int64 [n] (where each of them ends), `checksum` int64 [n] (its CRC-32, compared for every one that is
+read), `boxes` int32 [n, 2] (x, y of the box's corner in the frame), `landmarks` float32 [n, 68, 2] and `polygon`
+float32 [n, 27, 2] (the outline of the mask `extended`), both in crop pixels, `frame_index` int32 [n]; n is the number
+of frames with a face, or of those kept. The metadata's one key `dfdm` is JSON.
 """
 
 import json
 import shutil
 import sys
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,10 +20,16 @@ import numpy as np
 from safetensors import safe_open
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import atomic, reading
+from dfdm.base.files import atomic, reading, sha256, writing
+from dfdm.base.names import REAL
 from dfdm.base.records import check_index
-from dfdm.base.tensorfile import CHECKSUM, Streamed, write_tensors
+from dfdm.base.tensorfile import CHECKSUM, ENDS, Streamed, write_tensors
+from dfdm.dataset.provenance import read_mark
+from dfdm.dataset.settings import CropsConfig
+from dfdm.dataset.sidecar import ORIGINAL, STATEMENT
 from dfdm.media.colour import crop_i420, yuv_to_rgb
+from dfdm.media.comments import commented
+from dfdm.media.lossless import Packer, Unpacker
 from dfdm.media.masks import extended_polygon
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import VideoRecord, of_encoded, read_planes
@@ -64,32 +71,61 @@ def boxes_along(track: FaceTrack, margin: float, smooth: float) -> tuple[np.ndar
     return corners, size
 
 
-def write_crops(path: Path, video: Path, track: FaceTrack, margin: float, smooth: float, about: dict[str, Any]) -> None:
+def spread(places: int, count: int) -> list[int]:
+    """`count` of so many places, evenly spread from the first to the last, each once; fewer where there are fewer."""
+    return sorted({int(place) for place in np.linspace(0, places - 1, count).round()}) if places > 0 else []
+
+
+def kept_rows(frames: int, clips: int | None, clip: int) -> np.ndarray:
+    """Which of a track's faces `clips` clips of `clip` frames keep, int64 [n]; all where they would overlap."""
+    starts = np.array(spread(frames - clip + 1, clips) if clips else [], np.int64)
+    if len(starts) == 0 or len(starts) * clip >= frames or (np.diff(starts) < clip).any():
+        return np.arange(frames)
+    return (starts[:, None] + np.arange(clip)).ravel()
+
+
+def write_crops(
+    path: Path,
+    video: Path,
+    track: FaceTrack,
+    settings: CropsConfig,
+    about: dict[str, Any],
+    clip: int = 1,
+) -> None:
     """Cut the crops of an encoded video along its scene's track; `about` (name, model, crf ...) goes with them.
 
-    Raises DfdmError when the video's frames are not as many as the track's scene has.
+    `clip`: the frames of a clip, where the settings keep clips alone. Memory: one frame. Raises DfdmError when the
+    video's frames are not as many as the track's scene has.
     """
     record = of_encoded(track.record)
-    corners, size = boxes_along(track, margin, smooth)
-    landmarks = (track.landmarks - corners[:, None, :]).astype(np.float32)
+    corners, size = boxes_along(track, settings.margin, settings.smooth)
+    kept = kept_rows(len(track), settings.clips, clip)
+    corners, index = corners[kept], track.frame_index[kept]
+    landmarks = (track.landmarks[kept] - corners[:, None, :]).astype(np.float32)
     polygon = np.zeros((len(corners), POLYGON_POINTS, 2), np.float32)
-    for index, points in enumerate(landmarks):
-        polygon[index] = extended_polygon(points)
+    for row, points in enumerate(landmarks):
+        polygon[row] = extended_polygon(points)
+    packer = Packer(settings.codec, size)
     tensors = {
-        "frames": Streamed((len(corners), size * 3 // 2, size), _cut(video, record, track, corners, size)),
+        "frames": Streamed(len(kept), packer.pack(_cut(video, record, index, corners, size))),
         "boxes": corners,
         "landmarks": landmarks,
         "polygon": polygon,
-        "frame_index": track.frame_index.astype(np.int32),
+        "frame_index": index.astype(np.int32),
     }
     meta = {**about, "size": size, "frames": record.frames, "matrix": record.matrix, "full_range": record.full_range}
-    write_tensors(path, tensors, meta)
+    if len(kept) < len(track):
+        meta["clip"] = clip
+    write_tensors(path, tensors, meta | {"packing": packer.about})
 
 
-def _cut(video: Path, record: VideoRecord, track: FaceTrack, corners: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """The crops of the frames with a face, one at a time: a long close-up would fill the memory."""
-    for index, planes in track.seen(read_planes(video, record, whole=True)):
-        x, y = (int(value) for value in corners[index])
+def _cut(video: Path, record: VideoRecord, index: np.ndarray, corners: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """The crops of some frames, one at a time: a long close-up would fill the memory."""
+    rows = {int(frame): row for row, frame in enumerate(index)}
+    for frame, planes in enumerate(read_planes(video, record, whole=True)):
+        if (row := rows.get(frame)) is None:
+            continue
+        x, y = (int(value) for value in corners[row])
         yield crop_i420(planes, (x, y, x + size, y + size))  # [size * 3 / 2, size]
 
 
@@ -101,13 +137,20 @@ class CropReader:
             self._file = safe_open(str(path), framework="np")
             self.meta: dict[str, Any] = json.loads(self._file.metadata()["dfdm"])
             self._frames = self._file.get_slice("frames")
-            self._sums = self._file.get_tensor(CHECKSUM)
+            self._ends, self._sums = self._file.get_tensor(ENDS), self._file.get_tensor(CHECKSUM)
+            _check_meta(self.meta, self._ends, self._frames.get_shape()[0])
+            self._packing, self._size = self.meta["packing"], int(self.meta["size"])
         check_index(path)
-        self._path = path
+        self._path, self._local = path, threading.local()
 
     def __len__(self) -> int:
         """Frames with a face."""
-        return int(self._frames.get_shape()[0])
+        return len(self._ends)
+
+    @property
+    def clip(self) -> int | None:
+        """The frames of each kept clip, one after the other; None where all frames are there."""
+        return self.meta.get("clip")
 
     @property
     def frame_index(self) -> np.ndarray:
@@ -132,14 +175,51 @@ class CropReader:
     def frames(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Some crops as RGB, uint8 [k, size, size, 3]; `indices` count crops, not frames of the video."""
         matrix, full_range = self.meta["matrix"], self.meta["full_range"]
-        size = int(self.meta["size"])
-        out = np.empty((len(indices), size, size, 3), np.uint8)
-        for row, index in enumerate(indices):
-            planes = np.ascontiguousarray(self._frames[int(index) : int(index) + 1][0])
-            if zlib.crc32(planes.data) != self._sums[int(index)]:
-                raise DfdmError(f"{self._path} is damaged: crop {int(index)} is not what was written; make it again")
+        out = np.empty((len(indices), self._size, self._size, 3), np.uint8)
+        for row, planes in enumerate(self.planes(indices)):
             out[row] = yuv_to_rgb(planes, matrix, full_range)
         return out
+
+    def planes(self, indices: Sequence[int] | np.ndarray | None = None) -> Iterator[np.ndarray]:
+        """Some crops, or all, as I420 uint8 [size * 3 / 2, size]; DfdmError for one that is damaged."""
+        if not hasattr(self._local, "unpacker"):  # a decoder belongs to one thread
+            self._local.unpacker = Unpacker(self._packing)
+        for index in range(len(self)) if indices is None else map(int, indices):
+            packed = self._frames[int(self._ends[index - 1]) if index else 0 : int(self._ends[index])].tobytes()
+            if zlib.crc32(packed) != self._sums[index]:
+                raise DfdmError(f"{self._path} is damaged: crop {index} is not what was written; make it again")
+            yield self._local.unpacker.unpack(packed)
+
+
+def _check_meta(meta: dict[str, Any], ends: np.ndarray, size: int) -> None:
+    """ValueError where a crop file does not say what its frames need, or they do not fill it."""
+    if missing := sorted({"size", "matrix", "full_range", "packing"} - meta.keys()):
+        raise ValueError(f"it does not say its {missing[0]}")
+    if (side := meta["packing"]["side"]) != meta["size"]:
+        raise ValueError(f"its frames are of {side} pixels, not of {meta['size']}")
+    if (np.diff(ends, prepend=0) < 0).any() or (int(ends[-1]) if len(ends) else 0) != size:
+        raise ValueError("its frames do not end where it ends")
+
+
+def _check_label(path: Path, meta: dict[str, Any]) -> None:
+    """DfdmError where a crop file does not say which video it is of."""
+    name, crf = meta.get("name"), meta.get("crf")
+    told = isinstance(name, str) and isinstance(meta.get("model"), str) and type(crf) is int
+    if not told or not {"", ".", ".."}.isdisjoint(str(name).split("/")):
+        raise DfdmError(f"{path} does not say name, model and crf of its video; give crop files of the stage crops")
+
+
+def mark_of(crops: Path, meta: dict[str, Any]) -> dict[str, Any]:
+    """What a picture of a crop says of itself: the mark of its video, where that lies in the same results or release,
+    else what the crop file says.
+    """
+    folder, name, model = crops.resolve().parents, meta["name"], meta["model"]
+    below = f"DFDM_crf{meta['crf']}/{model}/{name}.mp4"
+    for video in (top / below for top in ([folder[3] / "dataset", folder[3]] if len(folder) > 3 else [])):
+        if video.is_file() and sha256(video) == meta.get("video"):
+            return read_mark(video)
+    facts = {"name": name.replace("/", "-"), "model": model, "crf": meta["crf"], "video": meta.get("video")}
+    return {"synthetic": model != REAL, "statement": ORIGINAL if model == REAL else STATEMENT, **facts}
 
 
 def export_tree(crops: Sequence[Path], out: Path, classes: Sequence[str], numbered: bool = False) -> int:
@@ -153,6 +233,8 @@ def export_tree(crops: Sequence[Path], out: Path, classes: Sequence[str], number
     import pandas as pd
 
     metas = {path: CropReader(path).meta for path in sorted(crops)}
+    for path, meta in metas.items():
+        _check_label(path, meta)
     if len(qualities := sorted({meta["crf"] for meta in metas.values()})) > 1:
         raise DfdmError(
             f"the crop files are of crf {', '.join(map(str, qualities))}, which one tree cannot tell apart; "
@@ -174,13 +256,15 @@ def export_tree(crops: Sequence[Path], out: Path, classes: Sequence[str], number
         raise DfdmError("two of the crop files are of one video; give each once")
     for row in rows:
         folder, reader = out / row["folder"], CropReader(Path(row["crops"]))
+        mark = mark_of(Path(row["crops"]), reader.meta)
         partial = folder.with_name(f".{folder.name}.tmp")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for number in range(len(reader)):
             file = partial / f"Frame{number + 1}.png"
-            if not cv2.imwrite(str(file), reader.frames([number])[0][:, :, ::-1]):
-                raise DfdmError(f"{file} could not be written; is the disk full?")
+            coded = cv2.imencode(".png", reader.frames([number])[0][:, :, ::-1])[1].tobytes()
+            with writing(file):
+                file.write_bytes(commented(coded, mark))
         partial.rename(folder)
     if numbered:
         with atomic(out / "index.csv") as temporary:

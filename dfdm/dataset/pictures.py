@@ -41,6 +41,7 @@ class FrameFolder:
     """
 
     landmarks = None  # not known
+    clip = None  # all frames are there
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():

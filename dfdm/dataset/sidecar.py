@@ -3,20 +3,24 @@
 The provenance part is also in the video file's own metadata.
 """
 
+from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, model_validator
 
 from dfdm import __version__
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import digest, sha256
 from dfdm.base.machine import cpu_model
-from dfdm.base.names import REAL, Encoded
+from dfdm.base.names import REAL, Encoded, encoded_of, known_name
 from dfdm.base.stored import OPEN, Stored
 from dfdm.media.encoding import count_packets, ffmpeg_version
 from dfdm.media.tracks import FaceTrack
 
 STATEMENT = "Synthetic: a neural network replaced the face in this video. Made for research on deepfake detection."
 FACELESS = "Meant as a synthetic video, but its scene shows no face: no frame was changed."
+MASK = "A mask, no recording: white are the pixels that a swap changed against the original's lossless master."
 ORIGINAL = "Not synthetic: the face in this video was not replaced; encoded like the synthetic videos beside it."
 
 
@@ -36,24 +40,42 @@ class Sidecar(Stored):
     video_id: str
     face_id: str | None
     scene: str
-    crf: int
+    crf: int = Field(ge=0, le=51)
     version: str
     config_hash: str
     inputs: dict[str, str]
     origin: Annotated[dict[str, str], OPEN]  # dfdm.catalogue.keys.reference
     file: str
-    sha256: str
-    bytes: int
-    frames: int
-    face_frames: int
-    width: int
-    height: int
-    fps: float
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    bytes: int = Field(gt=0)
+    frames: int = Field(gt=0)
+    face_frames: int = Field(ge=0)
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    fps: float = Field(gt=0)
     variable_rate: bool
     audio: str | None
     decoding: list[str]
     ffmpeg: str
     cpu: str
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Sidecar":
+        own = (self.video_id, self.face_id, self.scene, self.model)
+        if (name := known_name(self.name)) is None or own != astuple(name):
+            raise ValueError("name does not say what model, video_id, face_id and scene say")
+        if self.face_frames > self.frames:
+            raise ValueError("face_frames is larger than frames")
+        return self
+
+    @classmethod
+    def of_video(cls, path: Path) -> "Sidecar":
+        """The sidecar of a video of the dataset; DfdmError for one that describes another video."""
+        video, beside = encoded_of(path), path.with_suffix(".json")
+        found = cls.read(beside)
+        if (found.name, found.crf) != (str(video.name), video.crf):
+            raise DfdmError(f"{beside} describes another video; delete it and make it again")
+        return found
 
     @property
     def made_of(self) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from dfdm.base.errors import DfdmError
 from dfdm.media.alignment import invert
-from dfdm.media.video import split_planes
+from dfdm.media.planes import split_planes
 
 Region = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, all even, x1 and y1 outside
 

@@ -25,9 +25,10 @@ import numpy as np
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
+from dfdm.media.planes import UNSPECIFIED
 from dfdm.media.settings import EncodeConfig
 from dfdm.media.streams import as_file, opened, picture, sound
-from dfdm.media.video import UNSPECIFIED, VideoRecord, of_encoded, read_planes
+from dfdm.media.video import VideoRecord, of_encoded, read_planes
 
 # Sound that mp4 can hold is copied as it is; any other becomes AAC.
 _MOST_CHANNELS = 8  # of ffmpeg's aac; more are mixed down to two
@@ -71,22 +72,50 @@ def write_master(
             raise DfdmError(f"{path}: crf 0 did not come back bit for bit from {ffmpeg_version()}; use another build")
 
 
-def write_quality(path: Path, master: Path, crf: int, settings: EncodeConfig, metadata: dict[str, str]) -> None:
+def write_quality(
+    path: Path,
+    master: Path,
+    crf: int,
+    settings: EncodeConfig,
+    metadata: dict[str, str],
+    keyframes: int | None = None,
+    filters: str | None = None,
+    below: Path | None = None,
+) -> None:
     """Encode a master at another crf, sound copied, timestamps and colour tags kept.
 
+    `keyframes`: at most so many frames from one keyframe to the next; None: as x264 does it. `filters`: what ffmpeg
+    does to the frames first; `below`: a picture of the video's width and an even height, which is put below every
+    frame; None: nothing, of the two at most one.
     Raises DfdmError when ffmpeg fails or the frame count differs; the file then does not appear.
     """
     with atomic(path) as temporary:
         source = ffmpeg.input(as_file(master))
         with opened(master) as container:
-            streams = [source.video, source.audio] if container.streams.audio else [source.video]
-        to = _codec(settings, crf) | _container(metadata) | {"acodec": "copy"}
+            heard = bool(container.streams.audio)
+        video = source.video
+        if below:
+            with opened(below) as container:
+                height = container.streams.video[0].height
+            padded = video.filter("pad", "iw", f"ih+{height}")
+            video = padded.overlay(ffmpeg.input(as_file(below)), y=f"H-{height}")
+        streams = [video, source.audio] if heard else [video]
+        to = _codec(settings, crf) | _container(metadata) | {"acodec": "copy"} | ({"g": keyframes} if keyframes else {})
+        to |= {"vf": filters} if filters else {}
         output = ffmpeg.output(*streams, as_file(temporary), **to)
         with _running(output) as process:
             process.wait()
         expected, given = count_packets(master), count_packets(temporary)
         if expected != given:
             raise DfdmError(f"{path}: {given} frames were encoded, {master.name} has {expected}")
+
+
+def write_tags(path: Path, video: Path, metadata: dict[str, str]) -> None:
+    """Copy a video's streams as they are into a file with other tags; DfdmError when ffmpeg fails."""
+    with atomic(path) as temporary:
+        copied = {"c": "copy", "map": 0, "copyts": None, **_container(metadata)}
+        with _running(ffmpeg.output(ffmpeg.input(as_file(video)), as_file(temporary), **copied)) as process:
+            process.wait()
 
 
 def count_packets(path: Path) -> int:
@@ -123,11 +152,17 @@ def _master(path: Path, record: VideoRecord, audio_from: Path, settings: EncodeC
         color_primaries=record.primaries or UNSPECIFIED,
         color_trc=record.transfer or UNSPECIFIED,
     )
+    if record.pixel_aspect != (1, 1):
+        video = video.filter("setsar", "/".join(map(str, record.pixel_aspect)))
     streams, audio = [video], {}
     if record.audio and (heard := sound(audio_from)):
-        source = ffmpeg.input(as_file(audio_from), ss=f"{record.start_seconds:.6f}", t=f"{record.duration_seconds:.6f}")
+        copied = heard.codec in _MP4_AUDIO
+        # A packet is copied whole, so the last one begins early enough to end within the scene; those before the
+        # scene would be hidden by an edit list, yet be there.
+        seconds = max(record.duration_seconds - copied * heard.packet_seconds, heard.packet_seconds)
+        source = ffmpeg.input(as_file(audio_from), ss=f"{record.start_seconds:.6f}", t=f"{seconds:.6f}")
         streams.append(source[f"a:{heard.place}"])
-        audio = {"acodec": "copy" if heard.codec in _MP4_AUDIO else "aac"}
+        audio = {"acodec": "copy", "copypriorss:a": "0"} if copied else {"acodec": "aac"}
         if audio["acodec"] == "aac" and heard.channels > _MOST_CHANNELS:
             audio["ac"] = "2"
     return ffmpeg.output(*streams, as_file(path), **_codec(settings, 0), **_container(metadata), **audio)

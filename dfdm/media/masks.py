@@ -101,9 +101,9 @@ def erode(mask: np.ndarray, percent: float) -> np.ndarray:
     return changed[radius:-radius, radius:-radius]
 
 
-def training_mask(stored: np.ndarray) -> np.ndarray:
-    """The mask that weighs training's loss, still [128, 128] uint8: threshold 4 %, Gaussian blur of 3 px."""
-    return blur_mask(threshold(stored, 4), 3, passes=1, kind="gaussian")
+def training_mask(stored: np.ndarray, kernel: float = 3, dilation: float = 0) -> np.ndarray:
+    """The mask that weighs training's loss, still [128, 128] uint8: threshold 4 %, dilation, Gaussian blur."""
+    return blur_mask(erode(threshold(stored, 4), -dilation), kernel, passes=1, kind="gaussian")
 
 
 def render_mask(stored: np.ndarray, percent: float = 4, kernel: float = 3, erosion: float = 0) -> np.ndarray:

@@ -56,6 +56,24 @@ def colour_difference(first: np.ndarray, second: np.ndarray, where: np.ndarray) 
     return float(deltaE_ciede2000(rgb2lab(first[where]), rgb2lab(second[where])).mean())
 
 
+def uneven_colour(first: np.ndarray, second: np.ndarray, where: np.ndarray) -> float:
+    """How blotchy the first of two pictures [H, W, 3] RGB uint8 is over the pixels `where` (bool [H, W]).
+
+    The 95th percentile of the distance in CIE a*b*, after the mean difference is taken off.
+    """
+    from skimage.color import rgb2lab
+
+    difference = (rgb2lab(first[where]) - rgb2lab(second[where]))[:, 1:]  # [n, 2]
+    return float(np.percentile(np.linalg.norm(difference - difference.mean(0), axis=1), 95))
+
+
+def eye_opening(landmarks: np.ndarray) -> float:
+    """How open the eyes of a face [68, 2] are: the lids' distance as a share of the eye's width, mean of both."""
+    eyes = landmarks[36:48].reshape(2, 6, 2).astype(np.float64)
+    lids = np.linalg.norm(eyes[:, [1, 2]] - eyes[:, [5, 4]], axis=2).mean(1)  # [2]
+    return float((lids / np.linalg.norm(eyes[:, 0] - eyes[:, 3], axis=1)).mean())
+
+
 def landmark_error(found: np.ndarray, original: np.ndarray) -> float:
     """Mean distance of the 51 inner landmarks of two faces [68, 2], as a share of the original's eye distance."""
     distances = np.linalg.norm(found[INNER].astype(np.float64) - original[INNER], axis=1)

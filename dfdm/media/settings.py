@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from dfdm.base.section import Count, FileRef, Section, Share, Threads
+from dfdm.base.section import Count, FilePath, FileRef, Number, Section, Share, Threads
 
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
@@ -14,14 +14,29 @@ class FacesConfig(Section):
 
     detector: str = Field("dlib", description="Face detector: dlib or face_alignment")
     predictor: FileRef | None = Field(None, description="68-point shape predictor; the detector dlib needs it")
-    weights: str | None = Field(None, description="Folder with the two weight files of the detector face_alignment")
-    upsample: int = Field(0, ge=0, le=3, description="How often a frame is doubled before the search; for small faces")
-    confidence: float | None = Field(None, description="Lowest score of a face; null: the detector's own threshold")
-    keep: Literal["largest", "nearest"] = Field("nearest", description="Which of several faces is followed in a frame")
+    weights: FilePath | None = Field(None, description="Folder of the two weight files of the detector face_alignment")
+    upsample: int = Field(
+        0, strict=True, ge=0, le=3, description="How often a frame is doubled before the search; for small faces"
+    )
+    confidence: Number | None = Field(None, description="Lowest score of a face; null: the detector's own threshold")
+    rotate: list[Literal[0, 90, 180, 270]] = Field(
+        [0],
+        min_length=1,
+        description="Angles by which a frame is turned for the search; the one that shows the surest face counts",
+    )
+    keep: Literal["largest", "nearest", "person"] = Field(
+        "nearest",
+        description="Which of several faces is followed in a frame; person: the one most like the person's `picture`",
+    )
+    person_distance: Number | None = Field(
+        0.6,
+        gt=0,
+        description="Faces further apart in `evaluate.identity`'s eyes are two people; null: not compared",
+    )
     on_missing: Literal["stop", "leave_out"] = Field(
         "stop", description="A scene that shows no face: stop, before any training, or leave it out of the manifests"
     )
-    cut_threshold: Share = Field(0.35, description="A cut is where more than this share of the luma histogram changes")
+    cut_threshold: Share = Field(0.16, description="A cut is where more than this share of the luma histogram changes")
     max_gap: Count = Field(5, description="Frames without the face after which a new segment of the track starts")
 
 

@@ -17,11 +17,12 @@ _STILL = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.s
 
 @dataclass(frozen=True)
 class Sound:
-    """A file's sound: its place among the sound streams, codec and channels."""
+    """A file's sound: its place among the sound streams, codec, channels, and how long a packet of it is."""
 
     place: int
     codec: str
     channels: int
+    packet_seconds: float
 
 
 def as_file(path: Path) -> str:
@@ -33,7 +34,7 @@ def as_file(path: Path) -> str:
 def opened(path: Path) -> Iterator[Any]:
     """A file opened as a video; DfdmError where it is absent, no video, or a list of other files."""
     try:
-        container = av.open(as_file(path))
+        container = av.open(as_file(path), metadata_errors="replace")  # titles need not be UTF-8
     except FileNotFoundError:
         raise DfdmError(f"{path} does not exist; correct its path in the config or sources.root") from None
     except (av.error.FFmpegError, OSError) as error:
@@ -44,11 +45,32 @@ def opened(path: Path) -> Iterator[Any]:
         yield container
 
 
+def seconds(path: Path) -> float | None:
+    """How long a video is by its container, without decoding it; None where that does not say, or is no video."""
+    try:
+        with opened(path) as container:
+            return container.duration / av.time_base if container.duration else None
+    except DfdmError:  # what is wrong with it `dfdm sources probe` says
+        return None
+
+
+def frames_by_header(path: Path) -> int:
+    """How many frames a video surely has, by its container and without decoding it; 0 where that does not say."""
+    try:
+        with opened(path) as container:
+            stream = picture(container, path)
+            within = float(container.duration / av.time_base * (stream.average_rate or 0)) if container.duration else 0
+            return min(stream.frames, int(within))
+    except DfdmError:  # what is wrong with it `dfdm sources probe` says
+        return 0
+
+
 def picture(container: Any, path: Path) -> Any:
     """The video stream: no cover and no preview; the default one, else the largest. DfdmError where there is none."""
-    videos = [stream for stream in container.streams.video if not stream.disposition & _STILL]
+    decoded = [stream for stream in container.streams.video if stream.codec_context is not None]
+    videos = [stream for stream in decoded if not stream.disposition & _STILL]
     if not videos:
-        only = "only a still picture, such as a cover" if container.streams.video else "no video stream"
+        only = "only a still picture, such as a cover" if decoded else "no video stream that decodes"
         raise DfdmError(f"{path} contains {only}; name another file in the config")
     return max(
         videos, key=lambda stream: (bool(stream.disposition & Disposition.default), stream.width * stream.height)
@@ -63,8 +85,9 @@ def sound(path: Path) -> Sound | None:
         with opened(path) as container:
             stream = container.streams.audio[place]
             try:
-                if stream.codec_context is not None and next(container.decode(stream), None) is not None:
-                    return Sound(place, stream.codec_context.name, stream.codec_context.channels)
+                if stream.codec_context is not None and (heard := next(container.decode(stream), None)) is not None:
+                    codec = stream.codec_context
+                    return Sound(place, codec.name, codec.channels, heard.samples / heard.sample_rate)
             except (av.error.FFmpegError, ValueError):  # ValueError: no decoder of this kind
                 continue
     return None

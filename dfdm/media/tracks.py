@@ -1,8 +1,10 @@
 """One face through a scene: found in every frame, kept apart at cuts and gaps, saved, smoothed."""
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,22 +13,31 @@ import numpy as np
 
 from dfdm.base.files import atomic, reading
 from dfdm.base.records import checked
+from dfdm.media.alignment import misfit
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector, Face
+from dfdm.media.identity import Embedder, Seen, Wanted
 from dfdm.media.settings import FacesConfig
 from dfdm.media.video import VideoRecord
 
+_DESCRIBED = {0, *(2**power for power in range(3, 40))}  # frames of a segment whose face is described: 0, 8, 16, 32
+_APART = 100  # frames between two faces of a segment where only some frames were looked at
+_FAR = 1e5  # px: no frame is so large
 _FORMAT = 1  # raised when the file's arrays change
+# Landmarks that lie on a face stay below: see alignment.misfit for the first two. The third is in distances of the
+# eyes: up to 0.16 for faces that nothing covers, 0.23 in the middle for landmarks that lie on an upside-down face.
+_ACROSS, _FROM_MEAN, _SPREAD = 0.062, 0.25, 0.2
 
 
 @dataclass(frozen=True)
 class TrackCounts:
-    """What was seen on the way: frames in all, with a face, with several faces, and cuts."""
+    """What was seen on the way: frames in all, with a face, with several faces, cuts; faces with wrong landmarks."""
 
     frames: int
     with_face: int
     several_faces: int
     cuts: int
+    misplaced: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,8 @@ class FaceTrack:
     `frame_index` int32 [n], rising, counts from the scene's first frame. `landmarks` float32 [n, 68, 2] and
     `boxes` float32 [n, 4] (x0, y0, x1, y1) are in frame pixels. `confidence` float32 [n] is on the detector's
     own scale. `segment` int32 [n] takes a new number after a cut, a long gap or a jump to another place:
-    within one number it is one moving face.
+    within one number it is one moving face. `identity` float32 [segments, 128] is each segment's face as the
+    recognition network describes it, [0, 128] where there was none.
     """
 
     record: VideoRecord
@@ -46,9 +58,19 @@ class FaceTrack:
     confidence: np.ndarray
     segment: np.ndarray
     counts: TrackCounts
+    identity: np.ndarray = field(default_factory=lambda: np.empty((0, 128), np.float32))
 
     def __len__(self) -> int:
         return len(self.frame_index)
+
+    @property
+    def pieces(self) -> list[Seen]:
+        """Its segments, for a comparison of the people; empty where no network described them."""
+        rows = [np.flatnonzero(self.segment == segment) for segment in range(len(self.identity))]
+        return [
+            Seen(self.record.scene_key, int(self.frame_index[of[0]]), int(self.frame_index[of[-1]]), len(of), face)
+            for of, face in zip(rows, self.identity)
+        ]
 
     def trained_count(self, held_out: float) -> int:
         """How many of the scene's faces, the first ones, a training with this `held_out` share may see."""
@@ -67,7 +89,8 @@ class FaceTrack:
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         counts = json.dumps(vars(self.counts), sort_keys=True)
         with atomic(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, format=np.int32(_FORMAT), record=self.record.to_json(), counts=counts, **arrays)
+            about: dict[str, Any] = {"format": np.int32(_FORMAT), "record": self.record.to_json(), "counts": counts}
+            np.savez(file, **about, identity=self.identity, **arrays)
 
     @staticmethod
     def load(path: str | Path) -> "FaceTrack":
@@ -82,8 +105,17 @@ class FaceTrack:
             for name, (kind, shape) in _ARRAYS.items():
                 if arrays[name].dtype != kind or arrays[name].shape != (len(arrays["frame_index"]), *shape):
                     raise ValueError(f"{name} has the wrong shape or type")
+            identity = file["identity"] if "identity" in file else np.empty((0, 128), np.float32)
+            if identity.dtype != np.float32 or identity.shape[1:] != (128,):
+                raise ValueError("identity has the wrong shape or type")
             counts = TrackCounts(**json.loads(str(file["counts"])))
-            track = FaceTrack(VideoRecord.model_validate_json(str(file["record"])), counts=counts, **arrays)
+            record = VideoRecord.model_validate_json(str(file["record"]))
+            index = arrays["frame_index"]
+            if (np.diff(index) <= 0).any() or (len(index) and not 0 <= index[0] <= index[-1] < record.frames):
+                raise ValueError("its frames are not those of its scene, in order")
+            if not (np.abs(arrays["landmarks"]) < _FAR).all():  # NaN too
+                raise ValueError("its landmarks are no places in a picture")
+            track = FaceTrack(record, counts=counts, identity=identity, **arrays)
         checked(path)
         return track
 
@@ -95,8 +127,12 @@ class FaceTrack:
         if sigma == 0:
             return self
         landmarks, boxes = self.landmarks.copy(), self.boxes.copy()
+        parts: list[np.ndarray] = []
         for segment in np.unique(self.segment):
-            rows = np.flatnonzero(self.segment == segment)
+            whole = np.flatnonzero(self.segment == segment)
+            apart = np.flatnonzero(np.diff(self.frame_index[whole]) > _APART + 8 * sigma) + 1
+            parts += np.split(whole, apart)  # too far apart to be neighbours: a long video would fill the memory
+        for rows in parts:
             when = self.frame_index[rows] - self.frame_index[rows[0]]
             present = np.zeros(when[-1] + 1)
             present[when] = 1
@@ -142,12 +178,39 @@ def _distance(face: Face, box: np.ndarray) -> float:
     return float(np.linalg.norm(middle - other) / max(box[2] - box[0], 1e-6))
 
 
+def fits(face: Face) -> bool:
+    """Whether landmarks lie on the face: the shape of a head, where a little shift of the box leaves them."""
+    if not np.isfinite(face.landmarks).all() or face.spread > _SPREAD:
+        return False
+    across, from_mean = misfit(face.landmarks)
+    return across <= _ACROSS and from_mean <= _FROM_MEAN
+
+
 def track_planes(
-    planes: Iterable[np.ndarray], detector: Detector, record: VideoRecord, settings: FacesConfig
+    planes: Iterable[np.ndarray],
+    detector: Detector,
+    record: VideoRecord,
+    settings: FacesConfig,
+    embedder: Embedder | None = None,
+    wanted: Wanted | None = None,
+    only: Sequence[int] | None = None,
 ) -> FaceTrack:
-    """`track_faces` on decoded frames (I420, in order) of a scene, with the config's settings."""
+    """`track_faces` on decoded frames (I420, in order) of a scene, with the config's settings.
+
+    Faces are looked for in square pixels; the track is in the frame's own.
+    """
+    aspect = record.pixel_aspect[0] / record.pixel_aspect[1]
+    stretch = np.array([max(aspect, 1), max(1 / aspect, 1)])
     frames = (yuv_to_rgb(frame, record.matrix, record.full_range) for frame in planes)
-    return track_faces(frames, detector, record, settings.keep, settings.cut_threshold, settings.max_gap)
+    if aspect != 1:
+        frames = (cv2.resize(frame, None, fx=stretch[0], fy=stretch[1]) for frame in frames)
+    keep = "nearest" if settings.keep == "person" else settings.keep
+    cut_threshold, max_gap = settings.cut_threshold, settings.max_gap
+    track = track_faces(frames, detector, record, keep, cut_threshold, max_gap, embedder, wanted, only)
+    if aspect == 1:
+        return track
+    boxes = (track.boxes.reshape(-1, 2, 2) / stretch).reshape(-1, 4)
+    return replace(track, landmarks=(track.landmarks / stretch).astype(np.float32), boxes=boxes.astype(np.float32))
 
 
 def track_faces(
@@ -155,30 +218,51 @@ def track_faces(
     detector: Detector,
     record: VideoRecord,
     keep: Literal["largest", "nearest"] = "nearest",
-    cut_threshold: float = 0.35,
-    max_gap: int = 5,
+    cut_threshold: float = FacesConfig.model_fields["cut_threshold"].default,
+    max_gap: int = FacesConfig.model_fields["max_gap"].default,
+    embedder: Embedder | None = None,
+    wanted: Wanted | None = None,
+    only: Sequence[int] | None = None,
 ) -> FaceTrack:
     """Follow one face through a scene's frames (RGB uint8 [H, W, 3], in order).
 
     Of several faces the largest is kept, or ("nearest") the one nearest the last kept box; after a cut, or
-    after more than `max_gap` frames without the face, the largest again. A cut is where more than
-    `cut_threshold` of the brightness histogram changes between neighbouring frames.
+    after more than `max_gap` frames without the face, the largest again. With `wanted` it is that person's wherever
+    tracking starts again or there are several, and none where no face is the person's. A cut is where more than
+    `cut_threshold` of the brightness histogram changes between neighbouring frames. Faces whose landmarks do not fit
+    are dropped and counted. With `embedder` each segment's face is described, from its frames 0, 8, 16, 32, 64, ...
+
+    `only`: the numbers of the frames, rising, where not all are given. After frames that were not looked at, the
+    largest face counts again where none is within a width of the last kept box.
     """
     kept: list[tuple[int, Face, int]] = []  # frame, face, segment
-    several = cuts = segment = seen = 0
+    described, length = defaultdict[int, list[np.ndarray]](list), Counter[int]()  # by segment
+    several = cuts = segment = seen = misplaced = 0
     last: np.ndarray | None = None  # the last kept box, None where tracking starts again
     before: np.ndarray | None = None
-    for index, frame in enumerate(frames):
+    index, missed, skipped = -1, 0, False  # missed: frames looked at since the last kept face
+    for number, frame in zip(count() if only is None else only, frames):
+        if number > index + 1:
+            skipped, before = True, None
+        index = number
         seen += 1
         histogram = luma_histogram(frame)
         if before is not None and np.abs(histogram - before).sum() / 2 > cut_threshold:
             cuts += 1
             last = None
         before = histogram
-        faces = detector.detect(frame)
+        found = detector.detect(frame)
+        faces = [face for face in found if fits(face)]
+        misplaced += len(found) - len(faces)
         several += len(faces) > 1
-        if last is not None and index - kept[-1][0] > max_gap + 1:
+        if missed > max_gap:
             last = None
+        if last is not None and skipped and faces and all(_distance(face, last) > 1 for face in faces):
+            last = None
+        missed += 1
+        if faces and wanted is not None and (last is None or len(faces) > 1):
+            chosen = wanted.choose(frame, faces)
+            faces = [] if chosen is None else [chosen]
         if not faces:
             continue
         if last is None or keep == "largest":
@@ -189,7 +273,11 @@ def track_faces(
         if kept and (last is None or _distance(face, last) > 1):  # a jump: another face, or a cut not seen
             segment += 1
         kept.append((index, face, segment))
-        last = face.box
+        if embedder is not None:
+            length[segment] += 1  # of the segment so far
+            if length[segment] - 1 in _DESCRIBED:
+                described[segment].append(embedder.describe(frame, face.landmarks))
+        last, missed, skipped = face.box, 0, False
     return FaceTrack(
         record,
         frame_index=np.array([index for index, _, _ in kept], np.int32),
@@ -197,5 +285,6 @@ def track_faces(
         boxes=np.array([face.box for _, face, _ in kept], np.float32).reshape(-1, 4),
         confidence=np.array([face.confidence for _, face, _ in kept], np.float32),
         segment=np.array([number for _, _, number in kept], np.int32),
-        counts=TrackCounts(frames=seen, with_face=len(kept), several_faces=several, cuts=cuts),
+        counts=TrackCounts(seen, len(kept), several, cuts, misplaced),
+        identity=np.array([np.mean(faces, axis=0) for faces in described.values()], np.float32).reshape(-1, 128),
     )

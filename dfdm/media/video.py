@@ -2,13 +2,14 @@
 
 A frame is an I420 array, uint8 [height * 3 / 2, width]: the Y plane's rows, then U's and V's. Any other pixel
 format becomes 8-bit yuv420p here, odd sizes are padded by repeating the edge, rotation is applied; the record
-says so. Timestamps: a frame keeps its own. A video whose timestamps all lie within one tick of a constant rate
+says so. Timestamps: a frame keeps its own. A video whose timestamps all lie within half a tick of a constant rate
 is constant and its frame i is shown at i / rate; otherwise the scene's timestamps are in the record and every
 video made from the scene carries them unchanged.
 """
 
 import json
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -18,19 +19,20 @@ import av
 import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
+from pydantic import model_validator
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
 from dfdm.base.stored import OPEN, Stored
+from dfdm.media.planes import UNSPECIFIED, Upright, full_range, orientation
 from dfdm.media.streams import opened, picture, sound
 
+_NEAR = 50  # frames between two wanted ones that are rather decoded than jumped over
 HDR = {16: "PQ", 18: "HLG"}  # H.273's numbers of transfers that 8 bits do not hold
 TONE_MAP = (
     "ffmpeg -i '{}' -vf zscale=t=linear:npl=100,tonemap=hable,zscale=p=bt709:t=bt709:m=bt709:r=tv,format=yuv420p "
     "-crf 0 sdr.mp4"
 )
-_TURNS = {(1.0, 0.0): 0, (0.0, -1.0): 1, (-1.0, 0.0): 2, (0.0, 1.0): 3}  # where a row of pixels goes: quarters
-UNSPECIFIED = 2  # H.273's number for "not said", of matrix, primaries and transfer alike
 
 
 class VideoRecord(Stored):
@@ -38,7 +40,8 @@ class VideoRecord(Stored):
 
     Sizes are those of the decoded frames (after rotation and padding, so even); `stored_*` those in the file.
     `matrix`, `primaries`, `transfer` are H.273 numbers, None where the file does not say (BT.601 is then used);
-    `full_range` is None where it does not say (limited is then used). `pts` counts `time_base` units from the
+    `full_range` is None where it does not say (limited is then used); of RGB and grey they are what the conversion
+    gives. `pixel_aspect` is width to height of an upright pixel. `pts` counts `time_base` units from the
     scene's first frame, None at a constant rate. `start` and `stop` are the scene's frames in the file.
     """
 
@@ -69,6 +72,14 @@ class VideoRecord(Stored):
     mirrored: bool = False
     interlaced: bool = False
     pixel_aspect: tuple[int, int] = (1, 1)
+    sound_lost: bool = False
+
+    @model_validator(mode="after")
+    def _possible(self) -> "VideoRecord":
+        sizes = (self.width, self.height, *self.rate, *self.time_base, *self.pixel_aspect)
+        if not 0 <= self.start <= self.stop or min(sizes) < 1:
+            raise ValueError("its frames, size, rate or time base are no video's")
+        return self
 
     @property
     def frames(self) -> int:
@@ -86,14 +97,16 @@ class VideoRecord(Stored):
         stored, size = f"{self.stored_width}x{self.stored_height}", f"{self.width}x{self.height}"
         if self.rotation % 180:
             stored = f"{self.stored_height}x{self.stored_width}"
+        across, down = self.pixel_aspect
         notes = {
             f"{self.pixel_format} converted to yuv420p": self.pixel_format != "yuv420p",
             f"padded from {stored} to {size}": stored != size,
             f"rotated by {self.rotation} degrees": self.rotation != 0,
             "mirrored": self.mirrored,
             "interlaced, both fields kept in a frame": self.interlaced,
-            f"pixels of {self.pixel_aspect[0]}:{self.pixel_aspect[1]} taken as square": self.pixel_aspect != (1, 1),
+            f"pixels of {across}:{down} kept, faces swapped as stored": across != down,
             "variable frame rate, timestamps kept": self.pts is not None,
+            "its sound does not decode, left out": self.sound_lost,
             "no colour matrix tag, BT.601 assumed": self.matrix is None,
         }
         return [note for note, holds in notes.items() if holds]
@@ -108,16 +121,23 @@ class VideoRecord(Stored):
 
 
 def _decode(path: Path) -> Iterator[VideoFrame]:
-    """The frames in order of presentation; DfdmError for a damaged file, and for a frame unlike the first."""
+    """The frames in order of presentation; DfdmError for a damaged file, and for a frame unlike the first.
+
+    Threads share a frame: with a frame each, what a decoder conceals depends on how they meet, and two decodings of
+    a damaged file would differ.
+    """
     with opened(path) as container:
         stream, count, first = picture(container, path), 0, None
-        stream.thread_type = "AUTO"
+        stream.thread_type = "SLICE"
+        if stream.codec_context.name == "hevc":  # its decoder marks no frame, it fails or conceals
+            stream.codec_context.options = {"err_detect": "explode"}
         try:
-            for frame in container.decode(stream):
+            for frame in _frames(container, stream):
                 if frame.is_corrupt:
                     raise DfdmError(f"{path} is damaged at frame {count}; replace the file")
-                first = first or _kind(frame)
-                if differing := [name for name, value in _kind(frame).items() if value != first[name]]:
+                kind = _kind(frame) | {"pixel aspect": stream.codec_context.sample_aspect_ratio}
+                first = first or kind
+                if differing := [name for name, value in kind.items() if value != first[name]]:
                     raise DfdmError(f"{path} changes its {differing[0]} at frame {count}; cut it there into two files")
                 count += 1
                 yield frame
@@ -125,87 +145,112 @@ def _decode(path: Path) -> Iterator[VideoFrame]:
             raise DfdmError(f"{path} is damaged after frame {count} ({error}); replace the file") from None
 
 
+def _frames(container: Any, stream: Any) -> Iterator[VideoFrame]:
+    """What decodes. A recording may begin between two keyframes: what is shown before its first one is passed over."""
+    first: Any = None
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            if packet.is_keyframe or (first is not None and (packet.pts or 0) >= (first.pts or 0)):
+                raise
+            continue
+        first = packet if first is None and packet.is_keyframe else first
+        yield from frames
+
+
 def _kind(frame: VideoFrame) -> dict[str, Any]:
     """What all frames of a scene must have in common."""
+    beside: Any = frame.side_data
+    turned = beside.get(Type.DISPLAYMATRIX)
     return {
         "size": (frame.width, frame.height),
-        "range": frame.format.name.startswith("yuvj") or int(frame.color_range),
+        "range": full_range(frame),
         "colour matrix": int(frame.colorspace),
+        "primaries": int(frame.color_primaries),
         "transfer": int(frame.color_trc),
+        "pixel format": frame.format.name.replace("yuvj", "yuv"),
+        "orientation": None if turned is None else bytes(turned),
     }
 
 
-def orientation(frame: VideoFrame) -> tuple[int, bool]:
-    """How a decoded frame is brought upright: mirrored left to right first, then turned so many quarters, as np.rot90.
-
-    DfdmError for a display matrix that is none of these eight.
-    """
-    beside: Any = frame.side_data
-    found = beside.get(Type.DISPLAYMATRIX)
-    if found is None:
-        return 0, False
-    a, b, _, c, d = (value / 65536 for value in np.frombuffer(found, "<i4")[:5].tolist())
-    mirrored = a * d - b * c < 0
-    across, down = (-a, -b) if mirrored else (a, b)
-    if (across, down) not in _TURNS or (abs(c), abs(d)) != (abs(b), abs(a)):
-        raise DfdmError(
-            f"the frame's display matrix ({a:g}, {b:g}, {c:g}, {d:g}) is no turn by quarters; encode the video again"
-        )
-    return _TURNS[across, down], mirrored
-
-
-def _planes(frame: VideoFrame) -> np.ndarray:
-    """One decoded frame as upright, even-sized I420."""
-    if frame.format.name not in ("yuv420p", "yuvj420p"):
-        frame = frame.reformat(format="yuv420p")
-    turns, mirrored = orientation(frame)
-    planes = []
-    for plane in frame.planes:
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        rows = rows[:, : plane.width]
-        planes.append(np.rot90(rows[:, ::-1] if mirrored else rows, turns))
-    luma = planes[0]
-    luma = np.pad(luma, [(0, luma.shape[0] % 2), (0, luma.shape[1] % 2)], mode="edge")
-    height, width = luma.shape
-    out = np.empty((height * 3 // 2, width), np.uint8)
-    for target, source in zip(split_planes(out), (luma, planes[1], planes[2])):
-        target[:] = source
-    return out
-
-
-def split_planes(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Y [h, w], U [h / 2, w / 2] and V of an I420 array, as views of it."""
-    height, width = planes.shape[0] * 2 // 3, planes.shape[1]
-    flat = planes.reshape(-1)
-    size = height * width
-    half = (height // 2, width // 2)
-    return planes[:height], flat[size : size * 5 // 4].reshape(half), flat[size * 5 // 4 :].reshape(half)
-
-
-def read_planes(path: Path, record: VideoRecord, whole: bool = False) -> Iterator[np.ndarray]:
+def read_planes(
+    path: Path, record: VideoRecord, whole: bool = False, only: Sequence[int] | None = None
+) -> Iterator[np.ndarray]:
     """Decode a scene: I420 uint8 [height * 3 / 2, width], each of its frames once, in order of presentation.
 
-    `whole`: the scene is all of the file, so a frame after it is an error too. Raises DfdmError when the file ends
-    before the scene does or has another size than the record's.
+    `whole`: the scene is all of the file, so a frame after it is an error too. `only`: the numbers of the frames to
+    give, rising, counted from the scene's first; what is far from them is not decoded. Raises DfdmError when the
+    file ends before the scene (or what is wanted of it) does, or has another size than the record's.
     """
-    given = 0
-    for index, frame in enumerate(_decode(path)):
+    given, upright = 0, Upright()
+    wanted = range(record.frames) if only is None else only
+    numbers = wanted if only is None else set(only)
+    for index, frame in enumerate(_decode(path)) if only is None else _decode_some(path, record, only):
         if index >= record.stop:
             if whole:
                 raise DfdmError(f"{path} has more than the {record.frames} frames of {record.scene_key}; make it again")
             break
-        if index < record.start:
+        if index - record.start not in numbers:
             continue
-        planes = _planes(frame)
+        planes = upright.planes(frame)
         if planes.shape != (record.height * 3 // 2, record.width):
             raise DfdmError(f"{path} changes its size at frame {index}; cut it there and list the parts as scenes")
         given += 1
         yield planes
-    if given != record.frames:
+        if only is not None and given == len(only):
+            break
+    if given != len(wanted):
         raise DfdmError(
-            f"{path} gave {given} of the {record.frames} frames of {record.scene_key}; "
+            f"{path} gave {given} of the {len(wanted)} frames of {record.scene_key}; "
             "the file was changed or damaged: run the sources stage again"
         )
+
+
+def _decode_some(path: Path, record: VideoRecord, only: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+    """Frames of a file, each with its number in it: those wanted of the scene, and some between them.
+
+    From the keyframe before each group of neighbours on, by their timestamps; where these do not agree with the
+    record's, from the file's start.
+    """
+    given = -1
+    try:
+        for index, frame in _sought(path, record, only) if record.start == 0 else ():
+            yield index, frame
+            given = index
+    except (_Astray, av.error.FFmpegError):
+        pass  # what is wrong with the file, if anything, decoding it says
+    if only and given < record.start + only[-1]:
+        yield from ((index, frame) for index, frame in enumerate(_decode(path)) if index > given)
+
+
+class _Astray(Exception):
+    """A seek did not lead to where the timestamps say."""
+
+
+def _sought(path: Path, record: VideoRecord, only: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+    groups = np.split(np.array(only), np.flatnonzero(np.diff(only) > _NEAR) + 1)
+    with opened(path) as container:
+        stream = picture(container, path)
+        stream.thread_type = "SLICE"
+        beginning = next(container.decode(stream), None)
+        if beginning is None or (first := beginning.pts) is None:
+            raise _Astray
+        step = Fraction(*record.time_base) / stream.time_base
+        times = [round(step * (record.pts[index] if record.pts else index)) for index in range(record.stop)]
+        for group in groups:
+            container.seek(first + times[group[0]], stream=stream)
+            index = -1
+            for frame in container.decode(stream):
+                if frame.pts is None or frame.is_corrupt:
+                    raise _Astray
+                at = frame.pts - first
+                begun, index = index >= 0, index + 1 if index >= 0 else bisect_left(times, at - 1)
+                if index >= len(times) or abs(times[index] - at) > 1 or (not begun and index > group[0]):
+                    raise _Astray
+                yield index, frame
+                if index >= group[-1]:
+                    break
 
 
 def read_one(path: Path, record: VideoRecord, index: int) -> np.ndarray:
@@ -222,7 +267,7 @@ def read_one(path: Path, record: VideoRecord, index: int) -> np.ndarray:
             raise DfdmError(f"{path} is damaged ({error}); make it again") from None
         if frame is None:
             raise DfdmError(f"{path} has no frame {index} of {record.scene_key}; run the encode stage again")
-        planes = _planes(frame)
+        planes = Upright().planes(frame)
     if planes.shape != (record.height * 3 // 2, record.width):
         raise DfdmError(f"{path} has frames of another size than {record.scene_key}; make it again")
     return planes
@@ -246,11 +291,13 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
     Raises DfdmError when the file is not a video, is damaged or truncated, has fewer frames than the scene, changes
     its size, or its timestamps do not increase.
     """
-    pts: list[Any] = []
+    stamps: list[tuple[int | None, int | None]] = []
     first: VideoFrame | None = None
+    interlaced = False
     for frame in _decode(path):
         first = first or frame
-        pts.append(frame.pts)
+        interlaced |= frame.interlaced_frame
+        stamps.append((frame.pts, frame.dts))
     if first is None:
         raise DfdmError(f"{path} contains no frame; replace the file")
     if int(first.color_trc) in HDR:
@@ -262,23 +309,30 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         stream = picture(container, path)
         if (missing := _missing(path, stream)) is not None:
             raise DfdmError(f"{path} is truncated: it has {missing} of {stream.frames} frames; replace the file")
-        ratio = stream.sample_aspect_ratio or Fraction(1)
-        aspect = (ratio.numerator, ratio.denominator) if ratio > 0 else (1, 1)
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        sounds = len(container.streams.audio)
         time_base, guessed = stream.time_base, stream.guessed_rate or stream.average_rate
         origin = Fraction(container.start_time or 0, av.time_base)  # what ffmpeg's -ss counts from
     heard = sound(path)
-    if None in pts:  # some containers (avi) keep no timestamps: the rate is all there is
-        pts, time_base, origin = list(range(len(pts))), 1 / guessed, Fraction(0)
+    if all(pts is None for pts, _ in stamps):  # a raw stream: the rate is all there is
+        stamps, time_base, origin = [(index, None) for index in range(len(stamps))], 1 / guessed, Fraction(0)
+    pts = _times(stamps, max(1, round(1 / guessed / time_base)) if guessed else 1)
+    if pts is None:
+        raise DfdmError(f"{path} has timestamps that do not increase; encode it again with ffmpeg")
     start, stop = frames or (0, len(pts))
     if stop > len(pts):
         raise DfdmError(f"scene {scene_key}: frames [{start}, {stop}) go beyond the {len(pts)} frames of {path}")
-    if any(later <= earlier for earlier, later in pairwise(pts)):
-        raise DfdmError(f"{path} has timestamps that do not increase; remux it with ffmpeg")
     rate, constant = _rate(pts, time_base, guessed)
     end = pts[stop] if stop < len(pts) else pts[-1] + round(1 / rate / time_base)
-    planes, (turns, mirrored) = _planes(first), orientation(first)
-    special: dict[str, Any] = {"mirrored": mirrored, "interlaced": first.interlaced_frame, "pixel_aspect": aspect}
-    full_range = first.format.name.startswith("yuvj") or {1: False, 2: True}.get(int(first.color_range))
+    upright, (turns, mirrored) = Upright(), orientation(first)
+    planes, shown = upright.planes(first), upright.converted(first)
+    aspect = 1 / aspect if turns % 2 else aspect
+    special: dict[str, Any] = {
+        "mirrored": mirrored,
+        "interlaced": interlaced,
+        "pixel_aspect": (aspect.numerator, aspect.denominator),
+        "sound_lost": heard is None and sounds > 0,
+    }
     frame_base = 1 / rate if constant else time_base
     return VideoRecord(
         scene_key=scene_key,
@@ -297,8 +351,8 @@ def probe(path: Path, scene_key: str, reference: dict[str, str], frames: tuple[i
         start_seconds=float(pts[start] * time_base - origin),
         duration_seconds=float((end - pts[start]) * time_base),
         pts=None if constant else tuple(value - pts[start] for value in pts[start:stop]),
-        matrix=_tag(int(first.colorspace)),
-        full_range=full_range,
+        matrix=_tag(int(shown.colorspace)),
+        full_range=full_range(shown),
         primaries=_tag(int(first.color_primaries)),
         transfer=_tag(int(first.color_trc)),
         audio=heard.codec if heard else None,
@@ -320,15 +374,31 @@ def _tag(number: int) -> int | None:
     return None if number in (UNSPECIFIED, 0) else number
 
 
+def _times(stamps: list[tuple[int | None, int | None]], step: int) -> list[int] | None:
+    """When frames are shown: by their own timestamps, else by those of decoding, as ffmpeg; None where neither rises.
+
+    AVI stores no other than those of decoding. A frame without one is shown `step` after the one before it.
+    """
+    for column in zip(*stamps):
+        times: list[int] = []
+        for value in column:
+            if value is None and not times:
+                break
+            times.append(times[-1] + step if value is None else value)
+        if len(times) == len(stamps) and all(earlier < later for earlier, later in pairwise(times)):
+            return times
+    return None
+
+
 def _rate(pts: list[int], time_base: Fraction, guessed: Fraction | None) -> tuple[Fraction, bool]:
-    """The frame rate, and whether every timestamp is within one tick of it; else the average rate."""
+    """The frame rate, and whether every timestamp is within half a tick of it; else the average rate."""
     if len(pts) < 2:
         return (guessed or Fraction(25)), True
     average = Fraction(len(pts) - 1) / ((pts[-1] - pts[0]) * time_base)
     for candidate in (guessed, average.limit_denominator(1001)):
         if candidate:
             step = 1 / candidate / time_base
-            if all(abs(value - pts[0] - index * step) <= 1 for index, value in enumerate(pts)):
+            if all(2 * abs(value - pts[0] - index * step) <= 1 for index, value in enumerate(pts)):
                 return candidate, True
     return average.limit_denominator(1_000_000), False
 

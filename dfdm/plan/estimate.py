@@ -6,6 +6,7 @@ all others with assumed ones. Costs: dfdm/plan/rates.py and dfdm/plan/networks.p
 """
 
 import gc
+import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from dfdm.plan.rates import Rates
 
 FRAMES, SIZE = 390, (944, 500)  # of a scene that nothing is known of: about the mean of Celeb-DF's real videos
 _SHOWN = 432  # videos that the report decodes at most: 24 clips of 6 models at 3 qualities
+_TRACK_BYTES = 600.0  # of a frame's landmarks and what is kept with them
 _STATE_BYTES = 12  # a weight's: itself and Adam's two means, float32
 
 
@@ -66,10 +68,20 @@ class Sizes:
             self._found[scene] = frames, width * height
         return self._found[scene]
 
+    @property
+    def _clips(self) -> tuple[int | None, int]:
+        return self.cfg.crops.clips, self.cfg.attribution.clip
+
+    def kept(self, scene: str) -> int:
+        """How many crops of a video of the scene are kept, if every frame shows the face."""
+        from dfdm.dataset.crops import kept_rows
+
+        return len(kept_rows(self[scene][0], *self._clips))
+
     def crops(self, scene: str) -> float | None:
-        """Bytes of a video's crops by the scene's face track; None where the stage faces has not made it."""
+        """Bytes of a video's crops, not packed, by the scene's face track; None where that has not been made."""
         if scene not in self._crops:
-            from dfdm.dataset.crops import side_along
+            from dfdm.dataset.crops import kept_rows, side_along
             from dfdm.media.tracks import FaceTrack
 
             path = Path(Layout(self.cfg.results).track(scene))
@@ -77,7 +89,7 @@ class Sizes:
             if path.is_file() and path.stat().st_size:
                 track = FaceTrack.load(path)
                 side = side_along(track, self.cfg.crops.margin) if len(track) else 0
-                self._crops[scene] = len(track) * side * side * 1.5
+                self._crops[scene] = len(kept_rows(len(track), *self._clips)) * side * side * 1.5
         return self._crops[scene]
 
 
@@ -144,13 +156,16 @@ class Work:
         match job.stage:
             case "crops":
                 known = self.sizes.crops(job.scene)
-                return rates.crop_bytes_pixel * frames * pixels if known is None else known
+                raw = rates.crop_bytes_pixel * self.sizes.kept(job.scene) * pixels if known is None else known
+                return raw / rates.crop_ratio[self.cfg.crops.codec]
             case "train":
                 return 4 * self.autoencoders[job.model].parameters + 300_000
             case "attribution_train":
                 return 4 * self.classifiers[job.wildcards["classifier"]].parameters + 100_000
             case "faces":
-                return 600.0 * frames
+                return _TRACK_BYTES * frames
+            case "masks":
+                return (rates.mask_bytes_pixel * pixels + _TRACK_BYTES) * frames + 2000
             case "report":
                 return 20e6
         return 0.0 if job.stage == TARGET else 1000.0
@@ -188,7 +203,8 @@ class Plan:
     rates: Rates
     parts: dict[tuple[str, str, int | None], Cost]  # by stage, model and crf
     why: dict[str, Counter[str]]  # the jobs to do by Snakemake's reason and by stage
-    state_bytes: float  # resumable training states, which stay until they are removed
+    kept_bytes: float  # states of finished trainings, which stay until they are removed
+    running_bytes: float  # states of the trainings that run at once on this machine
     scratch_bytes: float  # the largest file being written, under its temporary name next to the last
 
     def total(self, stage: str = "", model: str = "", crf: int | None = None) -> Cost:
@@ -210,7 +226,7 @@ class Plan:
     @property
     def peak_bytes(self) -> float:
         """Disk at its fullest: everything made, the states, and one file under way."""
-        return self.total().bytes + self.state_bytes + self.scratch_bytes
+        return self.total().bytes + self.kept_bytes + self.running_bytes + self.scratch_bytes
 
     @property
     def unrated(self) -> list[str]:
@@ -222,16 +238,19 @@ def make(work: Work, rates: Rates) -> Plan:
     """Estimate the jobs that were read."""
     parts: dict[tuple[str, str, int | None], Cost] = defaultdict(Cost)
     why: dict[str, Counter[str]] = defaultdict(Counter)
-    states = largest = 0.0
+    kept = running = largest = 0.0
     for job in work.jobs:
         cost = Cost(1, videos=int(job.makes_video), bytes=work.disk(job, rates))
         largest = max(largest, cost.bytes)
         if job.stage == "train":
-            states += work.cfg.settings(job.model).keep * _STATE_BYTES * work.autoencoders[job.model].parameters
+            settings, state = work.cfg.settings(job.model), _STATE_BYTES * work.autoencoders[job.model].parameters
+            kept += state * settings.keep_finished
+            at_once = max(1, (os.cpu_count() or 1) // settings.threads)
+            running = max(running, at_once * (settings.keep + 1) * state)  # one more is being written
         if job.reason:
             why[job.reason][job.stage] += 1
             gmac = work.features(job).get("gmac", 0.0)
             cost.left, cost.cpu_hours = 1, work.core_seconds(job, rates) / 3600
             cost.gpu_hours = gmac / rates.gpu_gmac_second / 3600
         parts[job.stage, job.model, job.crf].add(cost)
-    return Plan(work, rates, dict(parts), dict(why), states, largest)
+    return Plan(work, rates, dict(parts), dict(why), kept, running, largest)

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import yaml
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 import dfdm
-from dfdm.base.errors import DfdmError
+from dfdm.base.errors import DfdmError, reason
 from dfdm.base.names import encoded_of, parse_clip
+from dfdm.base.plain import from_yaml
 from dfdm.catalogue.layout import stage_of
 
 with patch.object(ExecutorPluginRegistry, "collect_plugins"):  # nothing runs; importing Kubernetes' takes a second
@@ -31,6 +31,7 @@ from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
 SNAKEFILE = Path("workflow/Snakefile")
+VIDEOS = ("render", "original", "encode")  # the stages that write videos of the dataset
 TARGET = "target"  # the stage of a named target, which runs nothing
 
 
@@ -58,8 +59,8 @@ class Job:
 
     @property
     def makes_video(self) -> bool:
-        """Whether it writes an encoded video."""
-        return self.name.endswith(".mp4")
+        """Whether it writes a video of the dataset."""
+        return self.stage in VIDEOS
 
 
 class _ReadOnly(FilePersistence):
@@ -72,6 +73,11 @@ class _ReadOnly(FilePersistence):
                 setattr(self, f"_{part}_path", str(there))
 
 
+def where() -> Path:
+    """The workflow's Snakefile: of the folder of the run, else of this installation."""
+    return SNAKEFILE if SNAKEFILE.exists() else Path(dfdm.__file__).parents[1] / SNAKEFILE
+
+
 def build(
     config: Path, targets: Sequence[str] = (), profile: Path | None = None, progress: bool = False
 ) -> tuple[list[Job], list[str]]:
@@ -81,7 +87,7 @@ def build(
     videos, and weights to start from. `progress`: a line on stderr for every 1,000 jobs. DfdmError: what Snakemake
     finds wrong.
     """
-    snakefile = SNAKEFILE if SNAKEFILE.exists() else Path(dfdm.__file__).parents[1] / SNAKEFILE
+    snakefile = where()
     with SnakemakeApi(OutputSettings(log_level_override=logging.ERROR, enable_file_logging=False)) as api:
         try:
             workflow = api.workflow(
@@ -110,14 +116,20 @@ def build(
 def _settings(targets: Sequence[str], profile: Path) -> DAGSettings:
     """What a profile says of jobs that run again; without `rerun-triggers` all of them count, as in Snakemake."""
     try:
-        values = yaml.safe_load((profile / "config.yaml").read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise DfdmError(f"{profile} has no readable config.yaml ({error}); give a profile's folder") from None
-    triggers = values.get("rerun-triggers") or [trigger.item_to_choice() for trigger in RerunTrigger.all()]
+        values = from_yaml((profile / "config.yaml").read_text())
+        if not isinstance(values, dict):
+            raise ValueError("it contains no keys")
+    except (OSError, ValueError) as error:
+        raise DfdmError(f"{profile} has no readable config.yaml ({reason(error)}); give a profile's folder") from None
+    known = [trigger.item_to_choice() for trigger in RerunTrigger.all()]
+    triggers = values.get("rerun-triggers") or known
+    words = triggers.split() if isinstance(triggers, str) else triggers
+    if not isinstance(words, list) or not set(map(str, words)) <= set(known):
+        raise DfdmError(f"{profile}: rerun-triggers is {triggers!r}; known are {', '.join(sorted(known))}")
     return DAGSettings(
         targets=set(targets),
         force_incomplete=bool(values.get("rerun-incomplete")),
-        rerun_triggers=RerunTrigger.parse_choices_set(triggers.split() if isinstance(triggers, str) else triggers),
+        rerun_triggers=RerunTrigger.parse_choices_set(words),
     )
 
 
@@ -145,7 +157,8 @@ def _without_sources(dag: Any, cache: Any, progress: bool) -> list[str]:
 
 def _reason(job: Any, dag: Any) -> str:
     why = dag.reason(job)
-    return str(why.params_changed) if why.params_changed else next(why.get_names(), "needed")
+    differs = why.params_changed and not why.missing_output  # of what was never made, nothing differs
+    return str(why.params_changed) if differs else next(why.get_names(), "needed")
 
 
 def _job(job: Any, dag: Any) -> Job:
@@ -157,7 +170,7 @@ def _job(job: Any, dag: Any) -> Job:
     stage = stage_of(rule) if job.benchmark else TARGET
     if stage == "train":
         model = rule.removeprefix("train_")
-    if outputs and outputs[0].endswith(".mp4"):  # the rules of masters have no wildcard for the quality
+    if stage in VIDEOS:  # the rules of masters have no wildcard for the quality
         video = encoded_of(outputs[0])
         model, crf = video.name.model, str(video.crf)
     return Job(

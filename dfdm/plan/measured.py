@@ -1,6 +1,7 @@
 """Rates from a finished run, and a finished run compared with its forecast."""
 
 import csv
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -28,16 +29,25 @@ def measure(work: Work, base: Rates) -> Rates:
     """Rates of a finished results folder, from its benchmark files and sizes; `base` fills what it does not give."""
     done: dict[str, list[tuple[dict[str, float], float]]] = defaultdict(list)
     encoded: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    crops = [0.0, 0.0]
+    crops, raw, shown = 0.0, 0.0, 0.0  # bytes, bytes not packed, frames times pixels
+    masks, masked = 0.0, 0.0  # bytes, frames times pixels
     for job in work.jobs:
         took, file = measured_seconds(job), Path(job.name)
         if took is not None:
             done[job.stage].append((work.features(job), took))
-        if file.is_file() and (job.makes_video or job.stage == "crops"):
+        if not file.is_file():
+            continue
+        if job.makes_video:
             frames, pixels = work.sizes[job.scene]
-            both = encoded[job.crf or 0] if job.makes_video else crops
-            both[0] += file.stat().st_size
-            both[1] += frames * pixels
+            encoded[job.crf or 0][0] += file.stat().st_size
+            encoded[job.crf or 0][1] += frames * pixels
+        if job.stage == "crops":
+            crops += file.stat().st_size
+            raw += work.sizes.crops(job.scene) or 0.0
+            shown += work.sizes.kept(job.scene) * work.sizes[job.scene][1]
+        if job.stage == "masks":
+            masks += file.stat().st_size
+            masked += math.prod(work.sizes[job.scene])
     if not done or not encoded:
         raise DfdmError(
             f"{work.cfg.results} contains no benchmark files of a finished run; run snakemake with this config first"
@@ -50,7 +60,9 @@ def measure(work: Work, base: Rates) -> Rates:
         "source": f"measured on {work.cfg.results}",
         "seconds": {**base.seconds, **fitted},
         "bytes_pixel": {crf: float(f"{size / pixels:.4g}") for crf, (size, pixels) in sorted(encoded.items())},
-        "crop_bytes_pixel": float(f"{crops[0] / crops[1]:.4g}") if crops[1] else base.crop_bytes_pixel,
+        "crop_bytes_pixel": float(f"{raw / shown:.4g}") if raw else base.crop_bytes_pixel,
+        "mask_bytes_pixel": float(f"{masks / masked:.4g}") if masked else base.mask_bytes_pixel,
+        "crop_ratio": base.crop_ratio | ({work.cfg.crops.codec: float(f"{raw / crops:.4g}")} if raw else {}),
     }
     return base.model_copy(update=found)
 
@@ -64,7 +76,7 @@ def compare(work: Work, rates: Rates) -> str:
         if took is not None:
             row[0] += work.core_seconds(job, rates)
             row[1] += took
-        if made.is_file() and (job.makes_video or job.stage in ("train", "crops")):
+        if made.is_file() and (job.makes_video or job.stage in ("train", "crops", "masks")):
             row[2] += work.disk(job, rates)
             row[3] += sum(Path(path).stat().st_size for path in job.outputs)
     at.pop(TARGET, None)

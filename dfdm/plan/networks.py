@@ -32,9 +32,10 @@ def count(cfg: Config) -> tuple[dict[str, Network], dict[str, Network]]:
     files = [Path(path) for room in (generators.models, attribution.models) for path in room.__path__]
     code = digest([version("torch"), *(sha256(file) for folder in files for file in sorted(folder.glob("*.py")))])
     known: dict[str, dict[str, int]] = {}
-    with suppress(OSError, ValueError, KeyError):  # no cache, or one of another version: everything is counted
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):  # no cache, or another: count all
         stored = json.loads(cache.read_text())
-        known = stored["networks"] if stored["code"] == code else {}
+        if stored["code"] == code:
+            known = {name: asdict(Network(**counted)) for name, counted in stored["networks"].items()}
     found = dict(known)
 
     def network(counted: Callable[..., Network], room: Any, *arguments: Any) -> Network:

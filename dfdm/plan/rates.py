@@ -8,22 +8,27 @@ trained faces in 10^3; `gparam` weights updated in 10^9; `files` files read.
 
 import math
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import read_json
 from dfdm.base.stored import Stored, fault
+
+Above = Annotated[float, Field(gt=0)]
 
 
 class Rates(Stored):
     """Rates of one machine."""
 
     source: str  # where they come from, for the reader
-    seconds: dict[str, dict[str, float]]  # stage -> feature -> seconds
-    bytes_pixel: dict[int, float]  # crf -> bytes a frame and pixel of the encoded videos
-    crop_bytes_pixel: float  # bytes of crops a frame and pixel of the video
-    gpu_gmac_second: float  # multiply-adds a second in 10^9 that a GPU is taken to reach in training and rendering
+    seconds: dict[str, dict[str, Annotated[float, Field(ge=0)]]]  # stage -> feature -> seconds
+    bytes_pixel: dict[int, Above] = Field(min_length=1)  # crf -> bytes a frame and pixel of the encoded videos
+    crop_bytes_pixel: Above  # bytes of crops, not packed, a frame and pixel of the video
+    mask_bytes_pixel: Above  # bytes of a video of changed pixels, a frame and pixel
+    crop_ratio: dict[str, Above]  # crops.codec -> how many times smaller its crops are
+    gpu_gmac_second: Above  # multiply-adds a second in 10^9 that a GPU is taken to reach in training and rendering
 
     def bytes_at(self, crf: int) -> float:
         """Bytes a frame and pixel at a crf: between measured ones on a straight line of the logarithm."""

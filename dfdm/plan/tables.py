@@ -37,8 +37,9 @@ def to_text(plan: Plan) -> str:
     reasons = table(("why to do", "stages", "jobs"), why, left=2) if why else "nothing to do"
     work, made = plan.work, plan.total().bytes
     notes = [
-        f"disk at peak: {size_text(plan.peak_bytes)} = made {size_text(made)} + training states "
-        f"{size_text(plan.state_bytes)} (removable when trained) + {size_text(plan.scratch_bytes)} a job that writes",
+        f"disk at peak: {size_text(plan.peak_bytes)} = made {size_text(made)} + states of finished trainings "
+        f"{size_text(plan.kept_bytes)} (none with train.keep_finished: false) + of those that run at once here "
+        f"{size_text(plan.running_bytes)} + {size_text(plan.scratch_bytes)} a job that writes",
         f"scenes: {work.sizes.known} of {len(work.cfg.scene_keys)} probed; the others as cut or assumed",
         "CPU h are core hours of the jobs to do without a GPU; GPU h are their networks' share on a GPU, at "
         "the rate that the table of rates assumes",
@@ -70,7 +71,8 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "parts": parts,
         "total": vars(plan.total()),
         "why": plan.why,
-        "state_bytes": plan.state_bytes,
+        "kept_bytes": plan.kept_bytes,
+        "running_bytes": plan.running_bytes,
         "peak_bytes": plan.peak_bytes,
         "scenes": len(plan.work.cfg.scene_keys),
         "scenes_known": plan.work.sizes.known,

@@ -1,13 +1,13 @@
 """What the report shows of attribution: scores with their controls, and what they do and do not show."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from attribution.results import Cell, Comparison, Controls, Figure, Scores
+from attribution.results import Cell, Comparison, Controls, Interval, Scores, Unseen
 from attribution.run import ALL
 from dfdm.base.names import REAL
 from dfdm.base.text import decimal, listed, percent
@@ -16,8 +16,9 @@ from dfdm.catalogue.layout import Layout
 from dfdm.catalogue.schedule import checked_runs, main_runs
 from dfdm.report import figures
 from dfdm.report.evaluation import LEAST_SSIM, Row, table
-from dfdm.report.results import checked_csv, read_or_note
+from dfdm.report.results import read_or_note, read_table
 
+EPOCHS = ("epoch", "train_loss", "train_accuracy", "validation_accuracy")  # of a classifier's log, what is drawn
 FEW_VIDEOS = 100  # below this a score says little
 
 
@@ -58,10 +59,11 @@ class Attribution:
     controls: dict[str, dict[int, Controls]]  # by classifier and quality
     comparison: Comparison | None
     matrices: list[Matrix]
+    unseen: Unseen | None
     rebuilt: dict[str, Row]  # the evaluation's mean, by generator
     verdict: list[str]
-    learning: str | None  # charts, as data addresses
-    reliability: str | None
+    learning: list[str]  # charts, as SVG
+    reliability: list[str]
     least_ssim: float = LEAST_SSIM  # below it a generator looks undertrained, which makes it easy to name
 
     @property
@@ -84,25 +86,28 @@ def read_attribution(
         if score := read_or_note(Scores.read, file, f"{what} (stage {Scores.stage})", missing):
             scores.append(score)
             log = Path(layout.run(str(run), "log.csv"))
-            if log.exists() and len(epochs := checked_csv(log)):
+            if log.exists() and len(epochs := read_table(log, EPOCHS, "the stage attribution_train")):
                 logs[f"crf {score.crf}"] = epochs
     comparison = None
     if cfg.comparison:
         what = f"the comparison of the classifiers (stage {Comparison.stage})"
         comparison = read_or_note(Comparison.read, layout.comparison, what, missing)
         missing += [f"comparison: {line}" for line in comparison.missing] if comparison else []
+    unseen = None
+    if cfg.unseen:
+        what = f"the classifiers on people nobody saw (stage {Unseen.stage})"
+        unseen = read_or_note(Unseen.read, layout.unseen, what, missing)
     controls: dict[str, dict[int, Controls]] = {}
     for run in checked_runs(cfg):
         file, what = layout.controls(run.classifier, run.crf), f"controls of {run.classifier} at crf {run.crf}"
         if control := read_or_note(Controls.read, file, f"{what} (stage {Controls.stage})", missing):
             controls.setdefault(run.classifier, {})[control.crf] = control
-    bins = {f"crf {it.crf}: calibration error {decimal(it.figures.ece.value)}": it.reliability for it in scores}
-    learning = figures.learning_chart(logs, scores[0].chance) if logs else None
-    reliability = figures.reliability_chart(bins) if bins else None
+    learning = [figures.learning_chart(title, log, scores[0].chance) for title, log in logs.items()]
+    reliability = [figures.reliability_chart(f"crf {it.crf}", it.reliability, it.figures.ece.value) for it in scores]
     crossed = matrices(cfg, comparison.matrix) if comparison else []
     rebuilt = {row.model: row for row in table(evaluations) if row.label == "mean"}
     said = verdict(scores, controls)
-    return Attribution(scores, controls, comparison, crossed, rebuilt, said, learning, reliability)
+    return Attribution(scores, controls, comparison, crossed, unseen, rebuilt, said, learning, reliability)
 
 
 def matrices(cfg: Config, cells: list[Cell]) -> list[Matrix]:
@@ -133,20 +138,19 @@ def verdict(scores: list[Scores], controls: Mapping[str, Mapping[int, Controls]]
             f"The test part has {fewest} videos of each quality. With so few, the scores show that the workflow runs "
             "from a video to a score, not how good the method is."
         )
-    sentences += [
-        f"At crf {score.crf} {score.run.classifier} did not learn: it names "
-        f"{percent(score.training.training_accuracy)} of its own training clips, which is not above chance "
-        f"({percent(score.chance)}). Its scores there say nothing of the method."
-        for score in scores
-        if not score.training.learned
-    ]
+    if lost := [score for score in scores if not score.training.learned]:
+        named = listed(list(dict.fromkeys(percent(score.training.training_accuracy) for score in lost)))
+        sentences.append(
+            f"At {_crfs(lost)} {lost[0].run.classifier} did not learn: it names {named} of its own training clips, "
+            f"which is not above chance ({percent(lost[0].chance)}). Its scores there say nothing of the method."
+        )
     if unskilled := [score for score in scores if score.figures.accuracy.holds(score.chance)]:
         sentences.append(
             f"At {_crfs(unskilled)} the interval includes chance ({percent(unskilled[0].chance)}): "
             "no skill is shown there."
         )
     paired = [(score, controls.get(score.run.classifier, {}).get(score.crf)) for score in scores]
-    sentences += [sentence for score, control in paired if control for sentence in _against(score, control)]
+    sentences += _against([(score, control) for score, control in paired if control])
     if bare := [score for score, control in paired if control is None]:
         sentences.append(
             f"The scores of {_crfs(bare)} are shown without their controls: other explanations were not checked."
@@ -154,39 +158,55 @@ def verdict(scores: list[Scores], controls: Mapping[str, Mapping[int, Controls]]
     return sentences
 
 
-def _against(score: Scores, control: Controls) -> list[str]:
-    """What the controls of a score say against it."""
-    sentences, where = [], f"At crf {score.crf}"
-    own, trivial, background = score.figures.accuracy, control.trivial.figures.accuracy.value, control.background
-    if own.value <= control.permuted.high:
+def _against(paired: list[tuple[Scores, Controls]]) -> list[str]:
+    """What the controls of scores say against them, a sentence for each kind of doubt and not for each quality."""
+    sentences = []
+    own = {score.crf: score.figures.accuracy for score, _ in paired}
+    cues = {score.crf: control.trivial.figures.accuracy.value for score, control in paired}
+    if weak := [one for one in paired if own[one[0].crf].value <= one[1].permuted.high]:
+        reached = listed([percent(control.permuted.high) for _, control in weak])
         sentences.append(
-            f"{where} the score of {percent(own.value)} is within what permuted labels reach (up to "
-            f"{percent(control.permuted.high)}): no skill is shown there."
+            f"{_at(weak)} the {'score' if len(weak) == 1 else 'scores'} of "
+            f"{listed([percent(own[score.crf].value) for score, _ in weak])} "
+            f"{'is' if len(weak) == 1 else 'are'} within what permuted labels reach (up to {reached}): no skill is "
+            "shown there."
         )
-    if trivial >= own.low:
-        how = "as good as the classifier" if trivial >= own.value else "inside the classifier's interval"
-        sentences.append(
-            f"{where} trivial cues alone ({listed(control.trivial.cues)}) name {percent(trivial)} of the videos, "
-            f"{how}: the score need not come from the faces."
-        )
-    if background and background.above_chance:
-        named = f"{where} the background alone names {percent(background.figures.accuracy.value)} of the videos"
-        sentences.append(
-            f"{named}, above chance ({percent(background.chance)}), though its pixels must be the same for all "
-            "generators: a defect in the data or in the region. Do not rely on this quality's scores before it is "
-            "found."
-            if background.is_defect
-            else f"{named}: the encoder carries traces of the face into it (codec coupling), so part of the score need "
-            "not come from the face."
-        )
+    for as_good, how in ((True, "as good as the classifier"), (False, "inside the classifier's interval")):
+        cued = [one for one in paired if cues[one[0].crf] >= own[one[0].crf].low]
+        if cued := [one for one in cued if (cues[one[0].crf] >= own[one[0].crf].value) == as_good]:
+            named = listed([percent(cues[score.crf]) for score, _ in cued])
+            sentences.append(
+                f"{_at(cued)} trivial cues alone ({listed(cued[0][1].trivial.cues)}) name {named} of the videos, "
+                f"{how}: the score need not come from the faces."
+            )
+    for defect, what in _BACKGROUND.items():
+        seen = [(score, back) for score, control in paired if (back := control.background) and back.above_chance]
+        if seen := [one for one in seen if one[1].is_defect == defect]:
+            named = listed([percent(back.figures.accuracy.value) for _, back in seen])
+            sentences.append(
+                f"{_at(seen)} the background alone names {named} of the videos, above chance "
+                f"({percent(seen[0][1].chance)}){what}"
+            )
     return sentences
+
+
+_BACKGROUND = {
+    True: ", though its pixels must be the same for all generators: a defect in the data or in the region. Do not rely "
+    "on this quality's scores before it is found.",
+    False: ": the encoder carries traces of the face into it (codec coupling), so part of the score need not come from "
+    "the face.",
+}
+
+
+def _at(paired: Sequence[tuple[Scores, object]]) -> str:
+    return f"At {_crfs([score for score, _ in paired])}"
 
 
 def _crfs(scores: list[Scores]) -> str:
     return listed([f"crf {score.crf}" for score in scores])
 
 
-def bounds_text(figure: Figure | None, share: bool = True) -> str:
+def bounds_text(figure: Interval | None, share: bool = True) -> str:
     """A figure with its interval: `60 % (31 to 83)` for a share, `0.63 (0.40 to 0.81)` else; a dash for None."""
     if figure is None or figure.value is None:
         return "–"

@@ -1,30 +1,34 @@
-"""The report: one self-contained HTML file of whatever a results folder contains."""
+"""The report: a page of whatever a results folder contains, which plays its videos and loads nothing from anywhere."""
 
 import datetime
+import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import jinja2
 import pandas as pd
 
-from dfdm.base import palette
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
 from dfdm.base.names import REAL, people_of
-from dfdm.base.progress import duration
-from dfdm.base.text import decimal, listed, multiples, percent, size_text
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import videos_of
+from dfdm.dataset.provenance import mark_or_unknown
 from dfdm.dataset.splits import PARTS
 from dfdm.report import figures, pictures
-from dfdm.report.attribution import CONTROL_FIGURES, NAMED, bounds_text, read_attribution
-from dfdm.report.clips import chosen_clips, clip_views
-from dfdm.report.evaluation import FIGURES, read_evaluations, table, warnings
+from dfdm.report.answers import read_answers
+from dfdm.report.attribution import read_attribution
+from dfdm.report.clips import chosen_clips, stills, versions_of
+from dfdm.report.evaluation import read_evaluations, table, warnings
+from dfdm.report.player import player_data
 from dfdm.report.results import Results, read_results, versions
+from dfdm.report.template import template
+from dfdm.report.tracks import track_rows
+from dfdm.report.videos import WATCHED_CRF, carry, playable
 
 MOST_PAIRS = 12  # trainings shown; an even choice beyond
+MOST_DIRECTIONS = 4  # of a quality, shown at once
 
 
 @dataclass
@@ -42,35 +46,52 @@ class Training:
     """One pair's trainings: curves, the log's last line by model, preview sheets."""
 
     pair: str
-    chart: str | None
+    charts: list[str]
     last: dict[str, pd.Series]
     previews: dict[str, str]
 
 
-def build(cfg: Config, results: Path, out: Path) -> None:
-    """Write the report of a results folder to `out`, an HTML file that loads nothing from anywhere.
+def build(cfg: Config, results: Path, out: Path, single: bool = False) -> list[Path]:
+    """Write the report of a results folder to `out` (HTML), and give the files that were written.
 
-    What the config asks for and the folder does not have is listed in it. Raises DfdmError for a damaged file.
+    The videos are in the page; where that would grow too large (dfdm.report.videos) they are in a folder beside it,
+    unless it is to be a `single` file. What the config asks for and the results do not have is listed in the page.
+    Raises DfdmError for a damaged file.
     """
     found = read_results(cfg, results)
     evaluations = read_evaluations(cfg, results, found.missing)
-    text = _template().render(
+    attribution = read_attribution(cfg, results, evaluations, found.missing)
+    answers = read_answers(cfg, results, attribution.scores, found.missing)
+    answered = {name.rpartition(f"_{model}")[0] for one in answers for name in one.shares for model in cfg.models}
+    clips = chosen_clips(cfg, answered=answered)
+    with tempfile.TemporaryDirectory(prefix="dfdm-report-") as scratch:
+        names = {str(name): name for clip in clips for name in versions_of(cfg, clip)}
+        videos = playable(cfg, found, names.values(), Path(scratch))
+        carried = carry(out, videos, single)
+    text = template("report.html").render(
         cfg=cfg,
         now=datetime.datetime.now().astimezone(),
         found=found,
-        clips=list(clip_views(cfg, found)),
-        chosen_count=len(chosen_clips(cfg)),
+        carried=carried,
+        watched=WATCHED_CRF,
+        data=player_data(cfg, found, clips, answers, videos) | {"folder": carried.folder},
+        clips=clips,
+        stills=list(stills(cfg, found, clips)),
         holdings=holdings(cfg, found),
-        attribution=read_attribution(cfg, results, evaluations, found.missing),
+        attribution=attribution,
+        answers=answers,
+        most_directions=MOST_DIRECTIONS,
         quality=table(evaluations),
         quality_warnings=warnings(evaluations),
         trainings=[_training(cfg, found, pair) for pair in cfg.pairs[:: -(-len(cfg.pairs) // MOST_PAIRS) or 1]],
         parts=_parts(found.manifest),
+        tracks=track_rows(found),
         versions=versions(cfg),
         people={person for clip in cfg.clips for person in (clip.video_id, clip.face_id)},
     )
     with atomic(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    return [out, *carried.files]
 
 
 def holdings(cfg: Config, found: Results) -> dict[tuple[str, int], Holding]:
@@ -91,7 +112,7 @@ def _training(cfg: Config, found: Results, pair: str) -> Training:
     sheets = {model: Path(found.layout.training_file(pair, model, "preview.png")) for model in cfg.models}
     return Training(
         pair,
-        figures.loss_chart(logs, people_of(pair)) if logs else None,
+        [figures.loss_chart(model, log, people_of(pair)) for model, log in logs.items()],
         {model: log.iloc[-1] for model, log in logs.items()},
         {model: _sheet(path) for model, path in sheets.items() if path.exists()},
     )
@@ -103,7 +124,7 @@ def _sheet(path: Path) -> str:
     if image is None:
         raise DfdmError(f"{path} is not a readable picture; delete it and train again")
     sheet = pictures.fit_width(image[..., ::-1], 960)
-    return pictures.embedded(pictures.jpeg(pictures.stamp(sheet, "preview", share=0.045)))
+    return pictures.embedded(pictures.jpeg(pictures.stamp(sheet, "preview", share=0.045), mark_or_unknown(path)))
 
 
 def _parts(manifest: pd.DataFrame | None) -> dict[str, dict[str, int]]:
@@ -112,20 +133,9 @@ def _parts(manifest: pd.DataFrame | None) -> dict[str, dict[str, int]]:
     if manifest is None:
         return parts
     swapped = manifest[manifest["model"] != REAL]
-    for split in ("scene", "identity"):
-        column = swapped[f"split_{split}"]
+    for name, column in swapped.filter(regex="^split_").items():
+        split = str(name).removeprefix("split_")
         if column.notna().any():
             dropped = {"dropped": int(column.isna().sum())} if column.hasnans else {}
             parts[split] = {part: int((column == part).sum()) for part in PARTS} | dropped
     return parts
-
-
-def _template() -> jinja2.Template:
-    loader, strict = jinja2.PackageLoader("dfdm.report", "."), jinja2.StrictUndefined
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals.update(palette=palette, named=NAMED, control_figures=CONTROL_FIGURES, figures=FIGURES)
-    environment.filters.update(size=size_text, percent=percent, decimal=decimal, duration=duration)
-    environment.filters.update(multiples=multiples, listed=listed, bounds=bounds_text)
-    return environment.get_template("report.html")

@@ -1,31 +1,21 @@
-"""The pictures of each swapped clip: the same frame of the original and of every model, a row a quality."""
+"""Which clips the page shows, and a still of each: the same frame of the original and of every model."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from dfdm.base.names import REAL, VideoName
 from dfdm.base.records import checked
 from dfdm.catalogue.config import Config
+from dfdm.dataset.provenance import mark_or_unknown
 from dfdm.media.tracks import FaceTrack
-from dfdm.media.video import VideoRecord, of_encoded
+from dfdm.media.video import of_encoded
 from dfdm.report import pictures
 from dfdm.report.results import EncodedVideo, Results
 
-MOST_CLIPS = 24  # shown; beyond that an even choice, so that the report stays small
-FRAME_WIDTH = 560
+MOST_CLIPS = 24  # shown; beyond that an even choice, so that the page stays small
 FACE_SIZE = 224
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One video's frame: its column's name and the pictures as data addresses (None: the video is missing)."""
-
-    model: str
-    frame: str | None = None
-    face: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,23 +28,39 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class ClipView:
-    """What the report shows of one clip: which frame, and by quality its pictures, the original's first."""
+class Still:
+    """One clip's frame at one quality: which, and by model its picture as a data address (None: no video)."""
 
     clip: VideoName
+    crf: int
     shown: Moment
     seconds: float
-    rows: dict[int, list[Cell]]
+    pictures: dict[str, str | None]
 
 
-def chosen_clips(cfg: Config, most: int = MOST_CLIPS) -> list[VideoName]:
-    """All clips, or an even choice of `most` of them."""
+def chosen_clips(cfg: Config, most: int = MOST_CLIPS, answered: Collection[str] = ()) -> list[VideoName]:
+    """All clips, or an even choice of `most` of them: first of those with an answer (clips by name), then of others."""
     clips = cfg.clips
-    return clips if len(clips) <= most else [clips[round(at)] for at in np.linspace(0, len(clips) - 1, most)]
+    if len(clips) <= most:
+        return clips
+    first = _even([clip for clip in clips if clip.clip in answered], most)
+    rest = _even([clip for clip in clips if clip.clip not in answered], most - len(first))
+    kept = {clip.clip for clip in [*first, *rest]}
+    return [clip for clip in clips if clip.clip in kept]
+
+
+def versions_of(cfg: Config, clip: VideoName) -> list[VideoName]:
+    """A clip's videos in the order of the page: the original, then every model's."""
+    return [replace(clip, face_id=None, model=REAL), *(replace(clip, model=model) for model in cfg.models)]
+
+
+def _even(clips: list[VideoName], most: int) -> list[VideoName]:
+    places = np.linspace(0, len(clips) - 1, most) if len(clips) > most else range(len(clips))
+    return [clips[round(at)] for at in places]
 
 
 def moment(cfg: Config, track: FaceTrack) -> Moment:
-    """The frame of a scene that the report shows: the middle face that no model was trained on, else of all."""
+    """The frame of a scene that the page shows first: the middle face that no model was trained on, else of all."""
     if not len(track):
         return Moment(track.record.frames // 2, None, "no face was found in this scene: the middle frame")
     start = max(track.trained_count(cfg.settings(model).held_out) for model in cfg.models)
@@ -65,34 +71,30 @@ def moment(cfg: Config, track: FaceTrack) -> Moment:
     return Moment(int(track.frame_index[face]), track.landmarks[face], where)
 
 
-def clip_views(cfg: Config, found: Results) -> Iterator[ClipView]:
-    """The pictures of every chosen clip whose scene has a face track and whose videos exist in part at least."""
-    made: dict[Path, Cell] = {}  # by video: an original serves every face that is put on it
-    for clip in chosen_clips(cfg):
+def stills(cfg: Config, found: Results, clips: list[VideoName]) -> Iterator[Still]:
+    """A still of every clip whose scene has a face, at the best quality at which any of its videos is there."""
+    made: dict[tuple[str, int], str] = {}  # an original serves every face that is put on it
+    for clip in clips:
         track = found.tracks.get(clip.scene_key)
-        if track is None:
+        if track is None or not len(track):
             continue
-        record, shown = of_encoded(track.record), moment(cfg, track)
-        names = [replace(clip, face_id=None, model=REAL), *(replace(clip, model=model) for model in cfg.models)]
-        rows: dict[int, list[Cell]] = {}
-        for crf in cfg.qualities:
-            rows[crf] = []
-            for name in names:
-                if (video := found.videos.get((str(name), crf))) and video.path not in made:
-                    made[video.path] = _cell(video, record, shown)
-                rows[crf].append(made[video.path] if video else Cell(name.model))
-        if any(cell.frame for cells in rows.values() for cell in cells):
-            yield ClipView(clip, shown, shown.frame / track.record.fps, rows)
+        names = versions_of(cfg, clip)
+        there = [crf for crf in cfg.qualities if any((str(name), crf) in found.videos for name in names)]
+        if not there:
+            continue
+        crf, shown, shot = min(there), moment(cfg, track), dict[str, str | None]()
+        for name in names:
+            key = str(name), crf
+            if key in found.videos and key not in made:
+                made[key] = _picture(found.videos[key], track, shown)
+            shot[name.model] = made.get(key)
+        yield Still(clip, crf, shown, shown.frame / track.record.fps, shot)
 
 
-def _cell(video: EncodedVideo, record: VideoRecord, shown: Moment) -> Cell:
+def _picture(video: EncodedVideo, track: FaceTrack, shown: Moment) -> str:
     checked(video.path)
-    rgb = pictures.read_frame(video.path, record, shown.frame)
-    kept = [(pictures.fit_width(rgb, FRAME_WIDTH), 0.13, 80)]  # picture, the stamp's share, quality of the JPEG
-    if shown.landmarks is not None:
-        kept.append((pictures.close_up(rgb, shown.landmarks, FACE_SIZE), 0.11, 88))
-    model, addresses = video.name.model, []
-    for picture, share, quality in kept:
-        stamped = picture if model == REAL else pictures.stamp(picture, model, share)
-        addresses.append(pictures.embedded(pictures.jpeg(stamped, quality)))
-    return Cell(model, *addresses)
+    assert shown.landmarks is not None
+    rgb = pictures.read_frame(video.path, of_encoded(track.record), shown.frame)
+    face, model = pictures.close_up(rgb, shown.landmarks, FACE_SIZE), video.name.model
+    shot = face if model == REAL else pictures.stamp(face, model)
+    return pictures.embedded(pictures.jpeg(shot, mark_or_unknown(video.path), 88))

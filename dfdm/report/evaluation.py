@@ -36,11 +36,14 @@ FIGURES = (
     Figure("to_video", "to video_id", "higher is better", "↑", 2, "identity distance from the person below it"),
     Figure("nearer_to_face", "nearer face_id", "higher is better", "↑", 0, "frames nearer to face_id than to video_id"),
     Figure("landmark_error", "landmarks", "lower is better", "↓", 1, "shift of inner landmarks, of the eye distance"),
+    Figure("eyes", "eyes", "higher is better", "↑", 0, "frames whose eyes are as open as the original's, within 20 %"),
     Figure("flicker", "flicker", "1 is best", "→ 1", 2, "change between frames / the original's; above 1 it trembles"),
     Figure("sharpness", "sharpness", "1 is best", "→ 1", 2, "fine detail / the original's; below 1 it is soft"),
+    Figure("of_perfect", "of perfect", "higher is better", "↑", 0, "sharpness / that of a perfect face of this size"),
     Figure("edge_colour", "edge ΔE", "lower is better", "↓", 1, "colour step (CIEDE2000) at the rim; 1 just shows"),
+    Figure("colour_error", "blotches", "lower is better", "↓", 1, "95th percentile of the uneven error in a*b*"),
 )  # fmt: skip
-_PERCENT = {"nearer_to_face", "landmark_error"}
+_PERCENT = {"nearer_to_face", "landmark_error", "eyes", "of_perfect"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def read_evaluations(cfg: Config, results: Path, missing: list[str]) -> dict[str
 
 
 def _row(model: str, swap: Direction, rebuilt: Reconstruction) -> Row:
-    values = {**dict(rebuilt), **dict(swap), **dict(swap.identity or {})}
+    values = {**dict(rebuilt), **dict(swap), **dict(swap.identity or {}), "of_perfect": swap.of_perfect}
     label = f"{swap.video_id}_{swap.face_id}"
     figures = {figure.key: values.get(figure.key) for figure in FIGURES}
     return Row(model, label, swap.frames, swap.frames_without_landmarks, figures)

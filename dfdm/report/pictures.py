@@ -1,12 +1,15 @@
 """Pictures for the report: one frame of a video, the SYNTHETIC stamp, close-ups, and how they are embedded."""
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from dfdm.media.colour import yuv_to_rgb
+from dfdm.media.comments import commented
 from dfdm.media.video import VideoRecord, read_one
 
 STAMP_RGB = (155, 28, 28)
@@ -81,10 +84,16 @@ def fit_width(rgb: np.ndarray, width: int) -> np.ndarray:
     return cv2.resize(rgb, (width, round(rgb.shape[0] * width / rgb.shape[1])), interpolation=cv2.INTER_AREA)
 
 
-def jpeg(rgb: np.ndarray, quality: int = 85) -> bytes:
-    """A picture as JPEG."""
+def jpeg(rgb: np.ndarray, mark: Mapping[str, Any], quality: int = 85) -> bytes:
+    """A picture as JPEG, with a mark in its comment."""
     _, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return data.tobytes()
+    return commented(data.tobytes(), mark)
+
+
+def png(rgba: np.ndarray) -> str:
+    """A picture with transparency, uint8 RGBA, as a data address."""
+    _, data = cv2.imencode(".png", rgba[..., [2, 1, 0, 3]])
+    return embedded(data.tobytes(), "image/png")
 
 
 def embedded(data: bytes, kind: str = "image/jpeg") -> str:

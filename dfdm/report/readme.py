@@ -6,11 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dfdm import __version__
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic
 from dfdm.base.names import REAL, parse_name
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
+from dfdm.dataset.sidecar import STATEMENT
 from dfdm.media.tracks import FaceTrack
 from dfdm.media.video import of_encoded
 from dfdm.report import pictures
@@ -30,7 +32,8 @@ def readme_picture(cfg: Config, results: Path, out: Path, clips: Sequence[str], 
     layout, quality = Layout(str(results)), cfg.qualities[0] if crf is None else crf
     rows = [_headings(["original", *cfg.models]), *(_row(cfg, layout, clip, quality) for clip in clips)]
     with atomic(out) as temporary:
-        temporary.write_bytes(pictures.jpeg(np.concatenate(rows), 88))
+        mark = {"synthetic": True, "statement": STATEMENT, "clips": list(clips), "crf": quality, "version": __version__}
+        temporary.write_bytes(pictures.jpeg(np.concatenate(rows), mark, 88))
 
 
 def _row(cfg: Config, layout: Layout, clip: str, crf: int) -> np.ndarray:

@@ -3,22 +3,24 @@
 import os
 import platform
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import product
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from attribution import models as classifiers
+from dfdm.base.files import reading
 from dfdm.base.machine import cpu_model
 from dfdm.base.names import VideoName
 from dfdm.base.records import checked
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout, originals_of, videos_of
 from dfdm.dataset.sidecar import Sidecar
+from dfdm.dataset.splits import read_rows
 from dfdm.media.encoding import ffmpeg_version
 from dfdm.media.tracks import FaceTrack
 from dfdm.report.times import RuleTime, read_times
@@ -72,22 +74,31 @@ def read_results(cfg: Config, results: Path) -> Results:
         tracks |= {} if track is None else {key: track}
     for pair, model in product(cfg.pairs, cfg.models):
         file, what = layout.training_file(pair, model, "loss.csv"), f"loss log of {model} for {pair} (stage train)"
-        log = read_or_note(checked_csv, file, what, missing)
+        log = read_or_note(read_losses, file, what, missing)
         losses |= {} if log is None or log.empty else {(pair, model): log}
     file, what = layout.manifest("dataset"), "the dataset's manifest (stage dataset)"
     manifest = read_or_note(_manifest, file, what, missing)
     return Results(layout, videos, tracks, losses, manifest, read_times(layout), missing)
 
 
-def checked_csv(path: Path) -> pd.DataFrame:
-    """A table that a stage wrote, compared with its record."""
+def read_table(path: Path, columns: Sequence[str], stage: str, **format: Any) -> pd.DataFrame:
+    """A table of numbers that a stage wrote, compared with its record; DfdmError where one of the columns is none."""
+    with reading(path, "not a readable table", f"run {stage}"):
+        table = pd.read_csv(path, **format)
+        if missing := [name for name in columns if name not in table]:
+            raise ValueError(f"it has no column {missing[0]}")
+        table[list(columns)].astype(float)
     checked(path)
-    return pd.read_csv(path)
+    return table
+
+
+def read_losses(path: Path) -> pd.DataFrame:
+    """The loss log of an autoencoder."""
+    return read_table(path, ("iteration", "loss_a", "loss_b"), "the stage train")
 
 
 def _manifest(path: Path) -> pd.DataFrame:
-    checked(path)
-    return pd.read_parquet(path)
+    return read_rows(path, ("name", "model", "split_scene", "split_identity"))
 
 
 def _videos(cfg: Config, layout: Layout, missing: list[str]) -> dict[tuple[str, int], EncodedVideo]:

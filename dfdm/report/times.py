@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dfdm.base.files import reading
 from dfdm.base.names import REAL
 from dfdm.base.records import FOLDER
 from dfdm.catalogue.layout import UNRECORDED, Layout
@@ -29,7 +30,7 @@ def read_times(layout: Layout) -> list[RuleTime]:
     tables = defaultdict(list)
     folder = Path(layout.benchmarks)
     for path in sorted(folder.rglob("*.tsv")):
-        tables[path.relative_to(folder).parts[0]].append(pd.read_csv(path, sep="\t", na_values=["-", "NA"]))
+        tables[path.relative_to(folder).parts[0]].append(_read(path))
     written, times = bytes_written(layout), []
     for rule, parts in tables.items():
         table = pd.concat(parts)
@@ -37,6 +38,13 @@ def read_times(layout: Layout) -> list[RuleTime]:
         seconds = table["s"]
         times.append(RuleTime(rule, len(table), seconds.sum(), seconds.max(), memory, written.get(rule, 0)))
     return sorted(times, key=lambda time: -time.seconds)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    with reading(path, "not a benchmark of Snakemake", "run its job"):
+        table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
+        table["s"] = table["s"].astype(float)
+    return table
 
 
 def bytes_written(layout: Layout) -> dict[str, int]:
@@ -60,12 +68,16 @@ def _stage(parts: tuple[str, ...]) -> str | None:
             if quality != "DFDM_crf0":
                 return "encode"
             return "original" if model == REAL else "render"
-        case ("report.html",):
+        case ("report.html",) | ("report", _):
             return "report"
         case ("attribution", "comparison.json") | ("attribution", _, "tune.json"):
             return "attribution_" + parts[-1].removesuffix(".json")
-        case ("attribution", *_, folder, _):
-            return "attribution_score" if folder.startswith("test_crf") else "attribution_train"
+        case ("attribution", "unseen.json" | "unseen.parquet"):
+            return "attribution_unseen"
+        case ("attribution", *_, folder, _) if folder.startswith("test_crf"):
+            return "attribution_treated" if "_" in folder.removeprefix("test_crf") else "attribution_score"
+        case ("attribution", _, _, *_):
+            return "attribution_train"
         case (folder, _, *_) if folder not in UNRECORDED:
             return {"sources": "sources_probe", "manifests": "manifest", "regions": "region"}.get(folder, folder)
     return None

@@ -3,7 +3,7 @@
 They are this package's modules, and those that installed packages name as entry points `dfdm.generators`.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dfdm.base.registry import Registry
 
@@ -17,3 +17,8 @@ names, package = _REGISTRY.names, _REGISTRY.package
 def build(name: str, width: float = 1.0) -> "Autoencoder":
     """Build a model with fresh weights; `width` scales every hidden channel count and dense unit."""
     return _REGISTRY.load(name)(width)
+
+
+def output_size(name: str) -> int:
+    """The side of the faces that a model gives, px."""
+    return cast("type[Autoencoder]", _REGISTRY.load(name)).output_size

@@ -15,7 +15,7 @@ def classes() -> list[str]:
     return list(CLASSES)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> AttributionConfig:
     """A classifier that trains in seconds."""
     given = {
@@ -28,7 +28,7 @@ def settings() -> AttributionConfig:
         "epochs": 2,
         "lr": 0.01,
     }
-    return AttributionConfig(**given, threads=1, save_every=100)
+    return AttributionConfig(**given, real=False, threads=1, save_every=100)
 
 
 def write_crop_file(path: Path, frames: int, pattern: int, seed: int, size: int = 40) -> None:
@@ -38,8 +38,17 @@ def write_crop_file(path: Path, frames: int, pattern: int, seed: int, size: int 
     luma = 128 + stripes + random.normal(0, 12, (frames, size, size)) + 3 * np.arange(frames)[:, None, None]
     planes = np.full((frames, size * 3 // 2, size), 128, np.uint8)
     planes[:, :size] = luma.clip(20, 230)
-    tensors = {"frames": Streamed(planes.shape, planes), "frame_index": np.arange(frames, dtype=np.int32)}
-    meta = {"size": size, "frames": frames, "matrix": None, "full_range": None}
+    tensors = {
+        "frames": Streamed(frames, [one.tobytes() for one in planes]),
+        "frame_index": np.arange(frames, dtype=np.int32),
+    }
+    meta = {
+        "size": size,
+        "frames": frames,
+        "matrix": None,
+        "full_range": None,
+        "packing": {"codec": "raw", "side": size},
+    }
     write_tensors(path, tensors, meta)
 
 

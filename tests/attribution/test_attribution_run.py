@@ -43,10 +43,17 @@ def score(crops, folder, manifest=None, crf=23):
 
 
 @pytest.fixture(scope="module")
+def settings(settings):
+    """Of the smallest network: the training is the same for all."""
+    return settings.model_copy(update={"model": "meso_inception4"})
+
+
+@pytest.fixture(scope="module")
 def whole(tmp_path_factory, crops):
     """A training without interruption and its scores: its folder, settings, training.json and scores.json."""
     folder = tmp_path_factory.mktemp("whole")
-    settings = AttributionConfig(depth=18, resize=36, size=32, clip=2, test_clips=2, batch=4, epochs=3, threads=1)
+    sizes = {"depth": 18, "resize": 36, "size": 32, "clip": 2, "test_clips": 2, "batch": 4, "epochs": 3}
+    settings = AttributionConfig(model="meso_inception4", **sizes, threads=1, real=False)
     about = start(crops, folder, ["faceswap", "lightweight", "iae"], settings)
     return folder, settings, about, score(crops, folder)
 
@@ -63,7 +70,7 @@ def test_a_training_writes_its_files_and_chooses_the_epoch_by_validation(whole):
     best = log.sort_values(["validation_accuracy", "validation_loss"], ascending=[False, True]).iloc[0]
     assert about.epoch == best["epoch"]
     assert about.training_accuracy == pytest.approx(log["train_accuracy"].iloc[-1], abs=1e-5)
-    counted = blocks.cost(models.build("dma_sta", 3, 18, 2), 2, 32)
+    counted = blocks.cost(models.build(settings.model, 3, 18, 2), 2, 32)
     assert (about.parameters, about.multiply_adds) == (counted.parameters, counted.multiply_adds)
     assert Speed.read(folder / "out" / "speed.json").clips_per_second > 0
 
@@ -82,7 +89,7 @@ def test_every_test_video_is_scored_with_its_probabilities(whole):
     assert scores.training == about
     predictions = pd.read_parquet(folder / "test" / "predictions.parquet")
     columns = ["p_faceswap", "p_lightweight", "p_iae"]
-    assert list(predictions.columns) == ["name", "truth", "predicted", *columns, "energy"]
+    assert list(predictions.columns) == ["name", "truth", "predicted", *columns, "energy", "verdict"]
     assert predictions[columns].sum(axis=1).to_numpy() == pytest.approx(1)
     accuracy = scores.figures.accuracy
     assert (predictions["truth"] == predictions["predicted"]).mean() == pytest.approx(accuracy.value)
@@ -111,6 +118,26 @@ def test_a_training_interrupted_within_an_epoch_goes_on_to_the_same_bytes(whole,
         assert (tmp_path / "out" / name).read_bytes() == (folder / "out" / name).read_bytes(), name
 
 
+def test_a_solved_model_goes_on_from_the_clips_that_it_had_seen(crops, tmp_path, classes, settings, monkeypatch):
+    settings = settings.model_copy(update={"model": "linear_dct", "augment": True, "epochs": 3, "real": False})
+    start(crops, tmp_path / "whole", classes, settings)
+    update = train.Trainer.update
+
+    def stopping(self, *batch):
+        update(self, *batch)
+        if self.step == 3:  # the first batch of the second epoch
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(train.Trainer, "update", stopping)
+    with pytest.raises(SystemExit):
+        start(crops, tmp_path / "stopped", classes, settings)
+    monkeypatch.setattr(train.Trainer, "update", update)
+    start(crops, tmp_path / "stopped", classes, settings)
+    for name in ("model.safetensors", "log.csv", "training.json"):
+        whole, stopped = ((tmp_path / folder / "out" / name).read_bytes() for folder in ("whole", "stopped"))
+        assert whole == stopped, name
+
+
 def test_a_finished_training_is_not_trained_again_and_another_one_starts_afresh(whole, crops, classes, monkeypatch):
     folder, settings, about, _ = whole
     started = []
@@ -135,7 +162,7 @@ def test_the_model_file_says_what_it_is_and_classifies_as_it_did(whole, crops, c
     assert {name: trained.about[name] for name in content} == content
     rows = pd.read_parquet(crops / "manifest.parquet")
     videos = find_videos(rows[rows["split_scene"] == "test"], crops, classes, 2)[0]
-    again = run.test(trained, videos, "cpu", 3)[1]
+    again = run.test(trained, videos, "cpu", 3, None)[1]
     pd.testing.assert_frame_equal(again, pd.read_parquet(folder / "test" / "predictions.parquet"), check_exact=False)
 
 
@@ -178,7 +205,7 @@ def job(crops, classes, settings, part="train", seed=0):
 
 @pytest.mark.parametrize("chosen", [{}, {"optimizer": "adamw", "schedule": "cosine", "lr": 1e-3}])
 def test_one_batch_of_clips_is_learned_by_heart(crops, classes, settings, chosen):
-    given = settings.model_copy(update={"batch": 6, "epochs": 12, **chosen})
+    given = settings.model_copy(update={"model": "dma_sta", "batch": 6, "epochs": 12, **chosen})
     trainer = train.Trainer(job(crops, classes, given), torch.device("cpu"))
     clips = trainer.job.training
     frames, labels, _ = next(clips.batches(clips.training(0, 1)))

@@ -2,9 +2,12 @@
 
 from importlib import import_module
 
+import numpy as np
 import pytest
 import torch
 import torchvision
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional as F
 
@@ -14,7 +17,15 @@ from dfdm.base.errors import DfdmError
 
 SIZE, CLIP, CLASSES = 32, 4, 5
 HEAVY = {"r3d_18", "vgg_bilstm", "vgg_capsule", "xception"}
-ANY_ORDER = {"resnet_avg", "meso_inception4", "efficientnet_b0", "xception", "vgg_capsule", "residual_dct"}
+ANY_ORDER = {
+    "resnet_avg",
+    "meso_inception4",
+    "efficientnet_b0",
+    "xception",
+    "vgg_capsule",
+    "residual_dct",
+    "linear_dct",
+}
 PARAMETERS = {  # depth 50, five classes, clip 10
     "dma_sta": 23_519_945,  # published
     "resnet_avg": 25_557_032 - 2_049_000 + 5 * 2049,  # torchvision's ResNet-50 with another head
@@ -25,6 +36,7 @@ PARAMETERS = {  # depth 50, five classes, clip 10
     "vgg_bilstm": 10_585_152 + 8 * 256 * (512 + 256 + 2) + 512 * 128 + 128 + 128 + 5 * 513,
     "vgg_capsule": 13_639_697,  # by its own docstring
     "residual_dct": 182_731,  # by its own docstring
+    "linear_dct": 30_725,  # by its own docstring
 }
 
 
@@ -181,6 +193,8 @@ def test_a_resnets_multiply_adds_are_torchvisions(depth, per_picture):
         ("vgg_bilstm", {"hidden": "big"}, "hidden of vgg_bilstm is 'big', but should be of type int"),
         ("vgg_capsule", {"routings": 0}, "routings is 0, but should be 1 to 10"),
         ("residual_dct", {"grid": 0}, "grid is 0, but should be 1 to 16"),
+        ("linear_dct", {"base": 4}, "base is 4, but should be 8 to 512"),
+        ("linear_dct", {"c": 0.0}, "c is 0, but should be above 0"),
     ],
 )
 def test_an_option_that_the_model_does_not_take_is_told_in_one_sentence(name, options, sentence):
@@ -272,3 +286,32 @@ def test_residual_dct_sees_pixels_in_video_axes():
     expected = 0.299 * red_ + 0.587 * green + 0.114 * blue_
     assert torch.allclose(luma, expected, atol=1e-5)
     assert torch.allclose(blue, (blue_ - expected) / 1.772, atol=1e-5)
+
+
+@torch.no_grad()
+def test_linear_dct_is_the_logistic_regression_of_its_features():
+    model = models.build("linear_dct", 4, 18, CLIP).eval()
+    labels = torch.tensor([0, 1, 2] * 12)  # the fourth class has no clip
+    features = torch.randn(36, model.head.in_features) + labels[:, None] * torch.randn(model.head.in_features)
+    model.solve(features, labels)
+    found = model.classify(features).softmax(1)
+    scaled = StandardScaler().fit_transform(features.double())
+    theirs = LogisticRegression(C=0.01, max_iter=5000, tol=1e-6).fit(scaled, labels).predict_proba(scaled)
+    assert np.abs(found[:, :3].numpy() - theirs).max() < 0.01
+    assert found[:, 3].max() < 1e-6
+    pair = models.build("linear_dct", 2, 18, CLIP).eval()
+    pair.solve(features[labels < 2], labels[labels < 2])
+    assert (pair.classify(features[labels < 2]).argmax(1) == labels[labels < 2]).all()
+
+
+@torch.no_grad()
+def test_what_linear_dct_compares_with_a_softer_crop_is_nothing_in_a_flat_one():
+    model = models.build("linear_dct", 5, 18, CLIP)
+    flat = torch.full((1, 3, 96, 96), 0.3)
+    own, compared = model.frame(flat)[0].unflatten(0, (2, -1))
+    assert compared.abs().max() < 1e-3
+    sharp = model.frame(torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0)))[0].unflatten(0, (2, -1))[
+        1
+    ]
+    assert sharp.mean() > 1  # noise has far more above 48 px than its softened self
+    assert own.shape == compared.shape == (192 * 16,)

@@ -16,7 +16,9 @@ from attribution.clips import (
     fit,
     fixed_starts,
     normalise,
+    possible_starts,
     random_clip,
+    random_key,
 )
 from attribution.settings import AttributionConfig
 from dfdm.base.errors import DfdmError
@@ -61,20 +63,26 @@ def test_a_missing_crop_file_is_an_error(rows, crops, classes):
 
 
 def test_random_clips_depend_on_seed_epoch_repeat_and_video_alone_and_cover_the_video():
-    draws = [random_clip(1, epoch, 0, "a", 12, 10) for epoch in range(200)]
-    assert draws == [random_clip(1, epoch, 0, "a", 12, 10) for epoch in range(200)]
+    draws = [random_clip(random_key(1, epoch, 0, "a"), np.arange(3)) for epoch in range(200)]
+    assert draws == [random_clip(random_key(1, epoch, 0, "a"), np.arange(3)) for epoch in range(200)]
     assert {start for start, _ in draws} == {0, 1, 2}
     assert 0.35 < np.mean([flip for _, flip in draws]) < 0.65
     others = [(2, 0, "a"), (1, 1, "a"), (1, 0, "b")]
     for seed, repeat, name in others:
-        assert draws != [random_clip(seed, epoch, repeat, name, 12, 10) for epoch in range(200)]
+        assert draws != [random_clip(random_key(seed, epoch, repeat, name), np.arange(3)) for epoch in range(200)]
 
 
 def test_fixed_clips_spread_from_the_first_to_the_last_and_never_repeat():
-    assert fixed_starts(110, 10, 5) == [0, 25, 50, 75, 100]
-    assert fixed_starts(12, 10, 5) == [0, 1, 2]
-    assert fixed_starts(10, 10, 5) == [0]
-    assert fixed_starts(50, 10, 1) == [0]
+    assert fixed_starts(possible_starts(110, 10), 5) == [0, 25, 50, 75, 100]
+    assert fixed_starts(possible_starts(12, 10), 5) == [0, 1, 2]
+    assert fixed_starts(possible_starts(10, 10), 5) == [0]
+    assert fixed_starts(possible_starts(50, 10), 1) == [0]
+
+
+def test_where_clips_alone_are_kept_no_clip_spans_two_of_them():
+    assert possible_starts(12, 4, kept=4).tolist() == [0, 4, 8]
+    assert possible_starts(12, 3, kept=4).tolist() == [0, 1, 4, 5, 8, 9]
+    assert fixed_starts(possible_starts(12, 4, kept=4), 2) == [0, 8]
 
 
 def test_fixed_clips_are_the_same_from_run_to_run(training):

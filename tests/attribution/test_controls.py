@@ -11,6 +11,7 @@ from attribution.controls import background, features_of, originals, permute_wit
 from attribution.cues import CUES, cues_of, picture_cues, trivial
 from attribution.inference import Trained
 from attribution.models import build
+from attribution.results import OpenSet
 from attribution.run import Run
 from dfdm.base.errors import DfdmError
 from dfdm.base.tensorfile import Streamed, write_tensors
@@ -138,12 +139,14 @@ def write_face(path, luma: np.ndarray, first: int = 0) -> None:
     polygon = np.tile(np.concatenate([outline, np.tile(outline[-1], (23, 1))]), (n, 1, 1))
     index = np.arange(first, first + n, dtype=np.int32)
     tensors = {
-        "frames": Streamed(planes.shape, planes),
+        "frames": Streamed(n, [one.tobytes() for one in planes]),
         "polygon": polygon,
         "frame_index": index,
         "boxes": np.zeros((n, 2), np.int32),
     }
-    write_tensors(path, tensors, {"size": SIDE, "matrix": None, "full_range": True})
+    write_tensors(
+        path, tensors, {"size": SIDE, "matrix": None, "full_range": True, "packing": {"codec": "raw", "side": SIDE}}
+    )
 
 
 def test_picture_cues_look_at_the_face_alone(tmp_path):
@@ -211,9 +214,12 @@ def test_originals_count_every_class_and_those_that_are_none_of_them(clips, sett
             return torch.tensor([[0.0, 5.0, 0.0]]).repeat(len(x), 1)
 
     trained = Trained(Sure(), CLASSES, settings, {})
-    found = originals(trained, clips.videos, -5.5, torch.device("cpu"))
+    bounds = OpenSet(score="energy", threshold=-5.5, accepted=0.95, videos=6)
+    found = originals(trained, clips.videos, bounds, torch.device("cpu"))
     assert found.predicted == {"faceswap": 0, "lightweight": 6, "iae": 0}
     assert found.videos == 6
     assert found.confidence == pytest.approx(np.exp(5) / (np.exp(5) + 2))
     assert found.none_of_these == 1  # an energy of -5.01 is above -5.5
-    assert originals(trained, clips.videos, -5.0, torch.device("cpu")).none_of_these == 0
+    assert found.accused == 1  # without a class real every answer accuses
+    bounds = OpenSet(score="energy", threshold=-5.0, accepted=0.95, videos=6)
+    assert originals(trained, clips.videos, bounds, torch.device("cpu")).none_of_these == 0

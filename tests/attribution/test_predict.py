@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import threading
 from pathlib import Path
 
 import cv2
@@ -12,16 +11,20 @@ from attribution import models
 from attribution.clips import Clips, Video, normalise
 from attribution.evidence import evidence
 from attribution.inference import load, video_logits
+from attribution.models.dma_sta import published_name
+from attribution.openset import NONE
 from attribution.picture import draw, overlay
 from attribution.predict import picture_files, predict_all
-from attribution.prediction import NONE, Prediction, Seen, Source
+from attribution.prediction import Prediction, Seen, Source
 from attribution.predictor import Predictor, Telling, load_predictor
 from attribution.settings import AttributionConfig
+from attribution.shipped import MODEL
 from dfdm.base.errors import DfdmError
 from dfdm.base.tensorfile import write_weights
 from dfdm.base.text import percent
-from dfdm.commands import attribution, cli
+from dfdm.commands import attribution
 from dfdm.dataset.crops import CropReader, write_crops
+from dfdm.dataset.provenance import UNKNOWN, mark_or_unknown
 from dfdm.dataset.settings import CropsConfig
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector
@@ -30,6 +33,7 @@ from dfdm.media.encoding import write_master
 from dfdm.media.settings import EncodeConfig, FacesConfig
 from dfdm.media.tracks import track_faces
 from dfdm.media.video import probe, read_planes
+from tests.commands import dfdm, ran
 
 pytestmark = pytest.mark.long
 
@@ -64,9 +68,9 @@ def detector(predictor) -> Detector:
     return build_detector("dlib", predictor=predictor)
 
 
-@pytest.fixture
-def classifier(settings, tmp_path) -> Path:
-    return write_classifier(tmp_path / "model.safetensors", settings)
+@pytest.fixture(scope="module")
+def classifier(settings, tmp_path_factory) -> Path:
+    return write_classifier(tmp_path_factory.mktemp("classifier") / "model.safetensors", settings)
 
 
 @pytest.fixture
@@ -81,10 +85,16 @@ def given(settings) -> Prediction:
         "run": "dma_sta/scene/crf10/seed0",
         "crf": "10",
         "settings": settings.model_dump(),
-        "open_set": {"score": "energy", "threshold": -1.5, "accepted": 0.95, "videos": 80},
+        "open_set": {
+            "score": "energy",
+            "threshold": -1.5,
+            "accepted": 0.95,
+            "videos": 80,
+            "real": {"threshold": 1.5, "videos": 6, "people": 3},
+        },
     }
     logits = np.array([0.0, 3.0, 1.0, -1.0])
-    return Prediction("a.mp4", "00", Seen(90, 90, 0, 1, 200), [*CLASSES, "real"], logits, 3, 3, 5, 256,
+    return Prediction("a.mp4", "00", Seen(90, 90, 90, 0, 1, 200), [*CLASSES, "real"], logits, 3, 3, 5, 256,
                   Source("m", "11", about))  # fmt: skip
 
 
@@ -92,7 +102,7 @@ def test_a_video_is_read_as_the_crops_stage_and_the_training_read_it(tools, vide
     record = probe(video, "id0_0000", {"path": "x"})
     frames = (yuv_to_rgb(planes, record.matrix, record.full_range) for planes in read_planes(video, record))
     track = track_faces(frames, detector, record)
-    write_crops(tmp_path / "c.safetensors", video, track, 0.3, 5.0, {})
+    write_crops(tmp_path / "c.safetensors", video, track, CropsConfig(), {})
     trained = load(Path(tools.source.path), CPU)
     set_of_clips = Clips([Video("a", 0, tmp_path / "c.safetensors", FRAMES)], trained.settings)
     prediction, _ = tools.predict(video)
@@ -101,6 +111,18 @@ def test_a_video_is_read_as_the_crops_stage_and_the_training_read_it(tools, vide
     assert prediction.seen.side == CropReader(tmp_path / "c.safetensors").meta["size"]
     assert prediction.clips == 2
     assert prediction.probabilities.sum() == pytest.approx(1)
+
+
+def test_an_imported_checkpoint_of_the_published_code_predicts(video, detector, tmp_path) -> None:
+    checkpoint, out = tmp_path / "60_0.71.pth", tmp_path / "model.safetensors"
+    network = models.build("dma_sta", 3, 18, 10)
+    torch.save({f"module.{published_name(key)}": value for key, value in network.state_dict().items()}, checkpoint)
+    sides = ("--depth", "18", "--size", "64", "--resize", "72")
+    ran("attribution", "import", checkpoint, "--classes", *CLASSES, *sides, "--out", out)
+    prediction, _ = load_predictor(out, detector, FacesConfig(), CropsConfig(), CPU).predict(video)
+    assert prediction.verdict in CLASSES
+    assert "classifier dma_sta, imported\n" in prediction.text()
+    assert any("never gives this answer" in warning for warning in prediction.warnings)
 
 
 def test_fused_inference_gives_the_logits_of_the_model_as_trained(tools, crops) -> None:
@@ -156,7 +178,7 @@ def test_every_video_is_tried_and_the_status_tells_how_many_have_an_answer(tools
     bad.write_text("no video\n")
     assert predict_all(tools, [bad, video], out, None) == 3
     printed = capsys.readouterr()
-    assert printed.out.startswith(f"{video}: made by ")
+    assert printed.out.startswith(f"{video}: most like ")
     assert f"dfdm: {bad} cannot be opened as a video" in printed.err
     found = json.loads(out.read_text())
     assert [entry["video"] for entry in found["videos"]] == [str(video)]
@@ -169,8 +191,30 @@ def test_json_on_stdout_stands_alone_and_says_all_that_the_text_does(tools, vide
     assert predict_all(tools, [video], Path("-"), tmp_path / "out.png") == 0
     (entry,) = json.loads(capsys.readouterr().out)["videos"]
     assert set(entry) == {
-        *("video", "sha256", "frames", "face_frames", "several_faces", "crop_side", "clips", "clip_frames", "classes"),
-        *("probabilities", "logits", "verdict", "real", "energy", "threshold", "warnings", "classifier"),
+        *(
+            "video",
+            "sha256",
+            "frames",
+            "looked_at",
+            "face_frames",
+            "several_faces",
+            "crop_side",
+            "clips",
+            "clip_frames",
+            "classes",
+        ),
+        *(
+            "probabilities",
+            "logits",
+            "verdict",
+            "sentence",
+            "real",
+            "energy",
+            "swap_evidence",
+            "threshold",
+            "warnings",
+            "classifier",
+        ),
     }
     assert set(entry["classifier"]) == {"path", "sha256", "run", "crf"}
     assert entry["verdict"] == max(entry["probabilities"], key=entry["probabilities"].get)
@@ -178,6 +222,7 @@ def test_json_on_stdout_stands_alone_and_says_all_that_the_text_does(tools, vide
     picture = cv2.imread(str(tmp_path / "out.png"))
     assert picture.shape[1] > picture.shape[0] > 500
     assert picture.std() > 20
+    assert mark_or_unknown(tmp_path / "out.png")["statement"] == UNKNOWN  # the video has no mark
 
 
 @pytest.mark.parametrize("model", ["dma_sta", "resnet_avg"])
@@ -194,7 +239,7 @@ def test_the_picture_has_two_panels_a_frame_weights_a_scale_and_the_classes(mode
     figure = draw(given, Telling(1, 0.8, frames, frames, 0.5, np.arange(settings.clip), found))
     assert len(figure.axes) == 2 * settings.clip + 3
     words = " ".join(text.get_text() for text in figure.texts)
-    assert "made by lightweight" in words
+    assert "most like lightweight" in words
     assert ("temporal attention" in words) == (model == "dma_sta")
 
 
@@ -237,20 +282,28 @@ def test_an_overlay_is_hottest_where_the_map_is_highest() -> None:
 
 def test_the_verdict_is_a_class_until_the_energy_passes_the_threshold(given) -> None:
     assert given.verdict == "lightweight"
-    assert "made by lightweight (probability 83.1 %)" in given.text()
+    assert "most like lightweight (84.4 %)" in given.text()  # among the models
+    assert "swap evidence 4.17, above the bound 1.50 by 6 real videos of 3 people, so few" in given.text()
+    assert "may be above it with a chance of up to 25.0 %" in given.text()
+    assert given.accused
     assert given.warnings == []
-    stranger = dataclasses.replace(given, logits=np.array([0.0, 0.0, 0.05, 0.0]))  # energy -1.4
+    stranger = dataclasses.replace(given, logits=np.array([0.0, 0.0, 0.05, -5.0]))  # energy -1.1
     assert stranger.verdict == NONE == stranger.plain()["verdict"]
-    assert "none of these: too little evidence for any known class (most likely: iae" in stranger.text()
+    assert "a swap, by none of these: too little evidence for any known model (nearest: iae" in stranger.text()
+    assert stranger.accused
     real = dataclasses.replace(given, logits=np.array([0.0, 0.0, 0.0, 9.0]))
     assert real.verdict == "real"
-    assert "an unswapped video, not made by one of these models" in real.text()
+    assert "real or unknown" in real.text()
+    assert not real.accused
+    doubtful = dataclasses.replace(given, logits=np.array([0.0, 1.0, 0.0, 0.5]))  # log-odds 1.05: below the bound
+    assert doubtful.verdict == "real"
+    assert doubtful.probabilities.argmax() == 1
     assert real.plain()["real"] == pytest.approx(real.probabilities[3])
 
 
 def test_what_weakens_an_answer_is_said(given) -> None:
-    weak = dataclasses.replace(given, seen=Seen(90, 12, 7, 2, 80), classes=[*CLASSES, "dfaker"])
-    about = {**given.source.about, "learned": False, "open_set": {**given.source.open_set, "videos": 9}}
+    weak = dataclasses.replace(given, seen=Seen(90, 90, 12, 7, 2, 80), classes=[*CLASSES, "dfaker"])
+    about = {**given.source.about, "learned": False, "open_set": {**given.source.about["open_set"], "videos": 9}}
     text = dataclasses.replace(weak, source=dataclasses.replace(given.source, about=about)).text()
     for part in (
         "short: 12 frames with a face",
@@ -295,21 +348,27 @@ def test_a_classifier_of_the_background_is_refused(settings, detector, tmp_path)
         load_predictor(path, detector, FacesConfig(), CropsConfig(), CPU)
 
 
-def test_the_command_ends_with_the_status(demo, classifier, video, tmp_path, monkeypatch, capsys) -> None:
+def test_the_command_ends_with_the_status(classifier, video, tmp_path) -> None:
     """With the config's own detector and settings."""
-    monkeypatch.setattr("signal.signal", lambda *given: None)  # the command's handlers would outlive this test
-    monkeypatch.setattr("threading.excepthook", threading.excepthook)
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video\n")
     for videos, status in (([bad], 2), ([video, bad], 3)):
-        monkeypatch.setattr("sys.argv", ["dfdm", "predict", *map(str, videos), "--classifier", str(classifier)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        assert ended.value.code == status
-        assert f"dfdm: {bad} cannot be opened as a video" in capsys.readouterr().err
+        done = dfdm("predict", *videos, "--classifier", classifier)
+        assert (done.status, done.escaped) == (status, None)
+        assert f"dfdm: {bad} cannot be opened as a video" in done.err
 
 
 def test_a_file_that_is_no_classifier_is_one_sentence(demo, tmp_path) -> None:
     (tmp_path / "m.safetensors").write_text("no weights\n")
     with pytest.raises(DfdmError, match="is not a classifier of this pipeline"):
         attribution.predict([tmp_path / "v.mp4"], demo, tmp_path / "m.safetensors")
+
+
+def test_the_shipped_classifier_does_not_accuse_a_real_video(video, detector) -> None:
+    found, _ = load_predictor(MODEL, detector, FacesConfig(), CropsConfig(), CPU).predict(video)
+    assert not found.accused
+    assert "real or unknown" in found.sentence
+    assert "linear_dct/scene/crfall/seed0, shipped with dfdm, trained on all qualities" in found.text()
+    assert not any("no better than chance" in warning for warning in found.warnings)
+    swap = dataclasses.replace(found, logits=np.array([9.0, 0, 0, 0, 0, 0]))
+    assert any("names models no better than chance" in warning for warning in swap.warnings)

@@ -16,11 +16,13 @@ from dfdm.base.names import VideoName
 from dfdm.catalogue.config import Config
 from dfdm.commands import attribution
 from dfdm.dataset.crops import CropReader, write_crops
+from dfdm.dataset.settings import CropsConfig
 from dfdm.media import colour, detectors, masks
 from dfdm.media.encoding import write_master
+from dfdm.media.planes import split_planes
 from dfdm.media.settings import EncodeConfig
 from dfdm.media.tracks import FaceTrack, track_faces
-from dfdm.media.video import of_encoded, probe, read_planes, split_planes
+from dfdm.media.video import of_encoded, probe, read_planes
 from generators.settings import RenderConfig
 from generators.swap import Swapper
 
@@ -146,7 +148,7 @@ def test_a_face_beyond_the_frame_still_starts_somewhere(scene):
 def crops_of(scene, folder: Path) -> dict[str, Path]:
     _, track, videos = scene
     for model, video in videos.items():
-        write_crops(folder / f"{model}.safetensors", video, track, 0.3, 0, {"model": model})
+        write_crops(folder / f"{model}.safetensors", video, track, CropsConfig(smooth=0), {"model": model})
     return {model: folder / f"{model}.safetensors" for model in videos}
 
 
@@ -156,7 +158,7 @@ def test_the_background_of_all_models_at_crf_0_is_one_and_the_same_and_the_whole
     crops_of(scene, tmp_path)
     rows = pd.DataFrame([{"name": f"{CLIP}_{m}", "model": m, "crops": f"{m}.safetensors"} for m in MODELS])
     videos, _ = find_videos(rows, tmp_path, MODELS, 4, region.parent)
-    settings = AttributionConfig(resize=36, size=32, clip=4, region="background")
+    settings = AttributionConfig(resize=36, size=32, clip=4, region="background", real=False)
     clips = Clips(videos, settings)
     whole = Clips(videos, settings.model_copy(update={"region": "all"}))
     for index in range(1, len(MODELS)):

@@ -16,6 +16,7 @@ from generators.models import build
 from generators.models.blocks import Autoencoder, C, Conv, D, O, U
 from generators.optimizer import Adam
 from generators.settings import TrainConfig
+from tests.commands import FORKS
 
 pytestmark = pytest.mark.long
 
@@ -160,9 +161,12 @@ def test_a_gpus_memory_grows_by_the_faces():
     assert sizes[0] > 16 * parameters
 
 
-def test_parts_run_and_are_written(tmp_path, capsys):
+def test_parts_run_and_are_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(steps, "PRODUCT", 128)
+    monkeypatch.setattr(steps.multiprocessing, "get_context", lambda _: FORKS)  # have their imports
     out = tmp_path / "results.json"
     words = ["peak", "step", "memory", "--models", "faceswap", "--width", "0.02", "--batch", "1"]
+    words += ["--config", "tests/configs/small.yaml"]
     assert command.main([*words, "--threads", "1", "--seconds", "0", "--json", str(out)]) == 0
     results = json.loads(out.read_text())
     row = results["step"]["rows"][0]

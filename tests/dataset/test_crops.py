@@ -1,5 +1,6 @@
 import shutil
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -10,12 +11,17 @@ import pytest
 from dfdm.base.errors import DfdmError
 from dfdm.catalogue.config import Config, DataConfig
 from dfdm.catalogue.foreign import find
-from dfdm.dataset.crops import CropReader, boxes_along, export_tree, write_crops
+from dfdm.dataset.crops import CropReader, boxes_along, export_tree, kept_rows, write_crops
+from dfdm.dataset.provenance import read_mark
+from dfdm.dataset.settings import CropsConfig
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.encoding import write_master
+from dfdm.media.lossless import Codec, Packer, Unpacker
 from dfdm.media.settings import EncodeConfig
 from dfdm.media.tracks import FaceTrack, TrackCounts
 from dfdm.media.video import VideoRecord, of_encoded, read_planes
+
+STILL = CropsConfig(smooth=0)
 
 Short = tuple[Path, VideoRecord, list[np.ndarray]]
 
@@ -63,7 +69,7 @@ def crop_file(short: Short, tmp_path: Path) -> tuple[Path, FaceTrack, list[np.nd
     write_master(video, iter(planes), record, path, EncodeConfig(preset="ultrafast"), {})
     track = track_of(record, np.full((6, 2), 180.0), [0, 1, 2, 5, 8, 9])
     out = tmp_path / "crops.safetensors"
-    write_crops(out, video, track, 0.3, 0, {"name": "id0_id1_0000_iae", "model": "iae", "crf": 0})
+    write_crops(out, video, track, STILL, {"name": "id0_id1_0000_iae", "model": "iae", "crf": 0})
     return out, track, planes
 
 
@@ -85,10 +91,80 @@ def test_crops_are_the_pixels_of_the_encoded_video(crop_file: tuple[Path, FaceTr
 def test_equal_crops_are_equal_bytes(crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path) -> None:
     path, track, _ = crop_file
     video = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4"
-    write_crops(
-        tmp_path / "b.safetensors", video, track, 0.3, 0, {"name": "id0_id1_0000_iae", "model": "iae", "crf": 0}
-    )
+    write_crops(tmp_path / "b.safetensors", video, track, STILL, {"name": "id0_id1_0000_iae", "model": "iae", "crf": 0})
     assert (tmp_path / "b.safetensors").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("codec", ["utvideo", "ffv1", "raw"])
+def test_every_frame_comes_back_bit_for_bit_and_alone(codec: Codec) -> None:
+    draw = np.random.default_rng(0)
+    for side in (2, 46, 130):
+        smooth = np.add.outer(np.arange(side * 3 // 2), np.arange(side)) % 256
+        frames = [smooth.astype(np.uint8), *draw.integers(0, 256, (3, side * 3 // 2, side), np.uint8)]
+        packer = Packer(codec, side)
+        packed = list(packer.pack(iter(frames)))
+        assert packed == list(Packer(codec, side).pack(iter(frames)))
+        unpacker = Unpacker(packer.about)
+        for index in (3, 0, 2, 0):
+            np.testing.assert_array_equal(unpacker.unpack(packed[index]), frames[index])
+
+
+@pytest.mark.parametrize("codec", ["utvideo", "ffv1"])
+def test_packed_crops_hold_the_pixels_of_raw_ones_in_less(
+    codec: Codec, crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path
+) -> None:
+    _, track, _ = crop_file
+    video, sizes = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4", []
+    pictures = []
+    for name in (codec, "raw"):
+        settings = CropsConfig(codec=name, smooth=0)  # type: ignore[arg-type]
+        write_crops(tmp_path / f"{name}.safetensors", video, track, settings, {"model": "iae"})
+        pictures.append(CropReader(tmp_path / f"{name}.safetensors").frames(range(6)))
+        sizes.append((tmp_path / f"{name}.safetensors").stat().st_size)
+    np.testing.assert_array_equal(*pictures)
+    assert sizes[0] < 0.5 * sizes[1]
+
+
+def test_threads_read_one_file_at_once(crop_file: tuple[Path, FaceTrack, list[np.ndarray]]) -> None:
+    reader = CropReader(crop_file[0])
+    whole = reader.frames(range(6))
+    with ThreadPoolExecutor(8) as pool:
+        for index, found in enumerate(pool.map(lambda place: reader.frames([place % 6])[0], range(96))):
+            np.testing.assert_array_equal(found, whole[index % 6])
+
+
+def test_one_flipped_bit_is_found_where_its_frame_is_read(
+    crop_file: tuple[Path, FaceTrack, list[np.ndarray]],
+) -> None:
+    path = crop_file[0]
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    reader = CropReader(path)
+    reader.frames(range(5))
+    with pytest.raises(DfdmError, match="crop 5 is not what was written; make it again"):
+        reader.frames([5])
+
+
+def test_clips_alone_are_kept_evenly_spread() -> None:
+    assert kept_rows(100, 3, 10).tolist() == [*range(10), *range(45, 55), *range(90, 100)]
+    assert kept_rows(25, 3, 10).tolist() == list(range(25))  # they would overlap
+    assert kept_rows(30, 3, 10).tolist() == list(range(30))
+    assert kept_rows(5, 3, 10).tolist() == list(range(5))
+    assert kept_rows(100, None, 10).tolist() == list(range(100))
+
+
+def test_a_crop_file_of_clips_says_so_and_holds_their_frames(
+    crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path
+) -> None:
+    path, track, _ = crop_file
+    video, some = tmp_path / "DFDM_crf0/iae/id0_id1_0000_iae.mp4", tmp_path / "some.safetensors"
+    write_crops(some, video, track, CropsConfig(smooth=0, clips=2), {"model": "iae"}, clip=2)
+    reader, whole = CropReader(some), CropReader(path)
+    assert (reader.clip, whole.clip) == (2, None)
+    assert reader.frame_index.tolist() == [0, 1, 8, 9]
+    np.testing.assert_array_equal(reader.frames(range(4)), whole.frames([0, 1, 4, 5]))
+    np.testing.assert_array_equal(reader.boxes, whole.boxes[[0, 1, 4, 5]])
 
 
 def test_crops_are_written_as_they_are_cut(short: Short, tmp_path: Path) -> None:
@@ -98,10 +174,10 @@ def test_crops_are_written_as_they_are_cut(short: Short, tmp_path: Path) -> None
     write_master(video, iter(planes * 9), longer, path, EncodeConfig(preset="ultrafast"), {})
     track = track_of(longer, np.full((90, 2), 180.0), list(range(90)), side=200)
     tracemalloc.start()
-    write_crops(tmp_path / "c.safetensors", video, track, 0.3, 0, {"model": "iae"})
+    write_crops(tmp_path / "c.safetensors", video, track, STILL, {"model": "iae"})
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 0.2 * (tmp_path / "c.safetensors").stat().st_size
+    assert peak < 0.1 * 90 * 1.5 * int(CropReader(tmp_path / "c.safetensors").meta["size"]) ** 2
 
 
 @pytest.fixture
@@ -112,7 +188,7 @@ def three_clips(crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: P
     about = [("id0_id1_0003_iae", "iae"), ("id1_id0_0002_iae", "iae"), ("id0_0003_real", "real")]
     for name, model in about:
         meta = {"name": name, "model": model, "crf": 23}
-        write_crops(tmp_path / f"{name}.safetensors", video, track, 0.3, 0, meta)
+        write_crops(tmp_path / f"{name}.safetensors", video, track, STILL, meta)
     return [tmp_path / f"{name}.safetensors" for name, _ in about]
 
 
@@ -124,6 +200,9 @@ def test_crops_become_a_tree_of_pngs_called_by_their_clip(
     files = sorted((tmp_path / "tree/DF_class2/id0_id1_0003").iterdir())
     assert [file.name for file in files] == [f"Frame{number}.png" for number in range(1, 7)]
     assert np.array_equal(cv2.imread(str(files[3]))[:, :, ::-1], CropReader(three_clips[0]).frames([3])[0])
+    mark = read_mark(files[3])
+    assert (mark["synthetic"], mark["name"], mark["crf"]) == (True, "id0_id1_0003_iae", 23)
+    assert mark["statement"].startswith("Synthetic: a neural network replaced the face")
     assert "id0_0003_real.safetensors is left out: real is not one of the classes" in capsys.readouterr().err
 
 
@@ -132,7 +211,7 @@ def test_an_exported_tree_is_collected_under_the_same_names(
 ) -> None:
     export_tree(three_clips, tmp_path / "crf23", ["faceswap", "iae"])
     cfg = demo.model_copy(update={"data": DataConfig.model_validate({"classes": {"DF_class2": "iae"}})})
-    items, faults = find("frames", tmp_path / "crf23", cfg)
+    items, faults, _ = find("frames", tmp_path / "crf23", cfg)
     assert [(item.name, item.model, item.crf) for item in items] == [
         ("id0_id1_0003_iae", "iae", 23),
         ("id1_id0_0002_iae", "iae", 23),
@@ -169,7 +248,7 @@ def test_a_video_of_another_length_is_refused(short: Short, tmp_path: Path) -> N
     write_master(video, iter(planes), record, path, EncodeConfig(preset="ultrafast"), {})
     longer = record.model_copy(update={"stop": record.stop + 1})
     with pytest.raises(DfdmError, match="gave 10 of the 11 frames"):
-        write_crops(tmp_path / "c", video, track_of(longer, np.full((1, 2), 180.0), [0]), 0.3, 0, {})
+        write_crops(tmp_path / "c", video, track_of(longer, np.full((1, 2), 180.0), [0]), STILL, {})
 
 
 def test_a_truncated_crop_file_is_named(crop_file: tuple[Path, FaceTrack, list[np.ndarray]], tmp_path: Path) -> None:
@@ -182,6 +261,7 @@ def test_a_scene_without_a_face_gives_an_empty_crop_file(short: Short, tmp_path:
     path, record, planes = short
     video = tmp_path / "DFDM_crf0/real/id0_0000_real.mp4"
     write_master(video, iter(planes), record, path, EncodeConfig(preset="ultrafast"), {})
-    write_crops(tmp_path / "none.safetensors", video, track_of(record, np.zeros((0, 2)), []), 0.3, 1, {"model": "real"})
+    nothing = track_of(record, np.zeros((0, 2)), [])
+    write_crops(tmp_path / "none.safetensors", video, nothing, CropsConfig(), {"model": "real"})
     assert len(CropReader(tmp_path / "none.safetensors")) == 0
     assert of_encoded(record).frames == len(list(read_planes(video, of_encoded(record))))

@@ -74,7 +74,8 @@ def test_a_scene_without_a_face_goes_through_and_is_left_out_by_name(cfg: config
     described = Sidecar.read(master.with_suffix(".json"))
     for one in videos_of(cfg, "crf0"):
         path = Path(layout.video(one.name.clip, one.name.model, 0)).with_suffix(".json")
-        described.model_copy(update={"name": str(one.name)}).write(path)
+        own = {**vars(one.name), "name": str(one.name), "inputs": {**described.inputs, "checkpoint": "0"}}
+        described.model_copy(update=own).write(path)
     master.with_suffix(".json").parent.joinpath(".made", f"{master.stem}.json.json").unlink()
     with pytest.raises(DfdmError, match=r"none of the \d videos of crf0 shows a face"):
         build_manifest(cfg, "crf0", Path(cfg.results))

@@ -2,11 +2,13 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
 
+from dfdm.base import records
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
 from dfdm.dataset.provenance import trace
@@ -46,6 +48,18 @@ def test_the_file_that_was_written_is_known(video: Path, tmp_path: Path) -> None
     assert "source: walk.mp4" in lines[2]
 
 
+def test_the_programs_that_made_it_are_shown(video: Path, tmp_path: Path) -> None:
+    records.keep("encode", video)
+    made = records.read(video)
+    assert made is not None
+    records.write(video, replace(made, job=records.Job(1, {}, {}, {"av": "18.1.0", "torch": "2.14.1"})))
+    sidecar = Sidecar.read(video.with_suffix(".json"))
+    sidecar.model_copy(update={"ffmpeg": "ffmpeg version 9.0"}).write(video.with_suffix(".json"))
+    lines, whole = trace(video, tmp_path)
+    assert whole
+    assert "made with: av 18.1.0, torch 2.14.1, ffmpeg version 9.0" in lines
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
 def test_a_copy_in_another_container_or_encoded_again_is_named_as_one(video: Path, tmp_path: Path, suffix: str) -> None:
     record = tmp_path / "results/dataset/DFDM_crf23/real/id0_0000_real.json"
@@ -62,10 +76,10 @@ def test_a_copy_in_another_container_or_encoded_again_is_named_as_one(video: Pat
 
 def test_a_mark_that_disagrees_with_the_record_is_told(video: Path, tmp_path: Path) -> None:
     sidecar = video.with_suffix(".json")
-    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "scene": "0001", "name": "other"}))
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "frames": 99, "crf": 10, "config_hash": "1"}))
     lines, whole = trace(video, tmp_path)
     assert not whole
-    assert lines[-1] == "the file and its record disagree on name and scene"
+    assert lines[-1] == "the file and its record disagree on config_hash and crf"
 
 
 def test_a_video_without_a_record_or_a_mark_is_told(video: Path, tmp_path: Path) -> None:

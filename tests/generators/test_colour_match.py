@@ -113,3 +113,33 @@ def test_empty_tiny_and_full_masks_and_flat_faces_are_harmless(faces: Faces) -> 
             cloned = colour_match.clone(*tensors(face, old, weight))
             assert bool(torch.isfinite(cloned).all())
             assert weight.sum() > 1 or torch.equal(cloned, tensors(face)[0])
+
+
+def test_the_local_match_moves_each_part_by_the_masked_means_around_it(faces: Faces) -> None:
+    new, old, mask = faces
+    found = colour_match.match("local", *tensors(new, old, mask))[0].permute(1, 2, 0).numpy()
+    shifted = new + ((old - new) * mask[..., None]).sum((0, 1)) / mask.sum()
+    apart = (old - shifted) * mask[..., None]
+    around, weight = (
+        cv2.GaussianBlur(picture.astype(np.float64), (127, 127), 0.045 * 64, borderType=cv2.BORDER_CONSTANT)
+        for picture in (apart, mask)
+    )
+    inside = mask > 0.5
+    expected = shifted + around / weight[..., None]
+    np.testing.assert_allclose(found[inside], expected[inside], atol=2e-3)
+
+
+def test_the_local_match_takes_blotches_away_and_keeps_detail(faces: Faces) -> None:
+    _, old, mask = faces
+    y, x = np.mgrid[0:64, 0:64] / 64
+    blotched = old + 0.06 * np.dstack([np.sin(6 * x), np.cos(5 * y), np.sin(4 * (x + y))]).astype(np.float32)
+    found = colour_match.match("local", *tensors(blotched, old, mask))[0].permute(1, 2, 0).numpy()
+    inside = mask > 0.5
+    assert np.abs(found - old)[inside].mean() < 0.4 * np.abs(blotched - old)[inside].mean()
+    fine = [cv2.Laplacian(picture, cv2.CV_32F)[inside].std() for picture in (found, blotched)]
+    assert fine[0] == pytest.approx(fine[1], rel=0.02)
+
+
+def test_an_empty_mask_leaves_the_face_where_the_match_is_local(faces: Faces) -> None:
+    new, old, mask = tensors(*faces)
+    assert torch.equal(colour_match.match("local", new, old, torch.zeros_like(mask)), new)

@@ -47,8 +47,10 @@ def mean_matched(new: np.ndarray, old: np.ndarray, mask: np.ndarray) -> np.ndarr
     return new.clip(0, 1)
 
 
-def converted(rgb: np.ndarray, landmarks: np.ndarray, size: int, crop: str, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """A frame with the tinted face in it, float RGB 0..255, and the matrix of its crop."""
+def converted(
+    rgb: np.ndarray, landmarks: np.ndarray, size: int, crop: str, kind: str, scale: float = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """A frame with the tinted face in it, float RGB 0..255, and the matrix by which the face came back."""
     height, width = rgb.shape[:2]
     matrix = formulas.aligned(landmarks.astype(np.float64), size, "face", 0.875, crop)
     enlarged = np.hypot(*matrix[:, 0]) >= 1
@@ -61,6 +63,8 @@ def converted(rgb: np.ndarray, landmarks: np.ndarray, size: int, crop: str, kind
     method = cv2.INTER_CUBIC if size > 112 else cv2.INTER_AREA
     mask = cv2.resize(mask[8:120, 8:120], (size, size), interpolation=method) / 255.0
     layers = np.dstack([mean_matched(old * TINT, old, mask), mask]).astype(np.float32)
+    matrix = matrix * (1 - scale / 100)  # about the middle of the crop, which stays where it is
+    matrix[:, 2] += size / 2 * scale / 100
     flags = back | cv2.WARP_INVERSE_MAP
     laid = cv2.warpAffine(layers, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT)
     alpha = laid[..., 3:].clip(0, 1)
@@ -72,15 +76,27 @@ def converted(rgb: np.ndarray, landmarks: np.ndarray, size: int, crop: str, kind
 @pytest.mark.parametrize("crop", ["exact", "2021"])
 @pytest.mark.parametrize("size", [64, 128, 512])  # at 512 the crop is larger than the face, so the way back shrinks
 def test_a_rendered_frame_is_the_conversion_written_plainly(scene, size, crop, kind):
+    compare(scene, size, RenderConfig(convert_crop=crop, mask=kind))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scale", [-10, 5])
+@pytest.mark.parametrize("size", [64, 512])
+def test_a_face_may_be_drawn_larger_or_smaller_about_the_middle_of_its_crop(scene, size, scale):
+    compare(scene, size, RenderConfig(face_scale=scale))
+
+
+def compare(scene, size: int, settings: RenderConfig) -> None:
+    """What is rendered, against the plain conversion."""
     planes, track = scene
     record = track.record
-    settings = RenderConfig(convert_crop=crop, mask=kind)
     out = list(Swapper(Tinted(size), "face", 0.875, "b", settings).render(iter(planes), track))
     worst = []
     for before, after, landmarks in zip(planes, out, track.landmarks):
         rgb = colour.yuv_to_rgb(before, record.matrix, record.full_range)
         height, width = rgb.shape[:2]
-        expected, matrix = converted(rgb, landmarks, size, crop, kind)
+        how = settings.convert_crop, settings.mask, settings.face_scale
+        expected, matrix = converted(rgb, landmarks, size, *how)
         assert (np.hypot(*matrix[:, 0]) > 1) == (size == 512)
         luma = colour.rgb_to_yuv(np.rint(expected).astype(np.float32), record.matrix, record.full_range)[..., 0]
         untouched = colour.rgb_to_yuv(rgb, record.matrix, record.full_range)[..., 0]
@@ -92,7 +108,7 @@ def test_a_rendered_frame_is_the_conversion_written_plainly(scene, size, crop, k
         changed = np.abs(after[:height].astype(float) - before[:height])[inner]
         assert (changed > 2).mean() > 0.1
         worst.append(np.abs(after[:height] - luma)[inner].max())
-    print(f"{size} {crop} {kind}: at most {max(worst):.1f} levels apart")
+    print(f"{size} {how}: at most {max(worst):.1f} levels apart")
     assert max(worst) <= 2
 
 

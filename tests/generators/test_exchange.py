@@ -1,8 +1,6 @@
 """Weights of the original in our models, against the original's models in numpy (docs/architectures.md)."""
 
 import json
-import subprocess
-import threading
 
 import numpy as np
 import original
@@ -11,13 +9,14 @@ import torch
 from torch import nn
 
 from dfdm.base.errors import DfdmError
-from dfdm.commands import cli, dataset
+from dfdm.commands import dataset
 from dfdm.media import colour, detectors
 from dfdm.media.tracks import track_faces
 from dfdm.media.video import of_encoded, probe, read_planes
 from generators import checkpoint, exchange
 from generators.models import blocks, build, names
 from generators.settings import train_settings
+from tests.commands import dfdm
 
 INPUT = {"faceswap": 64, "lightweight": 64, "iae": 64, "dfaker": 64, "dfl_h128": 128}
 WIDTH = 1 / 16
@@ -206,10 +205,6 @@ def test_what_does_not_fit_is_one_sentence_and_changes_nothing(fault):
         assert torch.equal(value, before[name])
 
 
-def dfdm(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["dfdm", *map(str, arguments)], capture_output=True, text=True)
-
-
 def saved(path, **changes):
     weights = original.random_weights("iae", WIDTH)
     arrays = {f"{part}/{number}": array for part, list_ in weights.items() for number, array in enumerate(list_)}
@@ -223,15 +218,15 @@ def test_imported_by_command_it_is_a_finished_model_and_exports_the_same_arrays(
     done = dfdm("weights", "import", tmp_path / "iae.npz", "--model", "iae", "--pair", "id0", "id1", "--width", WIDTH,
                 "--coverage", 0.75, "--centering", "face", "--padding", "zero",
                 "--out", tmp_path / "model.safetensors")  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "centering face, coverage 0.75, mask extended, 0 iterations" in done.stdout
+    assert done.status == 0, done
+    assert "centering face, coverage 0.75, mask extended, 0 iterations" in done.out
     model, meta = checkpoint.load(tmp_path / "model.safetensors")
     assert (meta.model, meta.pair, meta.coverage, meta.centering, meta.mask) == (
         "iae", ("id0", "id1"), 0.75, "face", "extended")  # fmt: skip
     bgr = faces("iae", 1)
     assert np.abs(ours(model, bgr, "b", swap=True) - original.predict("iae", weights, bgr, "b")).max() < 1e-4
     done = dfdm("weights", "export", tmp_path / "model.safetensors", "--out", tmp_path / "back.npz")
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done
     assert (tmp_path / "back.npz").read_bytes() == (tmp_path / "iae.npz").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back.npz", "iae.npz", "model.safetensors"]
 
@@ -280,11 +275,11 @@ def test_an_imported_model_renders_as_a_trained_one_does(tmp_path, demo, clips, 
         ({}, {"--centering": "nose"}, "centering: input should be"),
         ({}, {"--pair": ("id0", "ann")}, "'ann' is not a person"),
         ({}, {"--pair": ("id0", "id0")}, "both sides are id0"),
-        ({}, {"--iterations": -1}, "--iterations is -1"),
+        ({}, {"--iterations": -1}, "--iterations: -1 is below 0"),
         ({}, {"--padding": "reflect"}, "trained with reflect padding, which this project's models do not have"),
     ],
 )
-def test_a_bad_import_is_one_sentence_and_leaves_no_file(tmp_path, capsys, monkeypatch, changes, options, sentence):
+def test_a_bad_import_is_one_sentence_and_leaves_no_file(tmp_path, changes, options, sentence):
     saved(tmp_path / "iae.npz", **changes)
     out = tmp_path / "model.safetensors"
     told = {"--coverage": 1, "--centering": "face", "--padding": "zero"}
@@ -292,15 +287,10 @@ def test_a_bad_import_is_one_sentence_and_leaves_no_file(tmp_path, capsys, monke
     words = [
         word for key, value in values.items() for word in (key, *(value if isinstance(value, tuple) else (value,)))
     ]
-    monkeypatch.setattr("signal.signal", lambda *_: None)  # the command's handlers are not for the tests that follow
-    monkeypatch.setattr("threading.excepthook", threading.excepthook)
-    monkeypatch.setattr("sys.argv", ["dfdm", "weights", "import", str(tmp_path / "iae.npz"), *map(str, words)])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    assert caught.value.code == 2
-    errors = capsys.readouterr().err
-    assert sentence in errors
-    assert len(errors.strip().splitlines()) == 1
+    done = dfdm("weights", "import", tmp_path / "iae.npz", *words)
+    assert done.status == 2
+    assert sentence in done.err
+    assert len(done.err.strip().splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["iae.npz"]
 
 
@@ -310,9 +300,8 @@ STATE = {"iterations": 1200, "config": {"coverage": 100.0, "centering": "head", 
 def test_what_the_weights_do_not_show_is_read_from_the_state_file(tmp_path):
     path = tmp_path / "iae_state.json"
     path.write_text(json.dumps(STATE))
-    found = exchange.described(path, {"coverage": None, "mask": "components"})
-    expected = {"coverage": 1.0, "centering": "head", "padding": "zero", "iterations": 1200, "mask": "components"}
-    assert found == expected
+    settings, iterations = exchange.described(path, {"coverage": None, "mask": "components"}, "iae")
+    assert (settings.coverage, settings.centering, settings.mask, iterations) == (1.0, "head", "components", 1200)
 
 
 @pytest.mark.parametrize(
@@ -322,9 +311,19 @@ def test_what_the_weights_do_not_show_is_read_from_the_state_file(tmp_path):
         (None, {"coverage": 1.0, "centering": "face"}, "do not show padding; give --padding"),
         ({**STATE, "config": {}}, {}, "do not show coverage, centering and padding"),
         (STATE, {"coverage": 0.875}, r"says coverage 1\.0, the command line 0\.875"),
-        ({**STATE, "config": {**STATE["config"], "reflect_padding": True}}, {}, "trained with reflect padding"),
-        ({**STATE, "config": {**STATE["config"], "learn_mask": True}}, {}, "the model has learn_mask"),
-        ({"lowmem": True, **STATE}, {}, "the model has lowmem"),
+        ({**STATE, "config": {**STATE["config"], "reflect_padding": True}}, {}, "the model has reflect padding"),
+        ({**STATE, "config": {**STATE["config"], "learn_mask": True}}, {}, "the model has a learned mask"),
+        ({"lowmem": True, **STATE}, {}, "the model has the smaller encoder 'lowmem'"),
+        ({**STATE, "config": {**STATE["config"], "vertical_offset": -5}}, {}, r"face \(vertical_offset -5\)"),
+        ({**STATE, "config": {**STATE["config"], "output_size": 256}}, {}, r"its pictures \(output_size 256\)"),
+        ({**STATE, "config": {**STATE["config"], "coverage": 45.0}}, {}, r"iae_state\.json: coverage: input should be"),
+        (
+            {**STATE, "config": {**STATE["config"], "centering": "nose"}},
+            {},
+            r"iae_state\.json: centering: input should",
+        ),
+        ({**STATE, "config": {**STATE["config"], "mask_type": "unet-dfl"}}, {}, "says mask_type unet-dfl, which this"),
+        ({**STATE, "name": "original"}, {}, "is of the model original, and iae is asked for"),
         ([], {}, "not a readable state file"),
     ],
 )
@@ -333,7 +332,7 @@ def test_a_training_that_is_not_wholly_known_or_not_ours_is_refused(tmp_path, st
     if path:
         path.write_text(json.dumps(state))
     with pytest.raises(DfdmError, match=sentence):
-        exchange.described(path, given)
+        exchange.described(path, given, "iae")
 
 
 def test_a_missing_or_truncated_file_is_one_sentence(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from generators.losses import dssim, face_loss
+from generators.losses import dssim, face_loss, gradient_loss
 
 
 def plain_dssim(x, y):
@@ -33,12 +33,13 @@ def test_dssim_is_that_of_2021_for_every_mask(size):
             assert got[n, k] == pytest.approx(plain_dssim(x[n] * masks[n, k], y[n] * masks[n, k]), abs=1e-6)
 
 
-def test_the_loss_of_a_face_is_weighted_by_region():
+@pytest.mark.parametrize("given", [(), ((1.0, 5.0, 0.5),)])
+def test_the_loss_of_a_face_is_weighted_by_region(given):
     x, y, masks = pictures(64)
-    got = face_loss(*(torch.from_numpy(v) for v in (y, x, masks))).numpy()
+    got = face_loss(*(torch.from_numpy(v) for v in (y, x, masks)), *given).numpy()
     for n in range(2):
         expected = 0.0
-        for k, weight in enumerate((1, 3, 2)):
+        for k, weight in enumerate(given[0] if given else (1, 3, 2)):
             p, q = x[n] * masks[n, k], y[n] * masks[n, k]
             expected += weight * plain_dssim(p, q) + np.mean((p - q) ** 2)
         assert got[n] == pytest.approx(expected, rel=1e-5)
@@ -51,3 +52,20 @@ def test_nothing_outside_the_masks_counts():
     changed[:, :, :30] = 0.5
     assert torch.equal(face_loss(y, x, masks), face_loss(changed, x, masks))
     assert torch.allclose(face_loss(x, x, masks), torch.zeros(2), atol=1e-6)
+
+
+def test_the_gradient_loss_is_the_mean_step_between_neighbours_under_the_mask():
+    x, y, masks = pictures(9)
+    got = gradient_loss(*(torch.from_numpy(v) for v in (y, x, masks[:, :1]))).numpy()
+    for n in range(2):
+        apart = (x[n] - y[n]).astype(np.float64) * masks[n, :1]
+        across, down = np.abs(apart[..., 1:] - apart[..., :-1]), np.abs(apart[:, 1:] - apart[:, :-1])
+        assert got[n] == pytest.approx(across.mean() + down.mean(), abs=1e-6)
+
+
+def test_the_gradient_loss_is_added_by_its_weight_and_is_none_of_an_even_shift():
+    x, y, masks = (torch.from_numpy(v) for v in pictures(64))
+    whole = torch.ones_like(masks)
+    added = face_loss(y, x, masks, gradient=2.5) - face_loss(y, x, masks)
+    torch.testing.assert_close(added, 2.5 * gradient_loss(y, x, masks[:, :1]))
+    assert gradient_loss(x + 0.2, x, whole[:, :1]).max() < 1e-6

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, laplace
+from skimage.color import rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
 
 from dfdm.media import colour, metrics
@@ -97,3 +98,21 @@ def test_the_landmark_error_is_a_share_of_the_eye_distance_and_leaves_the_jaw_ou
     moved[:17] += 50
     moved[48:] += (3, 4)  # 20 of 51 points by 5 px
     assert metrics.landmark_error(moved, points) == pytest.approx(20 / 51 * 5 / 60)
+
+
+def test_an_even_shift_of_colour_is_no_blotch_and_a_patch_of_another_colour_is(picture) -> None:
+    everywhere = np.ones(picture.shape[:2], bool)
+    grey = np.full_like(picture, 128)
+    assert metrics.uneven_colour(np.full_like(grey, (140, 128, 120)), grey, everywhere) == pytest.approx(0, abs=1e-6)
+    patched = grey.copy()
+    patched[: len(grey) // 4] = (140, 128, 120)
+    apart = rgb2lab(patched[:1, :1])[0, 0, 1:] - rgb2lab(grey[:1, :1])[0, 0, 1:]
+    assert metrics.uneven_colour(patched, grey, everywhere) == pytest.approx(np.linalg.norm(apart) * 3 / 4, rel=0.01)
+
+
+def test_an_eyes_opening_is_the_lids_distance_over_the_eyes_width() -> None:
+    points = np.zeros((68, 2))
+    for first, lids in ((36, 6), (42, 3)):  # both 20 px wide
+        points[first : first + 6] = [(0, 0), (7, -lids / 2), (14, -lids / 2), (20, 0), (14, lids / 2), (7, lids / 2)]
+    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
+    assert metrics.eye_opening(3 * points @ turn) == pytest.approx((6 + 3) / 2 / 20)

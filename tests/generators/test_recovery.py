@@ -23,7 +23,7 @@ from generators.batches import Batches
 from generators.settings import TrainConfig
 
 STATES = "state/k/state_*.pt"
-_restored = test_train._restored
+_restored, whole = test_train._restored, test_train.whole
 
 
 def states(folder):
@@ -131,17 +131,18 @@ def sigterm(trainer):
 @pytest.mark.parametrize("stop", [kill, sigterm])
 def test_a_rollback_is_the_same_wherever_the_training_was_interrupted(tmp_path, plant, stop):
     def once(trainer, step, left):
-        spoiled(spoil_loss, 25)(trainer)
+        spoiled(spoil_loss, 13)(trainer)
         if trainer.step == step and left:
             left.pop()(trainer)
 
-    plant(spoiled(spoil_loss, 25))
-    outputs = train(tmp_path / "whole", on_nan="rollback")
-    for step in (3, 13, 23, 24, 27, 33):
+    short = {"on_nan": "rollback", "iterations": 20, "save_every": 5}
+    plant(spoiled(spoil_loss, 13))
+    outputs = train(tmp_path / "whole", **short)
+    for step in (2, 7, 11, 12, 14, 17):  # before the first state, after one, and before, at and after the rollback
         plant(functools.partial(once, step=step, left=[stop]))
         with pytest.raises(ZeroDivisionError if stop is kill else SystemExit):
-            train(tmp_path / str(step), on_nan="rollback")
-        assert train(tmp_path / str(step), on_nan="rollback") == outputs
+            train(tmp_path / str(step), **short)
+        assert train(tmp_path / str(step), **short) == outputs
 
 
 def test_batches_depend_on_seed_and_iteration_alone():
@@ -172,7 +173,7 @@ def test_a_finished_training_keeps_its_newest_state_or_none(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["state_000000020.pt", *OUTPUTS])
-def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path, plant, name):
+def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path, plant, name, whole):
     target = tmp_path / ("state/k" if name.startswith("state") else "out") / name
     temporary = half_written(target, os.getpid())
 
@@ -192,7 +193,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path, plant, 
     assert not list(tmp_path.rglob(".*.tmp*"))
     assert states(tmp_path)[0] == ("state_000000010.pt" if name.startswith("state") else "state_000000030.pt")
     plant(lambda trainer: None)
-    assert train(tmp_path) == train(tmp_path / "whole")
+    assert train(tmp_path) == whole[1]
 
 
 def test_a_full_disk_met_by_the_live_view_is_told_too(tmp_path, monkeypatch):
@@ -205,25 +206,21 @@ def test_a_full_disk_met_by_the_live_view_is_told_too(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory):
+def started(whole):
     """A finished training's model, and its state."""
-    folder = tmp_path_factory.mktemp("started")
-    real = module.load_faces
-    train(folder)
-    module.load_faces = real
-    return folder / "out/model.safetensors", next(folder.glob(STATES))
+    return whole[0] / "out/model.safetensors", next(whole[0].glob(STATES))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", [0, 1])
-def test_a_training_starts_from_the_weights_of_a_model_or_a_state(started, tmp_path, kind):
+def test_a_training_starts_from_the_weights_of_a_model_or_a_state(started, whole, tmp_path, kind):
     job = module.Job("faceswap", ("id0", "id1"), TrainConfig(**SETTINGS, start_from=str(started[kind])), 3)
     begun = module.Trainer(job, torch.device("cpu"))
     model, _ = checkpoint.load(started[0])
     assert all(torch.equal(a, b) for a, b in zip(begun.model.state_dict().values(), model.state_dict().values()))
     assert begun.step == 0
     before = started[kind].read_bytes()
-    assert train(tmp_path, start_from=str(started[kind])) != train(tmp_path / "seed")
+    assert train(tmp_path, start_from=str(started[kind])) != whole[1]
     assert started[kind].read_bytes() == before
 
 

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from dfdm.base.errors import DfdmError
 from dfdm.media import alignment, colour, detectors, masks
+from dfdm.media.planes import split_planes
 from dfdm.media.tracks import FaceTrack, TrackCounts, track_faces
-from dfdm.media.video import VideoRecord, probe, read_planes, split_planes
+from dfdm.media.video import VideoRecord, probe, read_planes
 from generators import models
 from generators.colour_match import match_mean
 from generators.settings import RenderConfig
-from generators.swap import Swapper, edge_fade
+from generators.swap import Swapper, edge_fade, paste, placed
 
 pytestmark = pytest.mark.long
 
@@ -93,6 +94,7 @@ def frame_mask(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 OPTIONS = [
     {"color": "none"},
+    {"color": "local"},
     {"color": "reinhard"},
     {"color": "histogram"},
     {"color": "none", "blend": "seamless"},
@@ -348,3 +350,28 @@ def test_the_mask_fades_out_at_the_edges_of_the_crop_as_in_2021(size: int, kerne
     assert max(fade[0].max(), fade[-1].max(), fade[:, 0].max(), fade[:, -1].max()) <= 3
     assert fade[2 * margin : -2 * margin, 2 * margin : -2 * margin].min() == 255
     assert edge_fade(size, 0) is None
+
+
+def test_colours_are_matched_under_the_mask_before_it_fades_out(scenes):
+    planes, track = scenes["man"]
+    fit = 64, "face", 0.875
+    size = track.record.width, track.record.height
+    place, whole = (placed(track.landmarks[0], *fit, RenderConfig(edge=edge), size) for edge in (0.055, 0.0))
+    np.testing.assert_array_equal(place.face, whole.mask)
+    assert (place.mask < place.face).any()
+    first = planes[:1], track_of(track.record, track.frame_index[:1], track.landmarks[:1])
+    edges = [render(Known(64, 64, mottled), first, edge=edge)[0] for edge in (0.055, 0.0)]
+    luma = [split_planes(frame)[0] for frame in edges]
+    inner = place.frame_mask() == 1
+    x0, y0, x1, y1 = place.region
+    np.testing.assert_array_equal(*(frame[y0:y1, x0:x1][inner] for frame in luma))
+
+
+def test_the_own_face_pasted_is_the_frame_but_for_what_its_size_loses(scenes):
+    planes, track = scenes["woman"]
+    size = track.record.width, track.record.height
+    place = placed(track.landmarks[0], 128, "face", 0.875, RenderConfig(), size)
+    rgb = colour.yuv_to_rgb(planes[0], track.record.matrix, track.record.full_range, place.region)
+    out = paste(planes[0], place, alignment.warp(rgb, place.matrix, 128), track.record)
+    change = np.abs(out.astype(int) - planes[0])
+    assert 0.2 < change[change > 0].mean() < 4

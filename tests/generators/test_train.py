@@ -6,6 +6,7 @@ import torch
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import sha256
+from dfdm.dataset.provenance import read_mark
 from generators import trainer as module
 from generators.checkpoint import load
 from generators.faces import FaceSet
@@ -63,6 +64,8 @@ def test_outputs_are_a_model_a_loss_log_and_a_preview(whole):
     assert rows[-1].startswith("40,")
     assert rows[-1].endswith(",5e-05")  # the rate has fallen to a twentieth
     assert list((folder / "state" / "k" / "tensorboard").iterdir())
+    mark = read_mark(folder / "out" / "preview.png")
+    assert (mark["synthetic"], mark["model"], mark["video_id"], mark["face_id"]) == (True, "faceswap", "id0", "id1")
 
 
 @pytest.mark.long

@@ -62,3 +62,14 @@ def test_a_step_is_kerass_adam_on_the_sum_of_both_sides_losses(monkeypatch, scal
     print(f"steps of {np.abs(moved).mean():.2f} of the rate, apart by {np.abs(apart).mean():.1e} of it")
     assert np.abs(moved).mean() > 0.05
     assert np.percentile(np.abs(apart), 99) < 1e-3  # a gradient near 0 may have either sign
+
+
+def test_the_eyes_and_the_mouth_weigh_as_the_settings_say():
+    settings = TrainConfig(width=1 / 64, batch=2, iterations=1, eye_weight=7, mouth_weight=0.5)
+    trainer = Trainer(Job("iae", ("id0", "id1"), settings, 0), torch.device("cpu"))
+    batch = batch_of(1, 2)
+    with torch.no_grad():
+        pictures = torch.cat(trainer.model(batch.inputs[:2], batch.inputs[2:]))
+    expected = face_loss(pictures, batch.targets, batch.masks, (1.0, 7.0, 0.5)).view(2, 2).mean(1)
+    trainer.train_step(batch)
+    torch.testing.assert_close(trainer.losses[0], expected)

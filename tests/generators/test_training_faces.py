@@ -58,6 +58,26 @@ def test_faces_and_face_masks_are_made_at_384_and_then_cut_and_reduced(scene, au
     assert np.abs(found.masks[0, ..., 0].astype(int) - mask).max() <= 2
 
 
+@pytest.mark.parametrize(("percent", "blur"), [(3, 9), (-3, 3), (0, 0)])
+def test_a_researchers_mask_is_grown_or_shrunk_and_then_blurred(scene, percent, blur):
+    source, rgb, landmarks = scene
+    settings = TrainConfig(held_out=0, mask_dilation=percent, mask_blur=blur)
+    found = load_faces("id0", [source], settings, 64)
+    stored = masks.draw_mask(landmarks, "extended", (rgb.shape[1], rgb.shape[0]))
+    stored = np.where(stored < 10.2, 0, np.where(stored > 244.8, 255, stored)).astype(np.uint8)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))  # 3 % of 128 px each way
+    if percent:
+        stored = (cv2.dilate if percent > 0 else cv2.erode)(stored, disc, borderType=cv2.BORDER_REPLICATE)
+    mask = np.rint(formulas.gaussian(stored.astype(float), blur)).astype(np.uint8) if blur else stored
+    mask = cut(cv2.resize(mask, (384, 384), interpolation=cv2.INTER_CUBIC), 64)
+    assert np.abs(found.masks[0, ..., 0].astype(int) - mask).max() <= 2
+    plain = load_faces("id0", [source], TrainConfig(held_out=0), 64)
+    np.testing.assert_array_equal(found.faces, plain.faces)
+    np.testing.assert_array_equal(found.masks[..., 1:], plain.masks[..., 1:])  # eyes and mouth
+    grown = found.masks[0, ..., 0].sum(dtype=int) - plain.masks[0, ..., 0].sum(dtype=int)
+    assert percent == 0 or np.sign(grown) == np.sign(percent)
+
+
 @pytest.mark.parametrize(
     ("augment", "size", "widen", "blur"), [("384", 384, 12, 25), ("model", 64, 2, 5), ("model", 128, 3, 9)]
 )

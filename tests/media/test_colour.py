@@ -5,7 +5,8 @@ import pytest
 
 from dfdm.base.errors import DfdmError
 from dfdm.media import colour
-from dfdm.media.video import probe, read_planes, split_planes
+from dfdm.media.planes import split_planes
+from dfdm.media.video import probe, read_planes
 
 KR_KB = {None: (0.299, 0.114), 1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 

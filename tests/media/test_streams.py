@@ -77,12 +77,12 @@ def test_a_sound_track_that_does_not_decode_is_passed_over(tmp_path: Path) -> No
     content = path.read_bytes()
     assert content.count(b"A_PCM/INT/LIT") == 1
     path.write_bytes(content.replace(b"A_PCM/INT/LIT", b"A_QUX/INT/LIT"))  # a codec that nobody knows
-    assert streams.sound(path) == streams.Sound(1, "aac", 1)
+    assert streams.sound(path) == streams.Sound(1, "aac", 1, 1024 / 44100)
     record = probed(path)
     assert record.audio == "aac"
     out = tmp_path / "DFDM_crf0/real/id0_0000_real.mp4"
     write_master(out, read_planes(path, record), record, path, EncodeConfig(preset="ultrafast"), {})
-    assert streams.sound(out) == streams.Sound(0, "aac", 1)
+    assert streams.sound(out) == streams.Sound(0, "aac", 1, 1024 / 44100)
 
 
 def test_sixteen_channels_are_mixed_down(tmp_path: Path) -> None:
@@ -91,7 +91,35 @@ def test_sixteen_channels_are_mixed_down(tmp_path: Path) -> None:
     ffmpeg(*MOVING, *many, "-map", 0, "-map", 1, "-c:a", "pcm_s16le", "-shortest", path)
     record = probed(path)
     write_master(out, read_planes(path, record), record, path, EncodeConfig(preset="ultrafast"), {})
-    assert streams.sound(out) == streams.Sound(0, "aac", 2)
+    assert streams.sound(out) == streams.Sound(0, "aac", 2, 1024 / 48000)
+
+
+def test_sound_that_nothing_decodes_is_left_out_with_a_note(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mkv"
+    ffmpeg(*MOVING, *TONE, "-map", 0, "-map", 1, "-c:a", "pcm_s16le", path)
+    assert probed(path).sound_lost is False
+    path.write_bytes(path.read_bytes().replace(b"A_PCM/INT/LIT", b"A_QUX/INT/LIT"))
+    assert probed(path).audio is None
+    assert "its sound does not decode, left out" in probed(path).notes
+
+
+@pytest.mark.parametrize("codec", ["aac", "mp3", "flac", "pcm_s16le"])  # copied, and made into AAC
+def test_sound_from_outside_the_scene_is_not_in_the_master(codec: str, tmp_path: Path) -> None:
+    path, out = tmp_path / "whole.mov", tmp_path / "DFDM_crf0/real/id0_0000_real.mp4"
+    if codec == "flac":
+        path = tmp_path / "whole.mkv"
+    each_second = "aevalsrc='0.5*sin(2*PI*t*300*(1+floor(t)))':s=44100:d=5"  # 300 Hz, then 600, 900, ...
+    video = ["-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=5"]
+    ffmpeg(*video, "-f", "lavfi", "-i", each_second, "-c:a", codec, "-strict", "-2", path)
+    record = probe(path, "id0_0000", {"path": path.name}, (50, 75))
+    write_master(out, read_planes(path, record), record, path, EncodeConfig(preset="ultrafast"), {})
+    shown = tmp_path / "sound.raw"
+    ffmpeg("-ignore_editlist", 1, "-i", out, "-map", "0:a", "-f", "f32le", "-ac", 1, shown)
+    samples = np.fromfile(shown, np.float32)
+    assert 0.85 < len(samples) / 44100 < 1.03
+    pieces = samples[4096 : len(samples) // 1024 * 1024 - 2048].reshape(-1, 1024) * np.hanning(1024)
+    pitch = np.abs(np.fft.rfft(pieces)).argmax(axis=1) * 44100 / 1024
+    assert (abs(pitch - 900) < 50).all()
 
 
 @pytest.mark.parametrize("name", ["2024-01-01T12:30:15.mp4", "quo'te %05d [0-9].mp4", "a{x}b<c>.mp4"])
@@ -100,6 +128,14 @@ def test_a_name_is_a_name(name: str, tmp_path: Path) -> None:
     ffmpeg(*MOVING, f"file:{tmp_path}/plain.mp4")
     (tmp_path / "plain.mp4").rename(path)
     assert probed(path).frames == 10
+
+
+def test_a_title_that_is_not_utf_8_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "titled.mkv"
+    ffmpeg(*MOVING, *TONE, "-metadata", "title=naive", "-metadata:s:v", "title=naive", path)
+    path.write_bytes(path.read_bytes().replace(b"naive", b"na\xefve"))  # Latin-1
+    assert probed(path).frames == 10
+    assert streams.sound(path) is not None
 
 
 def test_a_list_of_other_files_is_no_video(tmp_path: Path) -> None:
@@ -170,7 +206,7 @@ def test_another_display_matrix_is_refused(tmp_path: Path) -> None:
 
 def test_pixels_that_are_not_square_and_interlacing_are_noted(tmp_path: Path) -> None:
     ffmpeg(*MOVING, "-vf", "setsar=16/11", tmp_path / "wide.mp4")
-    assert "pixels of 16:11 taken as square" in probed(tmp_path / "wide.mp4").notes
+    assert "pixels of 16:11 kept, faces swapped as stored" in probed(tmp_path / "wide.mp4").notes
     ffmpeg(*MOVING, "-vf", "interlace", "-flags", "+ilme+ildct", "-c:v", "mpeg2video", tmp_path / "fields.ts")
     assert "interlaced, both fields kept in a frame" in probed(tmp_path / "fields.ts").notes
 

@@ -8,6 +8,7 @@ import pytest
 
 from dfdm.base.errors import DfdmError
 from dfdm.media import colour, detectors
+from dfdm.media.alignment import MEAN_FACE
 from dfdm.media.detectors import Face
 from dfdm.media.tracks import FaceTrack, TrackCounts, track_faces
 from dfdm.media.video import VideoRecord, probe, read_planes
@@ -39,8 +40,9 @@ RECORD = VideoRecord(
 
 def face_at(x: float, y: float, width: float = 40) -> Face:
     box = np.array([x - width / 2, y - width / 2, x + width / 2, y + width / 2], np.float32)
-    rng = np.random.default_rng(0)
-    return Face(box, (rng.uniform(-0.5, 0.5, (68, 2)) * width + [x, y]).astype(np.float32), 1.0)
+    jaw = np.stack([np.linspace(-0.05, 1.05, 17), 1.2 - 1.2 * np.linspace(-1, 1, 17) ** 2], axis=1)
+    jaw[6:11, 0] = 0.5 + 0.07 * np.array([-4, -1.8, 0, 1.8, 4])  # the chin, as the mean face has the rest
+    return Face(box, ((np.concatenate([jaw, MEAN_FACE]) - 0.5) * width + [x, y]).astype(np.float32), 1.0)
 
 
 class Scripted:

@@ -21,8 +21,9 @@ from dfdm.media.encoding import (
     write_master,
     write_quality,
 )
+from dfdm.media.planes import split_planes
 from dfdm.media.settings import EncodeConfig
-from dfdm.media.video import VideoRecord, of_encoded, probe, read_one, read_planes, split_planes
+from dfdm.media.video import VideoRecord, of_encoded, probe, read_one, read_planes
 
 FAST = EncodeConfig(preset="ultrafast")
 Short = tuple[Path, VideoRecord, list[np.ndarray]]

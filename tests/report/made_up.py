@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from attribution.results import (
+    Among,
     Background,
     Beats,
     Bin,
@@ -20,6 +21,8 @@ from attribution.results import (
     Difference,
     Entry,
     Figures,
+    Gap,
+    Interval,
     LeftOut,
     LeftOutOfTest,
     OfRun,
@@ -30,6 +33,8 @@ from attribution.results import (
     Permuted,
     Scores,
     Training,
+    Unseen,
+    UnseenLine,
 )
 from attribution.run import Run
 from dfdm.catalogue.config import Config
@@ -160,6 +165,7 @@ def write_controls(
             videos=4,
             predicted={**dict.fromkeys(classes, 0), classes[0]: 3, classes[-1]: 1},
             none_of_these=0.5,
+            accused=1.0,
             confidence=0.61,
         ),
     ).write(path)
@@ -215,6 +221,35 @@ def write_comparison(
         matrix=matrix,
         missing=list(missing),
     ).write(path)
+    return path
+
+
+def write_unseen(results: Path, cfg: Config, classes: Sequence[str]) -> Path:
+    """Two classifiers in two folds, the second of which accuses one real video in four."""
+
+    def share(value: float) -> Interval:
+        return Interval(value=value, low=value - 0.1, high=value + 0.1)
+
+    right = [[4 if row == column else 0 for column in range(len(classes))] for row in range(len(classes))]
+    lines = [
+        UnseenLine(
+            classifier=name,
+            train="10",
+            test=test,
+            seeds=[0],
+            chance=1 / len(classes),
+            accuracy=share(value),
+            among=[Among(group="64 px", chance=1 / 3, accuracy=share(0.4))],
+            folds={"id0_id4": value - 0.05, "id1_id2": value + 0.05},
+            directions={"id0_id4": value},
+            classes=list(classes),
+            confusion=[*right[:-1], [accused, *[0] * (len(classes) - 2), 4 - accused]],
+        )
+        for name, test, value, accused in (("linear_dct", "10 vp9", 0.55, 0), ("dma_sta", "10", 0.35, 1))
+    ]
+    gap = Gap(a="linear_dct", b="dma_sta", train="10", test="10", difference=share(0.2))
+    path = Path(Layout(str(results)).unseen)
+    Unseen(lines=lines, gaps=[gap]).write(path)
     return path
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from attribution.results import Bounded, Comparison, Controls, Figure, Scores
+from attribution.results import Bounded, Comparison, Controls, Figure, Scores, Unseen
 from dfdm.base.errors import DfdmError
 from dfdm.catalogue import config
 from dfdm.catalogue.config import Config
@@ -21,6 +21,7 @@ from tests.report.made_up import (
     write_comparison,
     write_controls,
     write_score,
+    write_unseen,
 )
 from tests.result_files import delete_each_key
 
@@ -78,6 +79,17 @@ def test_trivial_cues_that_do_as_well_are_told(cfg: Config, tmp_path: Path, triv
     told = only(cfg, tmp_path, 0)
     assert len(told) == (how is not None)
     assert all(how in sentence and "file size, bitrate" in sentence for sentence in told if how)
+
+
+def test_a_doubt_of_several_qualities_is_one_sentence(cfg: Config, tmp_path: Path) -> None:
+    for run in main_runs(cfg):
+        write_score(tmp_path, run, int(run.crf), CLASSES, 0.25, **SURE)
+        write_controls(tmp_path, int(run.crf), "dma_sta", CLASSES, trivial=0.25 if run.crf == "10" else 0.5)
+    told = read_attribution(cfg, tmp_path, {}, []).verdict
+    assert len(told) == 3
+    assert told[1].startswith("At crf 0, crf 10 and crf 23 the scores of 25 %, 25 % and 25 % are within what permuted")
+    assert "At crf 0, crf 10 and crf 23 trivial cues alone" in told[2]
+    assert "name 50 %, 25 % and 50 % of the videos, as good as the classifier" in told[2]
 
 
 @pytest.mark.parametrize(("crf", "what"), [(0, "a defect in the data"), (10, "codec coupling")])
@@ -167,6 +179,21 @@ def test_every_key_of_a_result_file_is_needed(cfg: Config, tmp_path: Path) -> No
     assert delete_each_key(Controls, write_controls(tmp_path, 0, "dma_sta", CLASSES), tmp_path) > 150
     table = [entry("dma_sta", 0.7), entry("resnet_avg", 0.5)]
     assert delete_each_key(Comparison, write_comparison(tmp_path, cfg, table), tmp_path) > 200
+    assert delete_each_key(Unseen, write_unseen(tmp_path, cfg, [*CLASSES, "real"]), tmp_path) > 30
+
+
+@pytest.mark.long
+def test_the_page_shows_classifiers_on_people_nobody_saw(demo: Config, tmp_path: Path) -> None:
+    folds = {"id0_id1": {"train": ["id2_id3"], "test": ["id0_id1"]}}  # of people that the demo does not have
+    values = demo.model_dump(exclude_unset=True) | {"unseen": {"classifiers": ["dma_sta"]}}
+    cfg = config.load(values | {"splits": values["splits"] | {"folds": folds}})
+    build(cfg, tmp_path, tmp_path / "report.html")
+    assert "On people nobody saw Not tested yet." in words(tmp_path / "report.html")
+    write_unseen(tmp_path, cfg, [*CLASSES, "real"])
+    build(cfg, tmp_path, tmp_path / "report.html")
+    text = words(tmp_path / "report.html")
+    assert "linear_dct 10 10 vp9 55 % (45 to 65) 17 % 40 % (30 to 50) id0_id4 50 % id1_id2 60 % 0 of 4" in text
+    assert "dma_sta 10 10 35 % (25 to 45) 17 % 40 % (30 to 50) id0_id4 30 % id1_id2 40 % 1 of 4" in text
 
 
 def test_a_class_without_a_test_video_has_a_dash(cfg: Config, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dfdm.base.files import write_json
 from dfdm.catalogue.config import Config
 from dfdm.catalogue.layout import Layout
 from dfdm.report.evaluation import format_table, read_evaluations, table, warnings
-from generators.results import Direction, Evaluation, Identity, Reconstruction, References
+from generators.results import Direction, Evaluation, Identity, Perfect, Reconstruction, References
 from tests.result_files import delete_each_key
 
 
@@ -23,8 +23,11 @@ def swap(video_id: str, face_id: str, to_face: float, to_video: float, share: fl
         identity=Identity(to_face=to_face, to_video=to_video, nearer_to_face=share),
         landmark_error=0.05,
         flicker=None,
-        sharpness=0.5,
+        sharpness=0.1,
         edge_colour=4.0,
+        eyes=0.9,
+        colour_error=None,
+        perfect=Perfect(flicker=0.9, sharpness=0.2, edge_colour=1.0),
     )
 
 
@@ -52,6 +55,7 @@ def test_a_model_is_the_mean_of_its_directions_each_with_its_face_ids_decoder(de
     assert (first.figures["psnr"], second.figures["psnr"], mean.figures["psnr"]) == (30, 20, 25)
     assert mean.figures["to_face"] == pytest.approx(0.5)
     assert mean.figures["flicker"] is None
+    assert mean.figures["of_perfect"] == pytest.approx(0.5)
     assert mean.frames == 16
     assert warnings(found) == []
     assert len(missing) == 4
@@ -84,4 +88,4 @@ def test_a_file_without_a_figure_is_one_sentence(demo: Config, tmp_path: Path) -
     ):
         read_evaluations(demo, tmp_path, [])
     path = write(tmp_path, "iae", 0.9, swap("id0", "id1", 0.4, 0.8, 1.0))
-    assert delete_each_key(Evaluation, path, tmp_path) == 34
+    assert delete_each_key(Evaluation, path, tmp_path) == 40

@@ -1,7 +1,7 @@
 """The report and the README's picture, on a small made-up results folder."""
 
 import base64
-import math
+import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -10,7 +10,6 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
 
 from dfdm.base.errors import DfdmError
@@ -19,113 +18,38 @@ from dfdm.base.progress import duration
 from dfdm.base.text import multiples, percent, size_text
 from dfdm.catalogue import config
 from dfdm.catalogue.config import Config
-from dfdm.catalogue.layout import Layout, originals_of, videos_of
-from dfdm.catalogue.schedule import main_runs
-from dfdm.dataset.sidecar import provenance, write_sidecar
+from dfdm.catalogue.layout import Layout, videos_of
+from dfdm.media.alignment import eye_distance
 from dfdm.media.tracks import FaceTrack, TrackCounts
-from dfdm.media.video import probe
 from dfdm.report import pictures
 from dfdm.report.build import build
 from dfdm.report.clips import chosen_clips, moment
 from dfdm.report.readme import SIZE, readme_picture
 from dfdm.report.times import RuleTime, bytes_written, read_times
-from tests.report.made_up import write_score
+from dfdm.report.tracks import jitter_of
+from tests.report.made_results import (
+    FRAMES,
+    HEIGHT,
+    HOSTILE,
+    MODELS,
+    WIDTH,
+    face_points,
+    made_config,
+    make_results,
+    video_path,
+)
 
 pytestmark = pytest.mark.long
-
-MODELS = ["faceswap", "lightweight", "iae", "dfaker", "dfl_h128"]
-FRAMES, WIDTH, HEIGHT = 12, 192, 128
-HOSTILE = "<script>alert('consent')</script> & \"so\""
-
-
-def person(note: str = "") -> dict:
-    return {
-        "licence": "made by the test",
-        "consent": HOSTILE,
-        "note": note,
-        "scenes": {"0001": {"path": "a.mp4"}, "0002": {"path": "b.mp4"}},
-    }
 
 
 @pytest.fixture(scope="module")
 def cfg() -> Config:
-    return config.load(
-        {
-            "sources": {"people": {"id0": person(), "id1": person("a <note>")}},
-            "swaps": ["id0_id1_0001", "id1_id0_0002"],
-            "faces": {"predictor": {"path": "landmarks.dat"}},
-            "crf": [0, 23],
-            "models": dict.fromkeys(MODELS),
-            "train": {"held_out": 0.5},
-        }
-    )
-
-
-def face_points(turn: float = 0.0, centre: tuple[float, float] = (90, 60), size: float = 50) -> np.ndarray:
-    """68 landmarks of an upright face about `size` px wide, turned by `turn` degrees."""
-    angles = np.linspace(math.pi, 0, 17)
-    jaw = np.stack([0.5 + 0.55 * np.cos(angles), 0.3 + 0.75 * np.sin(angles)], 1)
-    brows = [(x, 0.05) for x in (0.03, 0.12, 0.22, 0.32, 0.41, 0.59, 0.68, 0.78, 0.88, 0.97)]
-    nose = [(0.5, y) for y in (0.2, 0.3, 0.4, 0.5)] + [(x, 0.6) for x in (0.38, 0.44, 0.5, 0.56, 0.62)]
-    eye = [(-0.1, 0), (-0.04, -0.04), (0.04, -0.04), (0.1, 0), (0.04, 0.03), (-0.04, 0.03)]
-    eyes = [(cx + x, 0.22 + y) for cx in (0.22, 0.78) for x, y in eye]
-    mouth = [(0.5 + 0.2 * math.cos(a), 0.82 + 0.08 * math.sin(a)) for a in np.linspace(0, 6, 20)]
-    points = (np.concatenate([jaw, brows, nose, eyes, mouth]) - 0.5) * size
-    cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
-    return (points @ np.array([[cos, sin], [-sin, cos]]) + centre).astype(np.float32)
-
-
-def video_path(results: Path, name: VideoName, crf: int) -> Path:
-    return Path(Layout(str(results)).video(name.clip, name.model, crf))
-
-
-def write_video(path: Path, level: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast", "crf": "10"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for index in range(FRAMES):
-            rgb = np.full((HEIGHT, WIDTH, 3), level, np.uint8)
-            rgb[:, : 10 * index] = 180
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
-        container.mux(stream.encode())
+    return made_config()
 
 
 @pytest.fixture(scope="module")
 def results(cfg: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("results")
-    for video in videos_of(cfg, "dataset"):
-        path = video_path(root, video.name, video.crf)
-        write_video(path, 60 + 20 * ["real", *MODELS].index(video.name.model))
-    tracks = {}
-    for key in ("id0_0001", "id1_0002"):
-        source = video_path(root, originals_of(cfg)[0], 0)
-        index = np.arange(2, FRAMES, dtype=np.int32)
-        points = np.stack([face_points()] * len(index))
-        boxes = np.concatenate([points.min(1), points.max(1)], 1)
-        ones = np.ones(len(index), np.float32)
-        counts = TrackCounts(frames=FRAMES, with_face=len(index), several_faces=1, cuts=0)
-        segment = np.zeros(len(index), np.int32)
-        record = probe(source, key, {"path": "a.mp4"})
-        tracks[key] = FaceTrack(record, index, points, boxes, ones, segment, counts)
-        tracks[key].save(root / "faces" / f"{key}.npz")
-    for video in videos_of(cfg, "dataset"):
-        track, inputs = tracks[video.name.scene_key], dict.fromkeys(("video", "track", "checkpoint", "master"), "0")
-        write_sidecar(video_path(root, video.name, video.crf), track, provenance(video, {}, inputs, track))
-    for model in MODELS:
-        folder = root / "train" / "id0_id1" / model
-        folder.mkdir(parents=True)
-        steps = np.arange(1, 101)
-        log = pd.DataFrame({"iteration": steps, "loss_a": 1 / steps, "loss_b": 2 / steps})
-        log.to_csv(folder / "loss.csv", index=False)
-        cv2.imwrite(str(folder / "preview.png"), np.full((64, 320, 3), 90, np.uint8))
-    for run in main_runs(cfg):
-        write_score(root, run, int(run.crf), MODELS, accuracy=0.9)
-    bench = root / "benchmarks" / "render"
-    bench.mkdir(parents=True)
-    (bench / "x.tsv").write_text("s\th:m:s\tmax_rss\n61.5\t0:01:01\t250.0\n")
-    (bench / "y.tsv").write_text("s\th:m:s\tmax_rss\n3.5\t0:00:03\t-\n")
-    return root
+    return make_results(cfg, tmp_path_factory.mktemp("results"))
 
 
 class Page(HTMLParser):
@@ -142,6 +66,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         values = {name: value or "" for name, value in attrs}
+        if tag == "meta" and "http-equiv" in values:
+            self.policy = values["content"]
         self.addresses += [values[name] for name in ("src", "href", "srcset", "action", "data") if name in values]
         if tag == "img":
             assert values["alt"] not in self.pictures, "two pictures with one description"
@@ -170,53 +96,128 @@ def is_stamped(rgb: np.ndarray) -> bool:
     return bool(near.mean() > 0.6)
 
 
+def player(html: str) -> dict:
+    """What the page's script is given."""
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)[1])
+
+
+def carried(html: str) -> dict[str, bytes]:
+    """The videos in the page."""
+    found = re.findall(r'<script type="text/plain" data-video="([^"]*)">([^<]*)</script>', html)
+    return {key: base64.b64decode(text) for key, text in found}
+
+
 def test_the_page_loads_nothing_from_anywhere(html: str) -> None:
     page = Page(html)
     assert page.addresses
     assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
-    assert not page.tags & {"script", "link", "iframe", "object", "embed", "base"}
-    assert "url(" not in html
+    assert not page.tags & {"link", "iframe", "object", "embed", "base"}
     assert "@import" not in html
-    for address in page.addresses:
-        if address.startswith("data:image/svg"):
-            svg = base64.b64decode(address.partition(",")[2]).decode()
-            assert not re.search(r'(href|src)="(?!#|data:)', svg)
+    assert set(re.findall(r"url\(([^)]*)\)", html)) <= {f"#{one}" for one in re.findall(r'id="([^"]*)"', html)}
+    assert page.policy.startswith("default-src 'none'")  # what the browser is told to refuse
+    assert not re.search("http|self|file:|\\*", page.policy)
 
 
-def test_each_clip_shows_the_original_and_every_model_at_each_quality(cfg: Config, html: str) -> None:
-    shown = Page(html).pictures
-    for clip in ("id0_id1_0001", "id1_id0_0002"):
-        for kind in ("face", "frame"):
-            for crf in cfg.qualities:
-                assert f"{kind} of {clip}, original, crf {crf}" in shown
-                for model in MODELS:
-                    assert f"{kind} of {clip}, synthetic, {model}, crf {crf}" in shown
+def test_the_player_has_the_original_and_every_model_at_each_quality(cfg: Config, html: str) -> None:
+    told = player(html)
+    assert told["models"] == ["real", *MODELS]
+    assert [clip["clip"] for clip in told["clips"]] == ["id0_id1_0001", "id1_id0_0002"]
+    for clip in told["clips"]:
+        assert set(clip["videos"]) == {"0", "23"}
+        for crf, keys in clip["videos"].items():
+            assert set(keys) == {"real", *MODELS}
+            assert keys["iae"] == f"{clip['clip']}_iae_crf{crf}"
+        assert clip["masks"] == {model: f"{clip['clip']}_{model}_mask" for model in MODELS}
+    assert len(carried(html)) == len(videos_of(cfg, "dataset")) + 2 * 5
+    assert told["folder"] is None
+    scene = told["scenes"]["id0_0001"]
+    assert (scene["width"], scene["height"], scene["start"]) == (WIDTH, HEIGHT, 2 + 7)
+    assert scene["times"] == pytest.approx([at / 25 for at in range(FRAMES)])
+    assert "frame 9 at 0.36 s" in Page(html).words
+
+
+def test_videos_are_played_as_they_are_but_the_masters(results: Path, html: str, tmp_path: Path) -> None:
+    name, videos = VideoName("id0", "id1", "0001", "iae"), carried(html)
+    assert videos[f"{name}_crf23"] == video_path(results, name, 23).read_bytes()
+    (tmp_path / "watched.mp4").write_bytes(videos[f"{name}_crf0"])
+    with av.open(str(tmp_path / "watched.mp4")) as watched, av.open(str(video_path(results, name, 0))) as master:
+        assert watched.streams.video[0].codec_context.profile == "High"
+        frames, truth = (
+            np.stack([frame.to_ndarray(format="gray") for frame in one.decode(video=0)]) for one in (watched, master)
+        )
+        assert "Synthetic" in watched.metadata["comment"]
+        assert watched.metadata["dfdm_encoded"] == "for watching: crf 4 of the master"
+    assert frames.shape == truth.shape
+    assert np.abs(frames.astype(int) - truth).mean() < 2
+    assert "crf 0 is shown encoded again at crf 4" in " ".join(Page(html).words.split())
+
+
+def test_above_a_size_the_videos_are_in_a_folder_beside_the_page(
+    cfg: Config, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dfdm.report.videos.MOST_BYTES", 1000)
+    out, folder = tmp_path / "report.html", tmp_path / "report"
+    folder.mkdir()
+    (folder / "id0_id1_0009_gone_crf23.js").touch()  # of an earlier page
+    (folder / "notes.txt").touch()
+    written = build(cfg, results, out)
+    html = out.read_text()
+    assert carried(html) == {}
+    assert player(html)["folder"] == "report"
+    assert "in the folder report beside this page" in " ".join(Page(html).words.split())
+    assert {path.name for path in folder.iterdir()} == {path.name for path in written[1:]} | {"notes.txt"}
+    assert len(written) == 1 + 2 * 2 * 6 + 2 * 5
+    name = VideoName("id0", "id1", "0001", "iae")
+    call = re.fullmatch(r'dfdmVideo\("(.*)", "(.*)"\);\n', (folder / f"{name}_crf23.js").read_text())
+    assert call[1] == f"{name}_crf23"
+    assert base64.b64decode(call[2]) == video_path(results, name, 23).read_bytes()
+    assert build(cfg, results, out, single=True) == [out]
+    assert len(carried(out.read_text())) == 2 * 2 * 6 + 2 * 5
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_the_answer_of_each_video_and_the_score_of_each_direction(html: str) -> None:
+    words, told = " ".join(Page(html).words.split()), player(html)
+    assert told["answers"]["23"]["classes"] == MODELS
+    assert told["answers"]["23"]["shares"]["id1_id0_0002_iae"] == [0.05, 0.05, 0.05, 0.8, 0.05]
+    assert (
+        "90 of 100 right by the likeliest class With its thresholds, of 10 swaps 4 are named rightly, 5 wrongly"
+        in words
+    )
+    assert "and 1 “none of these”. The likeliest class alone: guessing would name 20." in words
+    assert "id1’s face on id0 5 of 5 57 % to 100 % id0’s face on id1 0 of 5 0 % to 43 %" in words
+
+
+def test_the_words_count_the_models_that_are_there(cfg: Config, results: Path, tmp_path: Path) -> None:
+    assert "Two people, five face-swap generators" in Page(html_of(cfg, results, tmp_path)).words
+    values = cfg.model_dump(exclude_unset=True)
+    few = config.load({**values, "models": {"iae": None, "dfaker": None}, "crf": [23], "swaps": ["id0_id1_0001"]})
+    words = " ".join(Page(html_of(few, results, tmp_path)).words.split())
+    assert "Two people, two face-swap generators" in words
+    assert "One clip swapped by two autoencoders at crf 23" in words
+    assert "five" not in words.lower()
+
+
+def html_of(cfg: Config, results: Path, folder: Path) -> str:
+    build(cfg, results, folder / "page.html")
+    return (folder / "page.html").read_text()
 
 
 def test_every_generated_picture_is_stamped_and_no_original_is(html: str) -> None:
     synthetic = [src for alt, src in Page(html).pictures.items() if "synthetic" in alt]
     original = [src for alt, src in Page(html).pictures.items() if "original" in alt]
-    assert len(synthetic) == 2 * 2 * 2 * 5 + 5  # kinds, clips, qualities, models; preview sheets
+    assert len(synthetic) == 2 * 5 + 5  # clips, models; preview sheets
     assert all(is_stamped(decode(src)) for src in synthetic)
-    assert len(original) == 2 * 2 * 2
+    assert len(original) == 2
     assert not any(is_stamped(decode(src)) for src in original)
-
-
-def test_the_same_frame_of_every_video_is_shown(html: str) -> None:
-    # Faces lie in frames 2..11; of their last half (7..11) the middle one is 9: 90 columns are bright.
-    assert "frame 9 at 0.36 s" in Page(html).words
-    for alt, src in Page(html).pictures.items():
-        if alt.startswith("frame of"):
-            row = decode(src)[4].mean(-1)
-            assert abs(int((row > 170).sum()) - 90) <= 4, alt
 
 
 def test_the_page_tells_scores_statistics_sources_and_times(html: str) -> None:
     words = " ".join(Page(html).words.split())
-    assert "70 % – 100 %" in words
+    assert "The 95 % interval is 70 % to 100 %." in words
     assert "are shown without their controls" in words
     assert "render 2 1 min 05 s 32 s 1 min 02 s 262 MB" in words
-    assert "id0_0001 192x128 25.000 12 10 2 1 0" in words
+    assert re.search(r"id0_0001 192x128 25.000 12 2 0 2 [0-9.]+ % 1 0", words)
     assert HOSTILE in words
 
 
@@ -241,11 +242,14 @@ def test_each_stage_shows_jobs_time_memory_and_the_bytes_that_it_wrote(tmp_path:
         layout.scores("dma_sta/scene/crf23/seed0", 23): ("attribution_score", 3),
         layout.scores("dma_sta/scene/crf23/seed0", 23, "predictions.parquet"): ("attribution_score", 5),
         layout.tune("dma_sta"): ("attribution_tune", 7),
+        layout.scores("dma_sta/id0_id1/crf10/seed0", 10, treatment="vp9"): ("attribution_treated", 17),
+        layout.unseen: ("attribution_unseen", 19),
         layout.comparison: ("attribution_comparison", 9),
         layout.region("id0_id1_0001"): ("region", 11),
         layout.controls("dma_sta", 23): ("controls", 13),
         layout.evaluate("id0_id1", "iae"): ("evaluate", 15),
         layout.report: ("report", 8192),
+        f"{layout.results}/report/id0_id1_0001_iae_crf23.js": ("report", 16384),
         layout.log("render", "x"): ("render", 0),
         f"{layout.results}/state/abc/state.pt": ("", 0),
     }
@@ -263,7 +267,8 @@ def test_each_stage_shows_jobs_time_memory_and_the_bytes_that_it_wrote(tmp_path:
 
 
 def test_text_from_the_config_is_escaped(html: str) -> None:
-    assert "<script" not in html
+    assert HOSTILE not in html
+    assert "<script>alert" not in html
     assert "a <note>" not in html
     assert "a &lt;note&gt;" in html
 
@@ -306,9 +311,10 @@ def test_the_frame_shown_is_one_that_no_model_was_trained_on(cfg: Config, result
     assert (moment(none, track).frame, moment(none, track).note) == (2 + 5, "the middle frame with a face")
 
 
-def test_many_clips_are_shown_by_an_even_choice(cfg: Config) -> None:
+def test_many_clips_are_shown_by_an_even_choice_those_with_an_answer_first(cfg: Config) -> None:
     assert chosen_clips(cfg, 24) == cfg.clips
     assert chosen_clips(cfg, 1) == cfg.clips[:1]
+    assert chosen_clips(cfg, 1, {"id1_id0_0002"}) == cfg.clips[1:]
 
 
 @pytest.mark.parametrize("turn", [-50, -20, 0, 15, 40])
@@ -352,3 +358,24 @@ def test_sizes_and_times_read_well() -> None:
     ]
     assert [percent(share) for share in (None, 0.0, 0.831, 1.0)] == ["–", "0 %", "83 %", "100 %"]
     assert [duration(s) for s in (3.42, 61.5, 10_920)] == ["3.4 s", "1 min 02 s", "3 h 02 min"]
+
+
+def test_jitter_is_what_leaves_the_line_of_its_neighbours_within_a_segment() -> None:
+    still = np.tile(np.random.default_rng(0).uniform(0, 40, (68, 2)), (6, 1, 1))
+    moving = still + np.arange(6)[:, None, None] * 3.0
+    rows = np.arange(6, dtype=np.int32)
+
+    def track(landmarks: np.ndarray, index: np.ndarray = rows, segment: list[int] | None = None) -> FaceTrack:
+        counts = TrackCounts(6, 6, 0, 0)
+        plain = np.zeros((6, 4), np.float32), np.ones(6, np.float32), np.array(segment or [0] * 6, np.int32)
+        return FaceTrack(None, index, landmarks.astype(np.float32), *plain, counts)  # type: ignore[arg-type]
+
+    assert jitter_of(track(moving)).max() < 1e-5  # a steady motion is none
+    shaken = moving.copy()
+    shaken[3] += 4
+    found = jitter_of(track(shaken))
+    assert found.argmax() == 3
+    assert found[0] == found[-1] == 0
+    assert found[3] == pytest.approx(np.hypot(4, 4) / eye_distance(shaken[3]), rel=1e-3)
+    assert jitter_of(track(shaken, segment=[0, 0, 0, 1, 2, 2])).max() < 1e-5
+    assert jitter_of(track(shaken, np.array([0, 1, 2, 9, 20, 21], np.int32))).max() < 1e-5

@@ -3,14 +3,15 @@
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 from filelock import FileLock
+
+from tests import commands
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ROOT / "tests/configs/small.yaml"
@@ -31,16 +32,35 @@ def copy_project(folder: Path) -> Path:
     return folder
 
 
-def run_snakemake(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run snakemake in a project folder; status is not checked."""
-    command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+LARGE = 10 * 2**20
+
+
+def copy_run(source: Path, target: Path, *left_out: str) -> Path:
+    """Copy a finished run, every file's time of change kept; weights and states, which are never edited, as links."""
+
+    def copy(one: str, other: str) -> None:
+        if Path(one).stat().st_size > LARGE:
+            os.link(one, other)
+        else:
+            shutil.copy2(one, other)
+
+    ignore = shutil.ignore_patterns(*left_out)
+    return shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True, copy_function=copy, ignore=ignore)
+
+
+@pytest.fixture
+def tidy(project: Path) -> Iterator[None]:
+    """What a test adds to the project folder is removed after it."""
+    before = set(project.iterdir())
+    yield
+    for path in set(project.iterdir()) - before:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @pytest.fixture(scope="session")
 def snakemake(project: Path) -> Snakemake:
     """Run snakemake in the project folder; status is not checked."""
-    return partial(run_snakemake, project)
+    return partial(commands.snakemake, project)
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +92,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             copy_project(folder)
             shutil.copy(SMALL, folder / "small.yaml")
-            done = run_snakemake(folder, "--cores", 2, "--configfile", "small.yaml")
+            done = commands.snakemake(folder, "--cores", 2, "--configfile", "small.yaml")
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
             (folder / "done").touch()
     return folder
@@ -82,5 +102,5 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def line(project: Path, finished: Path) -> Path:
     """The results folder of the small config, everything made: a copy in this worker's project folder."""
     for name in (".snakemake", "results-small"):
-        shutil.copytree(finished / name, project / name, dirs_exist_ok=True)  # keeps every file's time of change
+        copy_run(finished / name, project / name)
     return project / "results-small"

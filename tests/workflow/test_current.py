@@ -1,5 +1,6 @@
 """What is current is known from the results alone: wherever they are, and whatever .snakemake says."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -14,13 +15,15 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import SMALL, copy_project, run_snakemake
+from conftest import SMALL, copy_project, copy_run
 
 from dfdm.base import records
+from dfdm.catalogue.keys import NUMBERS
 from dfdm.plan import graph
 from dfdm.plan.current import differing
+from tests.commands import dfdm, snakemake
 
-SMOOTHER = {"render": 6, "encode": 6, "crops": 12, "manifest": 3, "evaluate": 2, "report": 1}
+SMOOTHER = {"render": 6, "masks": 6, "encode": 6, "crops": 12, "manifest": 3, "evaluate": 2, "report": 1}
 ATTRIBUTED = {"attribution_train": 2, "attribution_score": 2}
 # what a changed render.smooth changes, by target
 CHANGED = {"all": SMOOTHER | ATTRIBUTED, "crf23": {"render": 6, "encode": 6, "crops": 6}}
@@ -38,12 +41,8 @@ def small_config(folder: Path, **changes: Any) -> Path:
 
 def to_do(folder: Path, config: Path, *targets: str) -> tuple[Counter[str], set[str]]:
     """What is to do in a folder, jobs counted by stage, and the reasons."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with contextlib.chdir(folder):
         jobs, _ = graph.build(config, targets)
-    finally:
-        os.chdir(before)
     again = [job for job in jobs if job.reason and job.stage != graph.TARGET]
     return Counter(job.stage for job in again), {job.reason for job in again}
 
@@ -95,7 +94,7 @@ PLACES = {
 @pytest.fixture
 def clone(finished: Path, tmp_path: Path) -> Path:
     """A clone with the finished small run, of its own."""
-    return shutil.copytree(finished, tmp_path / "clone", symlinks=True)
+    return copy_run(finished, tmp_path / "clone")
 
 
 @pytest.mark.parametrize("target", ["all", "crf23"])
@@ -139,7 +138,7 @@ def test_jobs_that_an_engine_started_have_the_same_records(clone: Path, tmp_path
     config = small_config(tmp_path, crops__margin=0.4)
     planned, _ = to_do(clone, config, "crf23")
     command = ["--executor", "cluster-generic", "--cluster-generic-submit-cmd", submit, "--jobs", 4]
-    done = run_snakemake(clone, "crf23", *command, "--configfile", config)
+    done = snakemake(clone, "crf23", *command, "--configfile", config)
     assert done.returncode == 0, done.stderr[-3000:]
     assert planned == {"crops": 9}
     assert to_do(clone, config, "crf23") == (Counter(), set())
@@ -149,7 +148,7 @@ def test_jobs_that_an_engine_started_have_the_same_records(clone: Path, tmp_path
 
 def made(folder: Path, config: Path, *words: object) -> Counter[str]:
     """The jobs that a run ran, by stage."""
-    done = run_snakemake(folder, "--cores", 2, "--configfile", config, *words)
+    done = snakemake(folder, "--cores", 2, "--configfile", config, *words)
     assert done.returncode == 0, done.stderr[-3000:]
     last = done.stderr.strip().splitlines()[-1]
     stages = [part.split() for part in last.split(" | ")[1:]]
@@ -165,7 +164,7 @@ def hashes(results: Path) -> dict[str, str]:
 def test_a_dry_run_says_why_in_the_configs_words_and_changes_no_file(clone: Path, tmp_path: Path) -> None:
     config = small_config(tmp_path, encode__preset="fast")
     before = {path: path.stat().st_mtime_ns for path in (clone / "results-small").rglob("*")}
-    shown = run_snakemake(clone, "-n", "--cores", 2, "--configfile", config)
+    shown = snakemake(clone, "-n", "--cores", 2, "--configfile", config)
     assert shown.returncode == 0
     assert 'to do again: encode.preset was "veryfast", is "fast" (' in shown.stdout + shown.stderr
     assert {path: path.stat().st_mtime_ns for path in (clone / "results-small").rglob("*")} == before
@@ -207,6 +206,10 @@ def test_what_was_deleted_is_made_again_with_what_is_made_of_it(
     assert found == stages if stages else found[deleted.split("/")[0].replace("sources", "sources_probe")]
 
 
+def test_a_limit_that_only_refuses_makes_nothing_again(clone: Path, tmp_path: Path) -> None:
+    assert to_do(clone, small_config(tmp_path, faces__person_distance=0.7)) == (Counter(), set())
+
+
 def test_a_truncated_output_is_made_again(clone: Path, tmp_path: Path) -> None:
     path = clone / "results-small/crops/crf23/faceswap/id0_id1_0000_faceswap.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
@@ -218,7 +221,7 @@ def test_a_truncated_output_is_made_again(clone: Path, tmp_path: Path) -> None:
 def test_after_an_update_that_changes_bytes_results_of_the_older_number_are_made_again(
     clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dfdm.catalogue.keys.NUMBERS", {"crops": 2})
+    monkeypatch.setattr("dfdm.catalogue.keys.NUMBERS", NUMBERS | {"crops": 2})
     found, reasons = to_do(clone, small_config(tmp_path))
     assert found["crops"] == 18
     assert "the program's stage crops was number 1, is 2" in reasons
@@ -241,7 +244,7 @@ def test_results_without_records_are_taken_by_snakemakes_own_and_get_records(clo
         shutil.rmtree(folder)
     config = small_config(tmp_path)
     assert to_do(clone, config) == (Counter(), set())
-    done = run_snakemake(clone, "--cores", 2, "--configfile", config)
+    done = snakemake(clone, "--cores", 2, "--configfile", config)
     assert done.returncode == 0, done.stderr
     shutil.rmtree(clone / ".snakemake")
     assert to_do(clone, config) == (Counter(), set())
@@ -280,6 +283,7 @@ def wait_for(found: Callable[[], Any], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_the_plain_command_goes_on_after_a_kill_and_another_run_is_refused(clone: Path, tmp_path: Path) -> None:
     config = small_config(tmp_path, render__smooth=1.7)
     results = clone / "results-small"
@@ -288,7 +292,7 @@ def test_the_plain_command_goes_on_after_a_kill_and_another_run_is_refused(clone
     running = begin(clone, config)
     try:
         wait_for(lambda: list(results.rglob("*.tmp*.mp4")))
-        refused = run_snakemake(other, "--cores", 2, "--configfile", config)
+        refused = snakemake(other, "--cores", 2, "--configfile", config)
         assert refused.returncode != 0
         assert f"results-small is in use by another run (process {running.pid} on " in refused.stderr
         assert "Traceback" not in refused.stderr
@@ -308,16 +312,18 @@ def test_the_plain_command_goes_on_after_a_kill_and_another_run_is_refused(clone
 
 
 @pytest.fixture(scope="module")
-def probed(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Path:
+def probed(tmp_path_factory: pytest.TempPathFactory, finished: Path, clips: Path) -> Path:
     """A project with the faces of its scenes, one of them of a video in its folder `videos`."""
     folder = copy_project(tmp_path_factory.mktemp("probed"))
+    for name in ("sources", "faces"):
+        copy_run(finished / "results-small" / name, folder / "results-small" / name, "id1_*")
     (folder / "videos").mkdir()
     shutil.copy(clips / "single_face.mp4", folder / "videos/walk.mp4")
     people = yaml.safe_load(SMALL.read_text())["sources"]
     people["root"] = "videos"
     people["people"]["id1"]["scenes"]["0000"] = {"path": "walk.mp4", "frames": [0, 30]}
     config = small_config(folder, sources=people)
-    assert run_snakemake(folder, "all_faces", "--cores", 2, "--configfile", config).returncode == 0
+    assert snakemake(folder, "all_faces", "--cores", 2, "--configfile", config).returncode == 0
     return folder
 
 
@@ -332,7 +338,7 @@ def test_a_source_of_other_content_is_probed_again_whatever_its_date(
     filmed: tuple[Path, Path, Path], clips: Path, tmp_path: Path
 ) -> None:
     folder, config, video = filmed
-    assert run_snakemake(folder, "all_faces", "--cores", 2, "--configfile", config).returncode == 0  # its place is new
+    assert snakemake(folder, "all_faces", "--cores", 2, "--configfile", config).returncode == 0  # its place is new
     older = tmp_path / "older.mp4"
     shutil.copy(clips / "WolfgangLanger_Pexels.mp4", older)
     os.utime(older, (0, 0))
@@ -346,7 +352,7 @@ def test_a_source_of_other_dates_is_read_and_kept(filmed: tuple[Path, Path, Path
     folder, config, video = filmed
     os.utime(video, (0, 0))
     assert to_do(folder, config, "all_faces") == (Counter(), set())
-    assert run_snakemake(folder, "all_faces", "--cores", 2, "--configfile", config).returncode == 0
+    assert snakemake(folder, "all_faces", "--cores", 2, "--configfile", config).returncode == 0
     made = records.read(folder / "results-small/sources/id1_0000.json")
     assert made is not None
     assert made.sources[0].mtime == 0
@@ -366,10 +372,10 @@ def test_other_content_under_the_same_size_and_dates_is_found_where_it_is_read_a
     records.write(record, replace(made, sources=(dated,)))
     assert to_do(folder, config, "all_faces") == (Counter(), set())
     track = folder / "results-small/faces/id1_0000.npz"
-    command = ["dfdm", "faces", "--record", record, "--out", track, "--config", config]
-    refused = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert refused.returncode == 2
-    assert f"{video.relative_to(folder)} is not the video that id1_0000 was probed from" in refused.stderr
+    with contextlib.chdir(folder):
+        refused = dfdm("faces", "--record", record, "--out", track, "--config", config)
+    assert refused.status == 2
+    assert f"{video.relative_to(folder)} is not the video that id1_0000 was probed from" in refused.err
     assert to_do(folder, config, "all_faces")[0] == {"sources_probe": 1, "faces": 1}
 
 
@@ -385,7 +391,7 @@ def test_a_results_folder_of_other_people_is_refused_and_one_of_more_recordings_
 
     def dry_run() -> subprocess.CompletedProcess[str]:
         path = small_config(tmp_path, sources=people)
-        return run_snakemake(folder, "all_faces", "-n", "--cores", 2, "--configfile", path)
+        return snakemake(folder, "all_faces", "-n", "--cores", 2, "--configfile", path)
 
     refused = dry_run()
     assert refused.returncode == 1

@@ -2,10 +2,10 @@
 
 import json
 import shutil
-import subprocess
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable
+from contextlib import chdir
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from snakemake.persistence.file import FilePersistence
 from dfdm.base.errors import DfdmError
 from dfdm.catalogue.config import Config, load
 from dfdm.catalogue.migrate import check_version, migrate
-from tests.workflow.conftest import run_snakemake
+from tests.commands import dfdm, ran, snakemake
+from tests.workflow.conftest import copy_run
 from tests.workflow.test_line import jobs
 
 ROOT = Path(__file__).parent.parent.parent
@@ -88,28 +89,29 @@ def make_earlier(folder: Path, results: str) -> None:
 
 
 def test_a_finished_run_of_the_earlier_version_has_nothing_to_do_after_it(finished: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(finished, tmp_path / "project")
+    folder = copy_run(finished, tmp_path / "project")
     results, made = state(folder / "results-small"), records(folder)
     make_earlier(folder, "results-small")
     assert (folder / "results-small/evaluation/id0_id1/dfaker.json").exists()
     assert records(folder) != made
     call = ("--cores", 2, "--dry-run", "--quiet", "rules", "--configfile")
-    refused = run_snakemake(folder, *call, "small.yaml")
+    refused = snakemake(folder, *call, "small.yaml")
     assert refused.returncode == 1
     printed = refused.stdout + refused.stderr
     assert "results 'results-small' has files of an earlier version (evaluation, ...); run 'dfdm migrate'" in printed
     assert "Traceback" not in printed
-    subprocess.run(["dfdm", "migrate", "--config", "small.yaml"], cwd=folder, check=True, capture_output=True)
+    with chdir(folder):
+        ran("migrate", "--config", "small.yaml")
     assert state(folder / "results-small") == results
     assert records(folder) == made
-    assert jobs(run_snakemake(folder, *call, "small.yaml")) == Counter()
-    assert jobs(run_snakemake(folder, *call, "small.yaml", "--rerun-triggers", "code")) == Counter()
+    assert jobs(snakemake(folder, *call, "small.yaml")) == Counter()
+    assert jobs(snakemake(folder, *call, "small.yaml", "--rerun-triggers", "code")) == Counter()
     values = yaml.safe_load((folder / "small.yaml").read_text())
     values["render"]["mask_blur"] = 5.0
     (folder / "blurred.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     onward = {"encode": 6, "crops": 12, "manifest": 3, "attribution_train": 2, "attribution_score": 2}
-    assert jobs(run_snakemake(folder, *call, "blurred.yaml")) == Counter(
-        render=6, evaluate=2, report=1, all=1, **onward
+    assert jobs(snakemake(folder, *call, "blurred.yaml")) == Counter(
+        render=6, masks=6, evaluate=2, report=1, all=1, **onward
     )
 
 
@@ -285,10 +287,9 @@ def test_a_running_snakemake_and_another_folder_than_its_refuse(compared: Config
 
 @pytest.mark.parametrize("command", ["plan", "scores", "report --out report.html"])
 def test_a_command_that_reads_all_results_names_the_earlier_version(compared: Config, command: str) -> None:
-    call = ["dfdm", *command.split(), "--config", str(ROOT / "config.yaml")]
-    done = subprocess.run(call, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr == (
+    done = dfdm(*command.split(), "--config", ROOT / "config.yaml")
+    assert done.status == 2
+    assert done.err == (
         "dfdm: results 'results' has files of an earlier version (evaluation, ...); "
         "run 'dfdm migrate' with this config first\n"
     )

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from dfdm.base.machine import memory_mb
+from tests import commands
 from tests.workflow.test_line import jobs
 
 ROOT = Path(__file__).parent.parent.parent
@@ -74,8 +74,7 @@ def asked(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Asked:
         rules.write_text(re.sub(r"^ +message:\n.*\n", "", rules.read_text(), flags=re.MULTILINE))
 
     def ask(config: Path, *arguments: object) -> dict[str, dict[str, int]]:
-        command = [sys.executable, "-m", "snakemake", "--dry-run", "--configfile", config, *arguments]
-        done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True)
+        done = commands.snakemake(folder, "--dry-run", "--configfile", config, *arguments)
         assert done.returncode == 0, done.stderr[-3000:]
         found: dict[str, dict[str, int]] = {}
         for block in re.split(r"\n(?= *(?:local)?rule )", done.stdout + done.stderr):

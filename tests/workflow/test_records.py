@@ -1,18 +1,20 @@
 """What is read is what was recorded: a file that changed since its stage wrote it is refused by every reader."""
 
 import shutil
-import subprocess
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import copy_run
 
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import write_json
 from dfdm.base.records import FOLDER, checked, every, keep, place, unrecorded
 from dfdm.catalogue.layout import UNRECORDED
 from dfdm.dataset.crops import CropReader
+from tests import commands
 
 Small = Callable[..., Path]
 KINDS = {  # of each kind of file, one that the small run makes
@@ -61,18 +63,19 @@ READERS = {  # a stage that reads the kind
 def flip_a_bit(path: Path, share: float = 0.6) -> None:
     content = bytearray(path.read_bytes())
     content[int(len(content) * share)] ^= 1
+    path.unlink()  # it may be a link to the finished run's
     path.write_bytes(content)
 
 
-def dfdm(folder: Path, config: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    command = ["dfdm", *map(str, words), "--config", str(config)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+def dfdm(folder: Path, config: Path, *words: object) -> commands.Done:
+    with chdir(folder):
+        return commands.dfdm(*words, "--config", config)
 
 
 @pytest.fixture
 def results(line: Path, tmp_path: Path) -> Path:
     """A copy of the finished small run that a test may damage."""
-    return shutil.copytree(line, tmp_path / "results", ignore=shutil.ignore_patterns("state", "logs"))
+    return copy_run(line, tmp_path / "results", "state", "logs")
 
 
 def test_every_file_that_a_stage_writes_has_a_record(line: Path) -> None:
@@ -84,12 +87,12 @@ def test_every_file_that_a_stage_writes_has_a_record(line: Path) -> None:
 
 def test_verify_finds_one_flipped_bit_in_each_kind_of_file(results: Path, small: Small) -> None:
     whole = dfdm(results, small(), "verify", results)
-    assert (whole.returncode, "0 faults" in whole.stdout) == (0, True), whole.stdout
+    assert (whole.status, "0 faults" in whole.out) == (0, True), whole.out
     for kind in KINDS.values():
         flip_a_bit(results / kind)
     found = dfdm(results, small(), "verify", results)
-    assert found.returncode == 1
-    assert {line.split()[1] for line in found.stdout.splitlines() if line.startswith("changed:")} == {
+    assert found.status == 1
+    assert {line.split()[1] for line in found.out.splitlines() if line.startswith("changed:")} == {
         str(results / kind) for kind in KINDS.values()
     }
 
@@ -98,19 +101,19 @@ def test_verify_names_missing_files_and_files_of_no_stage(results: Path, small: 
     (results / KINDS["master"]).unlink()
     (results / "dataset/DFDM_crf0/real/stray.mp4").write_bytes(b"stray")
     found = dfdm(results, small(), "verify", results)
-    assert found.returncode == 1
-    assert f"missing: {results / KINDS['master']} (run the stage render)" in found.stdout
-    assert f"written by no stage: {results / 'dataset/DFDM_crf0/real/stray.mp4'}" in found.stdout
-    assert "2 faults" in found.stdout
+    assert found.status == 1
+    assert f"missing: {results / KINDS['master']} (run the stage render)" in found.out
+    assert f"written by no stage: {results / 'dataset/DFDM_crf0/real/stray.mp4'}" in found.out
+    assert "2 faults" in found.out
 
 
 @pytest.mark.parametrize("kind", READERS)
 def test_a_stage_refuses_a_changed_input_by_name_and_leaves_no_output(kind: str, results: Path, small: Small) -> None:
     flip_a_bit(results / KINDS[kind])
     refused = dfdm(results, small(), *READERS[kind])
-    assert refused.returncode == 2, refused.stderr
-    assert Path(KINDS[kind]).name in refused.stderr
-    assert "Traceback" not in refused.stderr
+    assert refused.status == 2, refused.err
+    assert Path(KINDS[kind]).name in refused.err
+    assert "Traceback" not in refused.err
     assert not any(path.is_file() for path in results.glob("out*/**/*"))
     assert not list(results.glob("out.*"))
 
@@ -121,15 +124,15 @@ def test_an_edited_manifest_is_not_scored(results: Path, small: Small) -> None:
     table["split_scene"] = "test"
     table.to_parquet(path, index=False)
     refused = dfdm(results, small(), *READERS["manifest"])
-    assert refused.returncode == 2
-    assert "crf23.parquet is not what the stage manifest wrote" in refused.stderr
+    assert refused.status == 2
+    assert "crf23.parquet is not what the stage manifest wrote" in refused.err
 
 
 def test_a_swap_replaced_by_its_original_is_not_cropped_as_a_swap(results: Path, small: Small) -> None:
     shutil.copy(results / "dataset/DFDM_crf23/real/id0_0000_real.mp4", results / KINDS["encoded video"])
     refused = dfdm(results, small(), *READERS["encoded video"])
-    assert refused.returncode == 2
-    assert "id0_id1_0000_faceswap.mp4 is not what the stage encode wrote" in refused.stderr
+    assert refused.status == 2
+    assert "id0_id1_0000_faceswap.mp4 is not what the stage encode wrote" in refused.err
 
 
 def test_a_classifier_knows_its_own_damage_where_no_record_is_beside_it(
@@ -138,8 +141,8 @@ def test_a_classifier_knows_its_own_damage_where_no_record_is_beside_it(
     alone = shutil.copy(results / KINDS["classifier"], tmp_path / "alone.safetensors")
     flip_a_bit(Path(alone))
     refused = dfdm(results, small(), "predict", results / KINDS["encoded video"], "--classifier", alone)
-    assert refused.returncode == 2
-    assert "its content is not what was written" in refused.stderr
+    assert refused.status == 2
+    assert "its content is not what was written" in refused.err
 
 
 def test_each_crop_that_is_read_is_compared_with_its_checksum(results: Path) -> None:

@@ -22,6 +22,7 @@ LAYOUT = Layout(CONFIG.results)
 STAGES = [
     "all_faces",
     "all_controls",
+    "all_masks",
     "attribution",
     *(f"attribution_crf{crf}" for crf in CONFIG.qualities),
     "all_evaluate",
@@ -90,6 +91,7 @@ def expected_jobs(cfg: Config, target: str) -> Jobs:
     stage = target.partition("_crf")[0]
     faces: Jobs = {
         ("sources_predictor",),
+        ("sources_identity",),
         *((rule, key) for rule in ("sources_probe", "faces") for key in cfg.scene_keys),
     }
     if target == "all_faces":
@@ -97,11 +99,16 @@ def expected_jobs(cfg: Config, target: str) -> Jobs:
     if target == "all":
         return {("all",)} | expected_jobs(cfg, "report") | expected_jobs(cfg, "dataset") - {("dataset",)}
     if target == "all_evaluate":
-        jobs = {("all_evaluate",), ("sources_identity",), *faces}
+        jobs = {("all_evaluate",), *faces}
         for pair in cfg.pairs:
             jobs |= {(rule, pair) for rule in (f"train_{model}" for model in cfg.models)}
             jobs |= {("evaluate", pair, model) for model in cfg.models}
         return jobs | {("render", clip.clip, model) for clip in cfg.clips for model in cfg.models}
+    masks: Jobs = {("masks", clip.clip, model) for clip in cfg.clips for model in cfg.models}
+    if target == "all_masks":
+        jobs = {("all_masks",), *faces, *masks, *(("original", key) for key in {c.scene_key for c in cfg.clips})}
+        jobs |= {(f"train_{model}", pair) for model in cfg.models for pair in cfg.pairs}
+        return jobs | {("render", *name) for _, *name in masks}
     if target == "all_controls":
         jobs = expected_jobs(cfg, "attribution") - {("attribution",)}
         jobs |= {("crops", clip, REAL, str(crf)) for clip in {c.scene_key for c in cfg.clips} for crf in cfg.qualities}
@@ -128,7 +135,7 @@ def expected_jobs(cfg: Config, target: str) -> Jobs:
             if int(run.crf) in qualities
         }
     if stage == "report":
-        jobs |= expected_jobs(cfg, "all_evaluate") - {("all_evaluate",)}
+        jobs |= masks | expected_jobs(cfg, "all_evaluate") - {("all_evaluate",)}
         jobs |= expected_jobs(cfg, "all_controls") - {("all_controls",)}
     return jobs
 

@@ -56,12 +56,13 @@ def cancel_one(environment: dict[str, str], rule: str, process: subprocess.Popen
     raise AssertionError(f"no job of {rule} ran")
 
 
+@pytest.mark.usefixtures("tidy")
 def test_slurm_makes_the_same_bytes_and_repeats_a_killed_job(
     on_slurm: None, line: Path, project: Path, small: Callable[..., Path]
 ) -> None:
     config = small("slurm", results="results-slurm")
     layout = Layout(str(project / "results-slurm"))
-    # two models and two qualities of one pair: 23 jobs, 18 of them on the cluster
+    # two models and two qualities of one pair: 24 jobs, 18 of them on the cluster
     targets = [
         layout.manifest("faceswap"),
         layout.manifest("dfaker_crf0"),
@@ -84,7 +85,7 @@ def test_slurm_makes_the_same_bytes_and_repeats_a_killed_job(
             print(log.read_text())  # shown where the test fails, or with pytest -s
     printed = log.read_text()
     assert process.returncode == 0, printed[-6000:]
-    assert re.findall(r"(\d+) of (\d+) steps", printed)[-1] == ("23", "23")
+    assert re.findall(r"(\d+) of (\d+) steps", printed)[-1] == ("24", "24")
     failed = re.search(r"FAILED train_dfaker:.*?Trying to restart job", printed, re.DOTALL)
     assert failed is not None, printed[-6000:]
     assert f"JOB {cancelled} ON" in failed[0]

@@ -12,6 +12,7 @@ from dfdm.catalogue.layout import Layout
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tidy")
 def test_results_in_a_storage_are_the_same_and_a_second_run_does_nothing(
     line: Path, project: Path, snakemake: Callable, small: Callable[..., Path], tmp_path: Path
 ) -> None:

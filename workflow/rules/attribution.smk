@@ -181,3 +181,76 @@ if cfg.comparison:
         shell:
             'dfdm attribution comparison --results "$(dirname "$(dirname {output:q})")" '
             "--out {output:q} >{log:q} 2>&1"
+
+
+if cfg.unseen:
+
+    rule attribution_treated:
+        input:
+            model=layout.run(RUN),
+            manifest=layout.manifest("crf{crf}"),
+            tracks=[layout.track(key) for key in cfg.scene_keys],
+            crops=lambda wildcards: crops_of(
+                cfg.classifier(wildcards.classifier), [wildcards.crf]
+            ),
+        output:
+            scores=layout.scores(RUN, "{crf}", treatment="{treatment}"),
+            predictions=layout.scores(
+                RUN, "{crf}", "predictions.parquet", treatment="{treatment}"
+            ),
+        log:
+            layout.log(
+                "attribution_treated", f"{RUN_NAME}_test_crf{{crf}}_{{treatment}}"
+            ),
+        benchmark:
+            layout.benchmark(
+                "attribution_treated", f"{RUN_NAME}_test_crf{{crf}}_{{treatment}}"
+            )
+        conda:
+            "../../envs/torch.yaml"
+        threads: cfg.attribution.threads
+        resources:
+            mem_mb=megabytes(3000),
+            runtime=minutes(4 * 60),
+            gpu=GPUS,
+        params:
+            settings=lambda wildcards: keys.score_keys(cfg),
+        message:
+            "attribution_treated: {wildcards.classifier} of crf {wildcards.train}, {wildcards.split}, seed {wildcards.seed}, on crf {wildcards.crf} {wildcards.treatment}"
+        shell:
+            "dfdm attribution score --model {input.model:q} --crf {wildcards.crf} --treatment {wildcards.treatment} "
+            '--manifest {input.manifest:q} --results "$(dirname "$(dirname {input.manifest:q})")" '
+            '--out "$(dirname {output.scores:q})" >{log:q} 2>&1'
+
+    rule attribution_unseen:
+        input:
+            scores=[
+                layout.scores(str(run), crf, name)
+                for run, crf in unseen_scores(cfg)
+                for name in ("scores.json", "predictions.parquet")
+            ],
+            treated=[
+                layout.scores(str(run), crf, name, treatment)
+                for run, crf, treatment in unseen_treated(cfg)
+                for name in ("scores.json", "predictions.parquet")
+            ],
+        output:
+            figures=layout.unseen,
+            predictions=str(Path(layout.unseen).with_suffix(".parquet")),
+        log:
+            layout.log("attribution_unseen", "unseen"),
+        benchmark:
+            layout.benchmark("attribution_unseen", "unseen")
+        conda:
+            "../../envs/torch.yaml"
+        threads: 1
+        resources:
+            mem_mb=megabytes(1500),
+            runtime=minutes(30),
+        params:
+            settings={"unseen": keys.unseen_keys(cfg)},
+        message:
+            "attribution_unseen: classifiers on people nobody saw"
+        shell:
+            'dfdm attribution unseen --results "$(dirname "$(dirname {output.figures:q})")" '
+            "--out {output.figures:q} >{log:q} 2>&1"

@@ -12,12 +12,17 @@ from dfdm.base.errors import DfdmError
 from dfdm.base.files import atomic, digest
 from dfdm.base.machine import memory_mb
 from dfdm.base.records import OFF
-from dfdm.base.names import ID, REAL, SCENE, parse_clip, people_of, person_of
+from dfdm.base.names import ID, REAL, SCENE, SPLIT, parse_clip, people_of, person_of
 from dfdm.catalogue import config as dfdm_config
 from dfdm.catalogue import keys
 from dfdm.catalogue.layout import Layout, originals_of, stage_of, targets, videos_of
 from dfdm.catalogue.migrate import check_version
-from dfdm.catalogue.parts import check_files, check_people, check_splits
+from dfdm.catalogue.parts import (
+    check_files,
+    check_people,
+    check_results,
+    check_splits,
+)
 from dfdm.catalogue.sources import place as source_place
 from dfdm.plan.current import install
 from dfdm.catalogue.schedule import (
@@ -25,13 +30,19 @@ from dfdm.catalogue.schedule import (
     checked_runs,
     comparison_runs,
     comparison_scores,
+    unseen_scores,
+    unseen_treated,
     main_runs,
 )
 
 try:
+    # Of a key that is there twice Snakemake takes the last without a word.
+    for path in workflow.configfiles:
+        dfdm_config.read(path)
     cfg = dfdm_config.load(dict(config))
     check_version(cfg.results)
     if workflow.is_main_process:  # a submitted job need not read the sources again
+        check_results(cfg)
         check_files(cfg, videos=False)  # of absent videos Snakemake itself speaks
         check_splits(cfg)
         check_people(cfg)
@@ -65,12 +76,6 @@ onstart:
 
 if not workflow.is_main_process:
     write_config()
-# A folder of results that cannot be made is an error before the jobs are planned.
-place = Path(cfg.results).absolute()
-if not next(path for path in (place, *place.parents) if path.exists()).is_dir():
-    raise WorkflowError(
-        f"results '{cfg.results}': Not a directory; free some space or name another place"
-    )
 # The commands take their config from there, and are found in the environment that runs snakemake where no other
 # has them on the PATH. Neither is a param: the place of the config changes no bytes.
 # Outputs that a storage carries have no records beside them here: Snakemake's own decide, and no command looks at others.
@@ -109,7 +114,8 @@ wildcard_constraints:
     crf=r"\d+",
     target="|".join(targets(cfg)),
     classifier="|".join(cfg.classifier_names),
-    split="scene|identity",
+    split=SPLIT,
+    treatment="[a-z0-9]+",
     train=rf"\d+|{ALL}",
     seed=r"\d+",
 
@@ -205,8 +211,21 @@ def controls_files():
 
 
 def comparison_files():
-    """The classifiers side by side, where config compares them."""
-    return [layout.comparison] if cfg.comparison else []
+    """The classifiers side by side, and on people nobody saw, where config asks for it."""
+    return [layout.comparison] * bool(cfg.comparison) + [layout.unseen] * bool(
+        cfg.unseen
+    )
+
+
+def masks_files():
+    """The masks of every swap, where config asks for them."""
+    return [
+        place(clip.clip, model)
+        for clip in cfg.clips
+        for model in MODELS
+        for place in (layout.changed, layout.blend)
+        if cfg.masks
+    ]
 
 
 def evaluate_files():

@@ -117,6 +117,50 @@ rule crops:
         "dfdm crops --video {input.video:q} --track {input.track:q} --out {output:q} >{log:q} 2>&1"
 
 
+# Masters rendered before there were masks get theirs without being rendered again.
+rule masks:
+    input:
+        master=layout.video("{clip}", "{model}", 0),
+        original=lambda wildcards: layout.video(
+            parse_clip(wildcards.clip).scene_key, REAL, 0
+        ),
+        track=scene_of_clip,
+        checkpoint=checkpoint_of_clip,
+    output:
+        changed=layout.changed("{clip}", "{model}"),
+        blend=layout.blend("{clip}", "{model}"),
+    log:
+        layout.log("masks", "{clip}_{model}"),
+    benchmark:
+        layout.benchmark("masks", "{clip}_{model}")
+    wildcard_constraints:
+        clip=rf"{ID}_{ID}_{SCENE}",
+        model="|".join(MODELS),
+    group:
+        "encode"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(60),
+    params:
+        settings=keys.mask_keys(cfg),
+    message:
+        "masks: {wildcards.clip}_{wildcards.model}"
+    shell:
+        "dfdm masks --master {input.master:q} --original {input.original:q} --track {input.track:q} "
+        "--checkpoint {input.checkpoint:q} --out {output.changed:q} >{log:q} 2>&1"
+
+
+rule all_masks:
+    input:
+        masks_files(),
+    localrule: True
+    message:
+        "all_masks: done"
+
+
 rule manifest:
     input:
         lambda wildcards: files_of(wildcards.target, layout.sidecar),

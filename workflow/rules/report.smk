@@ -2,7 +2,12 @@ rule report:
     input:
         manifest=layout.manifest("dataset"),
         videos=lambda wildcards: files_of("dataset", layout.video),
+        masks=masks_files(),
         scores=scores_files(),
+        predictions=[
+            layout.scores(str(run), run.crf, "predictions.parquet")
+            for run in main_runs(cfg)
+        ],
         # The command finds them next to the manifest; they are listed so that a storage brings them.
         sidecars=lambda wildcards: files_of("dataset", layout.sidecar),
         tracks=[layout.track(scene.scene_key) for scene in originals_of(cfg)],
@@ -34,4 +39,5 @@ rule report:
         "report: {output}"
     shell:
         'dfdm report --results "$(dirname "$(dirname {input.manifest:q})")" '
-        "--out {output:q} >{log:q} 2>&1"
+        # A storage carries the page alone, not the folder that more than 40 MB of videos have beside it.
+        f"--out {{output:q}} {'--single ' if STORED else ''}>{{log:q}} 2>&1"

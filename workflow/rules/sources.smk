@@ -59,6 +59,7 @@ rule faces:
     input:
         record=layout.source("{scene}"),
         predictor=layout.predictor,
+        identity=layout.identity,
     output:
         layout.track("{scene}"),
     log:
@@ -73,7 +74,7 @@ rule faces:
         runtime=minutes(60),
         gpu=GPUS if FACES_BY_TORCH else 0,
     params:
-        settings=keys.faces_keys(cfg),
+        settings=lambda wildcards: keys.track_keys(cfg, wildcards.scene),
     message:
         "faces: {wildcards.scene}"
     shell:
