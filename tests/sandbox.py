@@ -139,8 +139,8 @@ def _classifier() -> None:
     for crf in (0, 23):
         own = Run("meso_inception4", "scene", str(crf), 0)
         path = made_up.write_score(Path("results"), own, crf, classes)
-        lines = [(f"id0_id1_0002_{model}", model, model) for model in MODELS]
-        table = pd.DataFrame(lines, columns=["name", "truth", "predicted"])
+        lines = [(f"id0_id1_0002_{model}", model, model, model) for model in MODELS]
+        table = pd.DataFrame(lines, columns=["name", "truth", "predicted", "verdict"])
         table[[f"p_{name}" for name in classes]] = 0.5
         table.to_parquet(path.with_name("predictions.parquet"))
         made_up.write_controls(Path("results"), crf, "meso_inception4", classes)

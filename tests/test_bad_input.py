@@ -1694,7 +1694,7 @@ def test_a_stopped_command_leaves_no_half_file(number: int, status: int, command
         time.sleep(0.01)  # until it has begun and handles signals
     if command == ATTR:
         wait_for(here, "results/state/*/lock")
-    time.sleep(1.0)
+    time.sleep(0.3)  # into its work; the plan takes about a second
     running.send_signal(number)
     err = running.communicate(timeout=60)[1]
     assert running.returncode == status
