@@ -33,8 +33,8 @@ check: $(READY) lint types ## lint, types and the quick tests of changed modules
 test: $(READY) lint types ## lint, types and every test but the slow ones
 	$(PYTEST) -n 2
 
-test-all: test browser ## also the slow tests, one at a time; DFDM_TEST_SLURM=1: on a real Slurm too (root)
-	$(PYTEST) -m slow
+test-all: test browser ## also the slow tests; DFDM_TEST_SLURM=1: on a real Slurm too (root)
+	$(PYTEST) -n 2 -m slow
 
 bench: $(READY) ## every speed and memory figure, measured on this machine; about 8 minutes
 	python -m benchmarks --json results/benchmarks.json

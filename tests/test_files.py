@@ -2,12 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import atomic, half_written, output, read_json, remove_leftovers, write_json
+from dfdm.base.files import atomic, half_written, output, read_json, remove_leftovers, sweep, write_json
 from tests.commands import dfdm
 
 ROOT = Path(__file__).parent.parent
@@ -78,6 +81,25 @@ def test_what_a_killed_process_left_beside_the_file_that_a_link_leads_to_is_remo
     left.touch()
     remove_leftovers(link)
     assert not left.exists()
+
+
+def test_a_sweep_takes_what_dead_processes_left_and_nothing_else(tmp_path: Path) -> None:
+    def begun(pid: int, age: float = 0) -> Path:
+        path = half_written(tmp_path / "a.json", pid)
+        path.write_text("")
+        os.utime(path, (time.time() - age,) * 2)
+        return path
+
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nothing has waited for it
+    left = begun(dead.pid)
+    mine = begun(os.getpid())
+    sweep(tmp_path)
+    assert (left.exists(), mine.exists()) == (False, True)
+    before = begun(os.getpid(), age=7 * 24 * 3600)  # by a process that had this number before
+    sweep(tmp_path)
+    assert not before.exists()
+    dead.wait()
 
 
 def test_a_command_refuses_such_an_output_before_its_work(tmp_path: Path) -> None:

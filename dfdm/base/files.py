@@ -37,6 +37,7 @@ UNREADABLE = (  # what numpy, safetensors, torch and json raise for a file that 
 _HOST = socket.gethostname().partition(".")[0]
 _LEFTOVER = re.compile(r"\..*\.(?P<host>[^.]+)-(?P<pid>\d+)\.tmp(\.[^.]*)?")
 _DAY = 24 * 3600
+_CLOCK = 60  # s that the clock of a file server may be behind
 
 
 @contextmanager
@@ -153,20 +154,23 @@ def sweep(folder: Path) -> None:
         found = _LEFTOVER.fullmatch(leftover.name)
         if found is None or leftover.is_dir():
             continue
-        here = found["host"] == _HOST
-        if not _runs(int(found["pid"])) if here else time.time() - leftover.stat().st_mtime > _DAY:
+        written, here = leftover.stat().st_mtime, found["host"] == _HOST
+        if not _writes(int(found["pid"]), written) if here else time.time() - written > _DAY:
             leftover.unlink(missing_ok=True)
 
 
-def _runs(pid: int) -> bool:
-    """Whether a process of this machine runs."""
+def _writes(pid: int, since: float) -> bool:
+    """Whether a process of this machine runs that may have begun a file at `since` (s).
+
+    A process that has ended may still have its number, where nothing waits for it; and a number is given again.
+    """
+    import psutil  # for the main process of a run alone
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() < since + _CLOCK
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:  # another user's
-        pass
-    return True
 
 
 def sha256(path: str | Path) -> str:
