@@ -20,8 +20,6 @@ from dfdm.commands.sources import scan
 
 ROOT = Path(__file__).parent.parent
 
-ROOT = Path(__file__).parent.parent
-
 
 def packaged(cache: Path, digest: str | None = None) -> SourcesConfig:
     """A config with one package, whose wheel is already in the cache."""
@@ -189,6 +187,24 @@ def test_a_celeb_like_name_in_a_persons_folder_hides_nobody(tmp_path: Path) -> N
     assert left_out == {"not named like id0_0003": ["YouTube-real/00001.mp4"]}
 
 
+def test_a_copy_is_left_out_by_name_and_one_of_another_person_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "anna/a.mp4", "anna/b.mp4", "anna/c.mp4", "bob/a.mp4")
+    for name, text in (("a", "1"), ("b", "2"), ("c", "1")):
+        (tmp_path / f"anna/{name}.mp4").write_text(text)
+    (tmp_path / "bob/gone.mp4").symlink_to("nowhere")
+    account = sources.scan(tmp_path, "own", "signed")[1]
+    assert [str(one.path) for one in account.taken] == ["anna/a.mp4", "anna/b.mp4", "bob/a.mp4"]
+    assert account.left_out == {
+        "a copy of anna/a.mp4": [Path("anna/c.mp4")],
+        "a link to nothing": [Path("bob/gone.mp4")],
+    }
+    (tmp_path / "bob/a.mp4").write_text("2")
+    with pytest.raises(DfdmError, match=r"anna/b\.mp4 and bob/a\.mp4 are the same video, under two people"):
+        sources.scan(tmp_path, "own", "signed")
+    with pytest.raises(DfdmError, match="are the same video, under two people"):
+        sources.of_files([tmp_path / "anna/b.mp4", tmp_path / "bob/a.mp4"], "own", "signed", "quick")
+
+
 def test_the_account_names_people_and_what_was_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "anna/a.mp4", "bob/a.mp4", *(f"bob/{number}.txt" for number in range(9)))
     text = sources.scan(tmp_path, "own", "signed")[1].text(tmp_path)
@@ -338,6 +354,17 @@ FLOW = """sources:
 swaps: [id0_id1]
 faces: {{predictor: {{path: p.dat}}}}
 """
+
+
+def test_a_copy_of_a_known_video_is_no_new_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    videos, config = tmp_path / "videos", tmp_path / "mine.yaml"
+    touch(videos, "anna/b.mp4", "bob/a.mp4")
+    (videos / "anna/b.mp4").write_text("1")
+    scanned(videos, config, capsys)
+    (videos / "anna/a.mp4").write_text("1")  # before it by name
+    said = scanned(videos, config, capsys)
+    assert "left out, a copy of anna/b.mp4: 1 (anna/a.mp4)" in said
+    assert f"{config} unchanged, it names all of them" in said
 
 
 def test_a_config_in_flow_style_is_added_to_and_ranges_are_refused_with_the_names(

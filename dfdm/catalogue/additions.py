@@ -18,7 +18,7 @@ from dfdm.base.names import number, person_of
 from dfdm.base.plain import from_yaml
 from dfdm.base.text import listed
 from dfdm.catalogue.config import Config, load
-from dfdm.catalogue.discover import CELEB, Account, Taken, discover
+from dfdm.catalogue.discover import CELEB, Account, Taken, discover, once
 from dfdm.catalogue.sources import pairs_of, parts_of, place
 
 
@@ -32,8 +32,11 @@ def add(folder: Path, config: Path, licence: str, consent: str) -> tuple[str, Ac
     if not folder.is_dir():
         raise DfdmError(f"{folder} is not a folder; give the one that contains the videos")
     cfg, found = load(config), discover(folder)
-    taken = list(_numbered(cfg, folder, found.taken))
-    new = [one for one in taken if f"{one.person}_{one.scene}" not in cfg.scene_keys]
+    taken = sorted(
+        _numbered(cfg, folder, found.taken), key=lambda one: f"{one.person}_{one.scene}" not in cfg.scene_keys
+    )
+    found = once(folder, Account(taken, found.left_out))
+    new = [one for one in found.taken if f"{one.person}_{one.scene}" not in cfg.scene_keys]
     root = at_home(cfg.sources.root).resolve()
     people: dict[str, dict[str, Any]] = {}
     for one in new:
@@ -43,7 +46,7 @@ def add(folder: Path, config: Path, licence: str, consent: str) -> tuple[str, Ac
         scenes = people.setdefault(one.person, {**({} if known else about), "scenes": {}})["scenes"]
         scenes[one.scene] = {"path": str(path.relative_to(root) if path.is_relative_to(root) else path)}
     text = _written(config, people)
-    return text, Account(taken, found.left_out), list(_changes(cfg, people, licence, consent))
+    return text, found, list(_changes(cfg, people, licence, consent))
 
 
 def _numbered(cfg: Config, folder: Path, taken: list[Taken]) -> Iterator[Taken]:

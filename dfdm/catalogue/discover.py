@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dfdm.base.errors import DfdmError
+from dfdm.base.files import sha256
 from dfdm.base.names import ID, SCENE, VIDEO_SUFFIXES
 from dfdm.base.section import unfit
 from dfdm.base.text import decimal, size_text, table
@@ -77,7 +79,9 @@ def discover(folder: Path) -> Account:
     left_out = defaultdict[str, list[Path]](list)
     videos: list[Path] = []
     for path in files(folder, left_out):
-        if why := unusable(path):
+        if not (folder / path).exists():
+            left_out["a link to nothing"].append(path)
+        elif why := unusable(path):
             left_out[why].append(path)
         else:
             videos.append(path)
@@ -95,6 +99,29 @@ def discover(folder: Path) -> Account:
         empty = {path.name for path in folder.iterdir() if path.is_dir()} - {one.path.parts[0] for one in taken}
         left_out["a folder without a video"] += [Path(name) for name in sorted(empty) if not name.startswith(".")]
     return Account(taken, {why: paths for why, paths in left_out.items() if paths})
+
+
+def once(folder: Path, account: Account) -> Account:
+    """The account with videos of equal content taken once, the first of them.
+
+    Raises DfdmError where such videos are said to show two people.
+    """
+    sizes = defaultdict[int, list[Taken]](list)
+    for one in account.taken:
+        sizes[(folder / one.path).stat().st_size].append(one)
+    first, copies = dict[str, Taken](), defaultdict[str, list[Path]](list)
+    for size, alike in sizes.items():
+        for one in alike if size and len(alike) > 1 else ():  # empty files are placeholders
+            of = first.setdefault(sha256(folder / one.path), one)
+            if of.person != one.person:
+                raise DfdmError(
+                    f"{of.path} and {one.path} are the same video, under two people; delete the one that is wrong"
+                )
+            if of is not one:
+                copies[f"a copy of {of.path}"].append(one.path)
+    gone = {path for paths in copies.values() for path in paths}
+    taken = [one for one in account.taken if one.path not in gone]
+    return Account(taken, account.left_out | copies)
 
 
 def walk(folder: Path, left_out: LeftOut) -> Iterator[tuple[Path, list[str], list[str]]]:

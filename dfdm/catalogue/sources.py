@@ -19,7 +19,7 @@ from dfdm.base.names import person_of
 from dfdm.base.records import checked, keep, read, recording
 from dfdm.base.section import FileRef, Package, plain_folder, unfit
 from dfdm.catalogue.config import Config
-from dfdm.catalogue.discover import Account, Taken, discover
+from dfdm.catalogue.discover import Account, Taken, discover, once
 from dfdm.catalogue.people import SourcesConfig
 from dfdm.catalogue.sizes import Size, settings
 from dfdm.dataset.splits import PARTS
@@ -154,7 +154,7 @@ def scan(folder: Path, licence: str, consent: str, size: Size | None = None) -> 
     """
     if not folder.is_dir():
         raise DfdmError(f"{folder} is not a folder; give the one that contains the videos")
-    account = discover(folder)
+    account = once(folder, discover(folder))
     return _values(folder, account, licence, consent, size, f"results-{plain_folder(folder.resolve().name)}"), account
 
 
@@ -172,7 +172,7 @@ def of_files(videos: Sequence[Path], licence: str, consent: str, size: Size) -> 
         if why := unfit(str(path.relative_to(root))):
             raise DfdmError(f"{path}: {why}; rename it")
         taken.append(Taken(f"id{number}", "0000", path.relative_to(root), path.stem))
-    account = Account(taken, {})
+    account = once(root, Account(taken, {}))
     return _values(root, account, licence, consent, size, "results"), account
 
 
