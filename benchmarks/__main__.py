@@ -29,6 +29,7 @@ PARTS: dict[str, Rows] = {
     "loop": classifiers.loops,
 }
 MORE: dict[str, Rows] = {  # only where named; `loader` and `overhead` need the config's finished results
+    "keras": steps.keras_rows,
     "models": classifiers.model_rows,
     "loader": classifiers.loader_rows,
     "overhead": workflow.overhead_rows,

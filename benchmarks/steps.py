@@ -3,7 +3,7 @@
 import argparse
 import multiprocessing
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks.keras_models import KerasTrainer
 from benchmarks.plain import PlainAugmenter, PlainTrainer
 from benchmarks.timing import in_turn, ratio, seconds
 from dfdm.base.compute import amp_dtype
@@ -88,9 +89,15 @@ def batches_of(name: str, settings: TrainConfig, plain: bool = False) -> Batches
 
 def our_steps(name: str, settings: TrainConfig) -> Callable[[int], None]:
     """Our training: a function that runs so many steps, batches prepared ahead from a cold start each time."""
-    trainer = Trainer(Job(name, ("a", "bb"), settings, 0), CPU)
-    batches = batches_of(name, settings)
+    return _fed(Trainer(Job(name, ("a", "bb"), settings, 0), CPU), batches_of(name, settings))
 
+
+def keras_steps(name: str, settings: TrainConfig) -> Callable[[int], None]:
+    """The training in Keras, on our batches, prepared ahead too."""
+    return _fed(KerasTrainer(name, settings), batches_of(name, settings))
+
+
+def _fed(trainer: Trainer | KerasTrainer, batches: Batches) -> Callable[[int], None]:
     def run(steps: int) -> None:
         for batch in prefetched(batches, trainer.step, trainer.step + steps):
             trainer.train_step(batch)
@@ -109,13 +116,17 @@ def plain_steps(name: str, settings: TrainConfig) -> Callable[[int], None]:
     return run
 
 
+TRAININGS = {"ours": our_steps, "plain": plain_steps, "keras": keras_steps, "keras_kept": keras_steps}
+KEEPING = ("ours", "keras_kept")  # keep freed memory, as dfdm train does
+
+
 def _build(kind: str, name: str, settings: TrainConfig) -> None:
     """In a contender's process: make a training."""
     torch.set_num_threads(settings.threads)
     cv2.setNumThreads(settings.threads)
-    if kind == "ours":
-        keep_freed_memory()  # as dfdm train does
-    _built["run"] = (our_steps if kind == "ours" else plain_steps)(name, settings)
+    if kind in KEEPING:
+        keep_freed_memory()
+    _built["run"] = TRAININGS[kind](name, settings)
 
 
 def _run(steps: int) -> float:
@@ -124,22 +135,30 @@ def _run(steps: int) -> float:
 
 
 def step_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Training steps with data, at full size and as the config has them, against the plain way.
+    """Training steps with data, at full size and as the config has them, against the plain way."""
+    for name in args.models:
+        for settings, steps in ((full_size(args), 1), (cfg.settings(name), 10)):
+            yield _raced(name, settings, ("ours", "plain"), args.seconds, steps)
 
-    Each way has a process of its own, so that neither's memory or threads touch the other's.
-    """
+
+def keras_rows(cfg: Config, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Training steps at full size against the same model in Keras, as it is and where it too keeps freed memory."""
+    for name in args.models:
+        yield _raced(name, full_size(args), ("ours", "keras", "keras_kept"), args.seconds, 1)
+
+
+def _raced(name: str, settings: TrainConfig, kinds: Sequence[str], budget: float, steps: int) -> dict[str, Any]:
+    """`step_row` of trainings in a process of their own each, so that no memory or threads touch another's."""
     spawn = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
-        contenders = {kind: stack.enter_context(ProcessPoolExecutor(1, spawn)) for kind in ("ours", "plain")}
-        for name in args.models:
-            for settings, steps in ((full_size(args), 1), (cfg.settings(name), 10)):
-                yield step_row(name, settings, contenders, args.seconds, steps)
+        contenders = {kind: stack.enter_context(ProcessPoolExecutor(1, spawn)) for kind in kinds}
+        return step_row(name, settings, contenders, budget, steps)
 
 
 def step_row(
     name: str, settings: TrainConfig, contenders: dict[str, ProcessPoolExecutor], budget: float, steps: int
 ) -> dict[str, Any]:
-    """One model's step with data, ours and plain in turn with the peak: seconds, GFLOP/s, share of the peak, ratio."""
+    """One model's step with data, ours and others in turn with the peak: ms, GFLOP/s, share of the peak, ratios."""
     settings = settings.model_copy(update={"iterations": 1_000_000})
     dtype = (settings.amp and amp_dtype(CPU)) or torch.float32
     multiply = peak(settings.threads, dtype)
@@ -167,8 +186,14 @@ def step_row(
         "peak_gflops": best,
         "share_of_peak": work / step / 1e9 / best,
         "rounds": len(taken["ours"]),
-        "plain_ms": 1e3 * statistics.median(taken["plain"]),
-        "times_plain": ratio(taken["plain"], taken["ours"]),
+    } | {
+        name: figure
+        for kind, times in taken.items()
+        if kind != "ours"
+        for name, figure in (
+            (f"{kind}_ms", 1e3 * statistics.median(times)),
+            (f"times_{kind}", ratio(times, taken["ours"])),
+        )
     }
 
 
