@@ -42,6 +42,8 @@ def faces_keys(cfg: Config) -> dict[str, Any]:
     """Detection and tracking."""
     # the weights' hashes are in the predictor's record
     keys = cfg.faces.model_dump(exclude={"predictor", "weights", "on_missing"}) | detectors.package(cfg.faces.detector)
+    if cfg.faces.every == 1:  # as before there was the key
+        del keys["every"]
     if cfg.faces.keep != "person":  # the limit then only refuses
         del keys["person_distance"]
     keys["predictor"] = reference(cfg, cfg.faces.predictor) if cfg.faces.predictor else None

@@ -1,8 +1,8 @@
 """The settings of detection, tracks and encoding."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dfdm.base.section import Count, FilePath, FileRef, Number, Section, Share, Threads
 
@@ -24,6 +24,13 @@ class FacesConfig(Section):
         min_length=1,
         description="Angles by which a frame is turned for the search; the one that shows the surest face counts",
     )
+    every: int = Field(
+        1,
+        strict=True,
+        ge=1,
+        le=32,
+        description="The detector looks at one frame in so many; between them faces that stay are followed",
+    )
     keep: Literal["largest", "nearest", "person"] = Field(
         "nearest",
         description="Which of several faces is followed in a frame; person: the one most like the person's `picture`",
@@ -38,6 +45,14 @@ class FacesConfig(Section):
     )
     cut_threshold: Share = Field(0.16, description="A cut is where more than this share of the luma histogram changes")
     max_gap: Count = Field(5, description="Frames without the face after which a new segment of the track starts")
+
+    @model_validator(mode="after")
+    def _upright(self) -> Self:
+        if self.every > 1 and self.rotate != [0]:
+            raise ValueError(
+                "faces.every above 1 follows upright faces alone; leave faces.rotate at [0], or every at 1"
+            )
+        return self
 
 
 class EncodeConfig(Section):

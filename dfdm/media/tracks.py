@@ -13,10 +13,10 @@ import numpy as np
 
 from dfdm.base.files import atomic, reading
 from dfdm.base.records import checked
-from dfdm.media.alignment import misfit
 from dfdm.media.colour import yuv_to_rgb
 from dfdm.media.detectors import Detector, Face
 from dfdm.media.identity import Embedder, Seen, Wanted
+from dfdm.media.looking import fits, looks
 from dfdm.media.settings import FacesConfig
 from dfdm.media.video import VideoRecord
 
@@ -24,9 +24,6 @@ _DESCRIBED = {0, *(2**power for power in range(3, 40))}  # frames of a segment w
 _APART = 100  # frames between two faces of a segment where only some frames were looked at
 _FAR = 1e5  # px: no frame is so large
 _FORMAT = 1  # raised when the file's arrays change
-# Landmarks that lie on a face stay below: see alignment.misfit for the first two. The third is in distances of the
-# eyes: up to 0.16 for faces that nothing covers, 0.23 in the middle for landmarks that lie on an upside-down face.
-_ACROSS, _FROM_MEAN, _SPREAD = 0.062, 0.25, 0.2
 
 
 @dataclass(frozen=True)
@@ -161,12 +158,6 @@ def _gaussian(values: np.ndarray, sigma: float) -> np.ndarray:
     return gaussian_filter1d(values, sigma, axis=0, mode="constant", truncate=4)
 
 
-def luma_histogram(rgb: np.ndarray) -> np.ndarray:
-    """The share of pixels in each of 32 steps of brightness, [32]; every fourth pixel each way counts."""
-    luma = cv2.cvtColor(np.ascontiguousarray(rgb[::4, ::4]), cv2.COLOR_RGB2GRAY)
-    return np.bincount(luma.ravel() >> 3, minlength=32) / luma.size
-
-
 def _area(face: Face) -> float:
     x0, y0, x1, y1 = face.box
     return float((x1 - x0) * (y1 - y0))
@@ -176,14 +167,6 @@ def _distance(face: Face, box: np.ndarray) -> float:
     """How far a face's middle lies from a box's, in widths of that box."""
     middle, other = (face.box[:2] + face.box[2:]) / 2, (box[:2] + box[2:]) / 2
     return float(np.linalg.norm(middle - other) / max(box[2] - box[0], 1e-6))
-
-
-def fits(face: Face) -> bool:
-    """Whether landmarks lie on the face: the shape of a head, where a little shift of the box leaves them."""
-    if not np.isfinite(face.landmarks).all() or face.spread > _SPREAD:
-        return False
-    across, from_mean = misfit(face.landmarks)
-    return across <= _ACROSS and from_mean <= _FROM_MEAN
 
 
 def track_planes(
@@ -205,8 +188,8 @@ def track_planes(
     if aspect != 1:
         frames = (cv2.resize(frame, None, fx=stretch[0], fy=stretch[1]) for frame in frames)
     keep = "nearest" if settings.keep == "person" else settings.keep
-    cut_threshold, max_gap = settings.cut_threshold, settings.max_gap
-    track = track_faces(frames, detector, record, keep, cut_threshold, max_gap, embedder, wanted, only)
+    more = (embedder, wanted, only, settings.every)
+    track = track_faces(frames, detector, record, keep, settings.cut_threshold, settings.max_gap, *more)
     if aspect == 1:
         return track
     boxes = (track.boxes.reshape(-1, 2, 2) / stretch).reshape(-1, 4)
@@ -223,6 +206,7 @@ def track_faces(
     embedder: Embedder | None = None,
     wanted: Wanted | None = None,
     only: Sequence[int] | None = None,
+    every: int = 1,
 ) -> FaceTrack:
     """Follow one face through a scene's frames (RGB uint8 [H, W, 3], in order).
 
@@ -233,27 +217,23 @@ def track_faces(
     are dropped and counted. With `embedder` each segment's face is described, from its frames 0, 8, 16, 32, 64, ...
 
     `only`: the numbers of the frames, rising, where not all are given. After frames that were not looked at, the
-    largest face counts again where none is within a width of the last kept box.
+    largest face counts again where none is within a width of the last kept box. `every`: see dfdm.media.looking.
     """
     kept: list[tuple[int, Face, int]] = []  # frame, face, segment
     described, length = defaultdict[int, list[np.ndarray]](list), Counter[int]()  # by segment
     several = cuts = segment = seen = misplaced = 0
     last: np.ndarray | None = None  # the last kept box, None where tracking starts again
-    before: np.ndarray | None = None
-    index, missed, skipped = -1, 0, False  # missed: frames looked at since the last kept face
-    for number, frame in zip(count() if only is None else only, frames):
-        if number > index + 1:
-            skipped, before = True, None
-        index = number
+    missed, skipped = 0, False  # missed: frames looked at since the last kept face
+    numbered = zip(count() if only is None else only, frames)
+    for look in looks(numbered, detector, cut_threshold, every):
+        index, frame = look.number, look.frame
         seen += 1
-        histogram = luma_histogram(frame)
-        if before is not None and np.abs(histogram - before).sum() / 2 > cut_threshold:
+        skipped = skipped or look.skipped
+        if look.cut:
             cuts += 1
             last = None
-        before = histogram
-        found = detector.detect(frame)
-        faces = [face for face in found if fits(face)]
-        misplaced += len(found) - len(faces)
+        faces = [face for face in look.found if fits(face)]
+        misplaced += len(look.found) - len(faces)
         several += len(faces) > 1
         if missed > max_gap:
             last = None

@@ -12,8 +12,9 @@ from dfdm.media import colour, detectors
 from dfdm.media.alignment import eye_distance, misfit
 from dfdm.media.detectors import Detector, Face
 from dfdm.media.identity import SAME_PERSON, Embedder, Seen, Wanted, check_person
+from dfdm.media.looking import fits
 from dfdm.media.settings import FacesConfig
-from dfdm.media.tracks import FaceTrack, fits, track_faces, track_planes
+from dfdm.media.tracks import FaceTrack, track_faces, track_planes
 from dfdm.media.video import VideoRecord, probe, read_planes
 
 WOMAN, MAN = ("WolfgangLanger_Pexels.mp4", 300), ("single_face.mp4", 10)

@@ -7,7 +7,7 @@ module has `build(predictor, weights, upsample, confidence, device) -> Detector`
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -33,6 +33,15 @@ class Detector(Protocol):
 
     def detect(self, rgb: np.ndarray) -> list[Face]:
         """Every face of an RGB uint8 [H, W, 3] frame, the surest first; an empty list where there is none."""
+        ...
+
+
+@runtime_checkable
+class Following(Protocol):
+    """A detector that also places landmarks where a face is known to be."""
+
+    def landmarks(self, rgb: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """68 landmarks float32 [68, 2] of the face in a box (x0, y0, x1, y1) of an RGB uint8 [H, W, 3] frame."""
         ...
 
 

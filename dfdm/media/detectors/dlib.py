@@ -55,6 +55,10 @@ class DlibDetector:
         corners = np.array([box.left(), box.top(), box.right(), box.bottom()], np.float32)
         return Face(corners, landmarks, float(score), self._spread(rgb, box, landmarks))
 
+    def landmarks(self, rgb: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """68 landmarks float32 [68, 2] of the face in a box (x0, y0, x1, y1)."""
+        return self._landmarks(np.ascontiguousarray(rgb), dlib.rectangle(*(round(float(side)) for side in box)))
+
     def _landmarks(self, rgb: np.ndarray, box: dlib.rectangle) -> np.ndarray:
         points = self._predict(rgb, box)
         return np.array([(point.x, point.y) for point in points.parts()], np.float32)

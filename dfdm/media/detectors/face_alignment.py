@@ -68,6 +68,11 @@ class FaceAlignmentDetector:
             for box, landmarks in zip(found, points)
         ]
 
+    def landmarks(self, rgb: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """68 landmarks float32 [68, 2] of the face in a box (x0, y0, x1, y1)."""
+        points = self._finder.get_landmarks_from_image(rgb, detected_faces=[np.append(box, 1).astype(np.float64)])
+        return np.asarray(points[0], np.float32)
+
 
 def build(
     predictor: Path | None, weights: Path | None, upsample: int, confidence: float | None, device: str
