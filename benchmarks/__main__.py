@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import classifiers, memory, rendering, steps, workflow
+from benchmarks import classifiers, detection, memory, rendering, steps, workflow
 from benchmarks.timing import Others
 from dfdm.base.errors import DfdmError
 from dfdm.base.files import write_json
@@ -29,6 +29,7 @@ PARTS: dict[str, Rows] = {
     "loop": classifiers.loops,
 }
 MORE: dict[str, Rows] = {  # only where named; `loader` and `overhead` need the config's finished results
+    "faces": detection.faces_rows,
     "keras": steps.keras_rows,
     "models": classifiers.model_rows,
     "loader": classifiers.loader_rows,

@@ -45,7 +45,7 @@ def values() -> dict[str, Any]:
         ({"train": {"beta1": 1.0}}, "train.beta1: input should be less than 1"),
         ({"train": {"lr": float("inf")}}, "train.lr: input should be a finite number"),
         ({"train": {"compile": "yes"}}, "train.compile: input should be a valid boolean"),
-        ({"faces": {"detector": "dlib"}}, "faces.predictor: the detector 'dlib' needs"),
+        ({"faces": {"detector": "dlib"}}, "faces.predictor: 'dlib' needs"),
         ({"faces": {"detector": "face_alignment"}}, "faces.weights: the detector 'face_alignment' needs"),
         ({"attribution": {"size": 64, "resize": 48}}, "attribution: size 64 is cut out of a crop resized to 48"),
         ({"attribution": {"split": "identity"}}, "attribution.split names 'identity', but splits.identity is null"),

@@ -14,7 +14,7 @@ from attribution.settings import AttributionConfig, ComparisonConfig, ControlsCo
 from dfdm.base import names
 from dfdm.base.errors import DfdmError, reason, refused, shown
 from dfdm.base.plain import from_json, from_yaml
-from dfdm.base.section import Crf, Folder, Once, OutputFolder, Section, Seed, Switch, number, sentence
+from dfdm.base.section import Crf, FileRef, Folder, Once, OutputFolder, Section, Seed, Switch, number, sentence
 from dfdm.catalogue.people import Pairs, Scene, SourcesConfig, each_swap
 from dfdm.dataset.settings import CropsConfig, DataSplits, ReleaseConfig, SplitsConfig
 from dfdm.dataset.splits import apply_lists, leave_two_out, made
@@ -169,8 +169,12 @@ class Config(Section):
                 self.settings(model)
             except ValidationError as error:
                 raise ValueError(f"models.{model}.{sentence(error)}") from None
-        model_files = [("faces.predictor", self.faces.predictor), ("evaluate.identity", self.evaluate.identity)]
-        references = [(where, file) for where, file in model_files if file is not None]
+        model_files = [
+            ("faces.predictor", self.faces.predictor),
+            ("faces.weights", self.faces.weights),
+            ("evaluate.identity", self.evaluate.identity),
+        ]
+        references = [(where, file) for where, file in model_files if isinstance(file, FileRef)]
         references += [(f"scene {key}", self.scene(key)) for key in self.scene_keys]
         for where, reference in references:
             if reference.package is not None and reference.package not in self.sources.packages:
@@ -183,9 +187,11 @@ class Config(Section):
         from dfdm.media.detectors import names as known_detectors
 
         _known("faces.detector", self.faces.detector, known_detectors())
-        if self.faces.detector == "dlib" and self.faces.predictor is None:
-            raise ValueError("faces.predictor: the detector 'dlib' needs the file of its 68-point predictor")
-        if self.faces.detector == "face_alignment" and self.faces.weights is None:
+        if self.faces.detector in ("dlib", "dlib_cnn") and self.faces.predictor is None:
+            raise ValueError(f"faces.predictor: '{self.faces.detector}' needs the file of its 68-point predictor")
+        if self.faces.detector == "dlib_cnn" and not isinstance(self.faces.weights, FileRef):
+            raise ValueError("faces.weights: 'dlib_cnn' needs its network; give package and member, or path")
+        if self.faces.detector == "face_alignment" and not isinstance(self.faces.weights, str):
             raise ValueError("faces.weights: the detector 'face_alignment' needs the folder of its weights")
         if self.faces.keep == "person":
             lacking = [person for person, entry in self.sources.people.items() if entry.picture is None]

@@ -110,7 +110,7 @@ def check_files(cfg: Config, videos: bool = True) -> None:
         if weights := cfg.classifier(name).weights:
             named.append(("attribution.weights", at_home(weights)))
     absent = [(what, path) for what, path in dict.fromkeys(named) if not path.is_file()]
-    if cfg.faces.weights and not (folder := at_home(cfg.faces.weights)).is_dir():
+    if isinstance(cfg.faces.weights, str) and not (folder := at_home(cfg.faces.weights)).is_dir():
         absent.append(("faces.weights", folder))
     if absent:
         (what, path), more = absent[0], len(absent) - 1

@@ -138,10 +138,19 @@ def _write(content: IO[bytes], path: Path) -> None:
         shutil.copyfileobj(content, out)
 
 
+def weights_of(cfg: Config) -> Path | None:
+    """Where the face detector's weights are, if it has any: a file or a folder."""
+    weights = cfg.faces.weights
+    if isinstance(weights, FileRef):
+        return locate(cfg.sources, weights)
+    return at_home(weights) if weights else None
+
+
 def files_of(cfg: Config) -> list[FileRef]:
     """Every file that the config names, each once: the scenes' videos, landmark predictor, recognition network."""
     files: list[FileRef] = [cfg.scene(key) for key in cfg.scene_keys]
-    files += [file for file in (cfg.faces.predictor, cfg.evaluate.identity) if file is not None]
+    models = (cfg.faces.predictor, cfg.faces.weights, cfg.evaluate.identity)
+    files += [file for file in models if isinstance(file, FileRef)]
     return list({(file.path, file.package, file.member): file for file in files}.values())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfdm.base.errors import DfdmError
-from dfdm.base.files import at_home, sha256
+from dfdm.base.files import sha256
 from dfdm.base.names import Encoded, encoded_of, person_of
 from dfdm.base.records import doubt
 from dfdm.base.section import FileRef
@@ -69,7 +69,7 @@ def detector_of(cfg: Config) -> detectors.Detector:
     return detectors.build(
         settings.detector,
         predictor=sources.locate(cfg.sources, settings.predictor) if settings.predictor else None,
-        weights=at_home(settings.weights) if settings.weights else None,
+        weights=sources.weights_of(cfg),
         upsample=settings.upsample,
         confidence=settings.confidence,
         device=cfg.device,

@@ -11,6 +11,7 @@ from dfdm.base.errors import DfdmError, shown
 from dfdm.base.files import at_home, atomic, sha256, write_json
 from dfdm.base.names import ID, person_of
 from dfdm.base.records import Source, keep
+from dfdm.base.section import FileRef
 from dfdm.base.text import size_text
 
 if TYPE_CHECKING:
@@ -135,8 +136,9 @@ def predictor(cfg: "Config", out: Path) -> None:
     """
     from dfdm.catalogue import sources
 
-    files = [sources.fetch(cfg.sources, cfg.faces.predictor)] if cfg.faces.predictor else []
-    if cfg.faces.weights:
+    models = (cfg.faces.predictor, cfg.faces.weights)
+    files = [sources.fetch(cfg.sources, file) for file in models if isinstance(file, FileRef)]
+    if isinstance(cfg.faces.weights, str):
         folder = at_home(cfg.faces.weights)
         if not folder.is_dir():
             raise DfdmError(f"faces.weights: {folder} is not a folder; correct the path or put the weights there")

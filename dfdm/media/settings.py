@@ -12,9 +12,13 @@ Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium
 class FacesConfig(Section):
     """Detection, landmarks and tracks."""
 
-    detector: str = Field("dlib", description="Face detector: dlib or face_alignment")
-    predictor: FileRef | None = Field(None, description="68-point shape predictor; the detector dlib needs it")
-    weights: FilePath | None = Field(None, description="Folder of the two weight files of the detector face_alignment")
+    detector: str = Field(
+        "dlib", description="Face detector: dlib, dlib_cnn (small and turned faces; slow), face_alignment"
+    )
+    predictor: FileRef | None = Field(None, description="68-point shape predictor; dlib and dlib_cnn need it")
+    weights: FilePath | FileRef | None = Field(
+        None, description="Folder of face_alignment's two weight files; or, as a file, the network of dlib_cnn"
+    )
     upsample: int = Field(
         0, strict=True, ge=0, le=3, description="How often a frame is doubled before the search; for small faces"
     )

@@ -13,8 +13,11 @@ import torch
 from facenet_pytorch import MTCNN
 
 from dfdm.base.errors import DfdmError
+from dfdm.base.section import FileRef
+from dfdm.catalogue import sources
 from dfdm.media import alignment, detectors
 
+MMOD = "mmod_human_face_detector.dat"
 WEIGHTS = ("s3fd-619a316812.pth", "2DFAN4-11f355bf06.pth.tar")
 
 
@@ -37,11 +40,11 @@ def dlib(predictor):
 
 
 def test_the_names_are_those_of_the_files():
-    assert detectors.names() == ["dlib", "face_alignment"]
+    assert detectors.names() == ["dlib", "dlib_cnn", "face_alignment"]
 
 
 def test_an_unknown_detector_is_an_error_that_lists_the_known():
-    with pytest.raises(DfdmError, match="known are dlib, face_alignment"):
+    with pytest.raises(DfdmError, match="known are dlib, dlib_cnn, face_alignment"):
         detectors.build("viola")
 
 
@@ -197,3 +200,29 @@ def test_damaged_weights_of_face_alignment_are_one_sentence(weights, tmp_path):
     with pytest.raises(DfdmError, match="cannot be loaded") as told:
         detectors.build("face_alignment", weights=tmp_path)
     assert "\n" not in str(told.value)
+
+
+@pytest.fixture(scope="module")
+def cnn(demo, predictor):
+    network = FileRef(package="face_recognition_models", member=f"face_recognition_models/models/{MMOD}")
+    return detectors.build("dlib_cnn", predictor=predictor, weights=sources.fetch(demo.sources, network))
+
+
+@pytest.mark.long
+def test_the_cnn_finds_a_turned_face_that_the_other_does_not(cnn, dlib, clips):
+    picture = read(clips / "single_face.jpg")
+    picture = cv2.resize(picture, None, fx=400 / max(picture.shape), fy=400 / max(picture.shape))
+    (face,), (other,) = cnn.detect(picture), dlib.detect(picture)
+    assert np.linalg.norm(face.landmarks - other.landmarks, axis=1).mean() < 0.1 * (other.box[2] - other.box[0])
+    height, width = picture.shape[:2]
+    turned = cv2.warpAffine(picture, cv2.getRotationMatrix2D((width / 2, height / 2), 45, 1), (width, height))
+    assert len(cnn.detect(turned)) == 1
+    assert dlib.detect(turned) == []
+
+
+def test_without_its_network_the_cnn_says_what_it_needs(predictor, tmp_path):
+    with pytest.raises(DfdmError, match=r"no network is given; set faces\.weights to mmod_human_face_detector\.dat"):
+        detectors.build("dlib_cnn", predictor=predictor)
+    (tmp_path / MMOD).write_bytes(b"no network")
+    with pytest.raises(DfdmError, match="is not dlib's CNN face detector"):
+        detectors.build("dlib_cnn", predictor=predictor, weights=tmp_path / MMOD)

@@ -76,7 +76,12 @@ def build(
     predictor: Path | None, weights: Path | None, upsample: int, confidence: float | None, device: str
 ) -> DlibDetector:
     """Make the detector; `predictor` is needed, `weights` and `device` are not used."""
-    if predictor is None or not predictor.is_file():
-        where = f"{predictor} does not exist" if predictor else "no landmark predictor is given"
+    return DlibDetector(predictor_of(predictor), upsample, _CONFIDENCE if confidence is None else confidence)
+
+
+def predictor_of(path: Path | None) -> Path:
+    """The landmark predictor's file, which must be there."""
+    if path is None or not path.is_file():
+        where = f"{path} does not exist" if path else "no landmark predictor is given"
         raise DfdmError(f"{where}; set faces.predictor to shape_predictor_68_face_landmarks.dat")
-    return DlibDetector(predictor, upsample, _CONFIDENCE if confidence is None else confidence)
+    return path
