@@ -48,12 +48,15 @@ _SHORT = 60  # characters of a setting that are shown
 _MOST_REASONS = 12
 
 
-def install(workflow: Any, results: str) -> None:
-    """Have a workflow decide by the records of its results folder."""
+def install(workflow: Any, results: str, stored: bool = False) -> None:
+    """Have a workflow hold its results folder while it runs and, unless a storage carries the outputs, decide by the
+    records in it.
+    """
     prepare = workflow._prepare_dag
+    kind = Alone if stored else Records
 
     def prepared(*given: Any, **named: Any) -> None:
-        class Here(Records, snakemake.workflow.FilePersistence):  # or a patched one
+        class Here(kind, snakemake.workflow.FilePersistence):  # type: ignore[misc, valid-type]  # or a patched one
             root = results
 
         with patch.object(snakemake.workflow, "FilePersistence", Here):
@@ -62,13 +65,33 @@ def install(workflow: Any, results: str) -> None:
     workflow._prepare_dag = prepared
 
 
-class Records(FilePersistence):
+class Alone(FilePersistence):
+    """One run at a time in a results folder, by a lock that the process's death frees; Snakemake's own stays."""
+
+    root: str  # the results folder
+
+    def __init__(self, dag: Any, **given: Any) -> None:
+        super().__init__(dag=dag, **given)
+        alone = not (given.get("nolock") or given.get("warn_only"))
+        if dag.workflow.exec_mode == ExecMode.DEFAULT:
+            self.lock = self._alone if alone else self.noop
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the results folder, and remove what killed processes left in it."""
+        try:
+            with exclusive(Path(self.root)):
+                sweep(Path(self.root))
+                yield
+        except DfdmError as error:
+            raise WorkflowError(str(error)) from None
+
+
+class Records(Alone):
     """The records beside the outputs, as Snakemake asks for them.
 
     Its own are asked only for outputs that have none, of an earlier version.
     """
-
-    root: str  # the results folder
 
     def __init__(self, dag: Any, **given: Any) -> None:
         super().__init__(dag=dag, **given)
@@ -79,9 +102,8 @@ class Records(FilePersistence):
         self._adopted: list[Any] = []  # jobs of an earlier version
         dag.workflow.iocache.collect_mtime = _undated
         dag.check_output_mtime = _unchecked
-        alone = not (given.get("nolock") or given.get("warn_only"))
-        inner = self._alone if alone else self.noop
         if dag.workflow.exec_mode == ExecMode.DEFAULT:
+            inner = self.lock
             self.lock = lambda: self._explained(inner)
 
     def has_metadata(self, job: Any) -> bool:
@@ -202,17 +224,13 @@ class Records(FilePersistence):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the results folder, remove what killed processes left in it, and bring its records up to date."""
-        try:
-            with exclusive(Path(self.root)):
-                sweep(Path(self.root))
-                for path, made in self._redated.items():
-                    records.write(path, made)
-                for job in self._adopted:
-                    self._stamp(job)
-                yield
-        except DfdmError as error:
-            raise WorkflowError(str(error)) from None
+        """Hold the results folder, and bring its records up to date."""
+        with super()._alone():
+            for path, made in self._redated.items():
+                records.write(path, made)
+            for job in self._adopted:
+                self._stamp(job)
+            yield
 
     def _made(self, path: str) -> Made | None:
         if path not in self._records:

@@ -80,9 +80,8 @@ if not workflow.is_main_process:
 # has them on the PATH. Neither is a param: the place of the config changes no bytes.
 # Outputs that a storage carries have no records beside them here: Snakemake's own decide, and no command looks at others.
 STORED = workflow.storage_settings.default_storage_provider
-if not STORED:
-    install(workflow, cfg.results)
-elif workflow.is_main_process:
+install(workflow, cfg.results, stored=bool(STORED))
+if STORED and workflow.is_main_process:
     logger.info(
         f"results in the storage {STORED}: .snakemake alone says which are current"
     )
