@@ -15,6 +15,7 @@ import pytest
 
 from dfdm.base.files import read_json, sha256
 from dfdm.catalogue.layout import Layout
+from tests import commands
 
 pytestmark = pytest.mark.slow
 
@@ -55,6 +56,7 @@ def test_results_in_a_storage_are_the_same_also_after_a_kill_and_a_second_run_do
     project: Path,
     snakemake: Callable,
     small: Callable[..., Path],
+    tmp_path: Path,
 ) -> None:
     folder, storage = request.getfixturevalue(kind)
     # nothing of an earlier run can stand in for what the storage should have brought
@@ -85,5 +87,10 @@ def test_results_in_a_storage_are_the_same_also_after_a_kill_and_a_second_run_do
     # only the configs that the run was given, and states that no rule declares, lie in the working folder
     left = {path.relative_to(project / "results-stored").parts[0] for path in (project / "results-stored").rglob("*")}
     assert left <= {"config", "state", ".lock"}
+    brought = small("brought", results=str(folder / "results-stored"))
+    assert "dma_sta" in commands.ran("scores", "--config", brought)
+    why = ("--include", "id0", "id1", "--because", "a test")
+    commands.ran("release", tmp_path / "out", "--config", brought, *why)
+    commands.ran("verify", tmp_path / "out")
     again = snakemake(*call, "--dry-run")
     assert "Nothing to be done" in again.stdout + again.stderr
