@@ -180,11 +180,8 @@ def test_the_answer_of_each_video_and_the_score_of_each_direction(html: str) -> 
     words, told = " ".join(Page(html).words.split()), player(html)
     assert told["answers"]["23"]["classes"] == MODELS
     assert told["answers"]["23"]["shares"]["id1_id0_0002_iae"] == [0.05, 0.05, 0.05, 0.8, 0.05]
-    assert (
-        "90 of 100 right by the likeliest class With its thresholds, of 10 swaps 4 are named rightly, 5 wrongly"
-        in words
-    )
-    assert "and 1 “none of these”. The likeliest class alone: guessing would name 20." in words
+    assert "90 of 100 named rightly By the likeliest class. Guessing would name 20; the 95 % interval is" in words
+    assert "With its thresholds, of 10 swaps 4 are named rightly, 5 wrongly and 1 “none of these”." in words
     assert "id1’s face on id0 5 of 5 57 % to 100 % id0’s face on id1 0 of 5 0 % to 43 %" in words
 
 
@@ -214,7 +211,7 @@ def test_every_generated_picture_is_stamped_and_no_original_is(html: str) -> Non
 
 def test_the_page_tells_scores_statistics_sources_and_times(html: str) -> None:
     words = " ".join(Page(html).words.split())
-    assert "The 95 % interval is 70 % to 100 %." in words
+    assert "the 95 % interval is 70 % to 100 %." in words
     assert "are shown without their controls" in words
     assert "render 2 1 min 05 s 32 s 1 min 02 s 262 MB" in words
     assert re.search(r"id0_0001 192x128 25.000 12 2 0 2 [0-9.]+ % 1 0", words)
