@@ -211,7 +211,8 @@ class Config(Section):
             except DfdmError as error:
                 raise ValueError(str(error)) from None
         self._check_comparison()
-        _check_made("attribution.split", [chosen.split], self.splits)
+        if made(self.splits):  # else there are no classifiers
+            _check_made("attribution.split", [chosen.split], self.splits)
         for kind, known in (("scene", self.scene_keys), ("identity", list(self.sources.people))):
             parts = getattr(self.splits, kind)
             if parts is None:

@@ -2,11 +2,14 @@
 
 from attribution.run import ALL, Run
 from dfdm.catalogue.config import Config
+from dfdm.dataset.splits import made
 
 
 def main_runs(cfg: Config) -> list[Run]:
-    """What `attribution` asks for: one training a quality, scored on that quality."""
+    """What `attribution` asks for: one training a quality, scored on that quality; none where no split is made."""
     settings = cfg.attribution
+    if not made(cfg.splits):
+        return []
     return [Run(settings.model, settings.split, str(crf), cfg.seed) for crf in cfg.qualities]
 
 

@@ -49,6 +49,8 @@ GROUPS: dict[str, dict[str, Command]] = {
         "sources placeholders": sources.placeholders,
         "collect": dataset.collect,
         "export": dataset.export,
+        "shard": release.shard,
+        "merge": release.merge,
         "release": release.release,
         "verify": views.verify,
         "provenance": views.provenance,

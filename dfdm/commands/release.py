@@ -76,3 +76,48 @@ def release(
     else:
         build.write_deepfakebench(cfg, planned, out, folder, frames)
     print(f"{out}: finished; check it with 'dfdm verify {out}', and read {out / 'README.md'} before you upload it")
+
+
+def shard(file: Path, count: int, /, out: Path | None = None) -> None:
+    """Part a config into several, each with whole pairs and results of its own, to run apart.
+
+    The parts make no splits, classifiers or reports: 'dfdm merge' brings their results together for these.
+
+    Args:
+        file: the config
+        count: the number of parts
+        out: the folder for them; default: the config's own
+
+    Example:
+        dfdm shard workflow/configs/dfdm.yaml 4 --out shards
+    """
+    import yaml
+
+    from dfdm.base.files import atomic
+    from dfdm.catalogue import config
+    from dfdm.catalogue.shards import shards
+
+    cfg = config.load(file)
+    for number, values in enumerate(shards(cfg, count), start=1):
+        part, path = config.load(values), (out or file.parent) / f"{file.stem}-{number}.yaml"
+        with atomic(path) as temporary:
+            temporary.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120))
+        print(f"{path}: {len(part.sources.people)} people, {len(part.pairs)} pairs, {len(part.clips)} swaps a model")
+        print(f"  snakemake --cores all --configfile {path} -- dataset all_evaluate{' all_masks' if cfg.masks else ''}")
+    print(f"then: dfdm merge {cfg.results}-* --config {file}")
+
+
+def merge(folders: list[Path], /, cfg: "Config") -> None:
+    """Bring the results of shards together, in the results folder of the whole config.
+
+    Args:
+        folders: the shards' results folders
+
+    Example:
+        dfdm merge results-1 results-2 --config whole.yaml
+    """
+    from dfdm.release.merge import merge as bring
+
+    count = bring(cfg, folders)
+    print(f"{cfg.results}: {count} files of {len(folders)} folders")
+    print("next: the workflow with the whole config, which makes manifests, classifiers and the report")

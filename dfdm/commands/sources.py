@@ -11,7 +11,6 @@ from dfdm.base.errors import DfdmError, shown
 from dfdm.base.files import at_home, atomic, sha256, write_json
 from dfdm.base.names import ID, person_of
 from dfdm.base.records import Source, keep
-from dfdm.base.section import FileRef
 from dfdm.base.text import size_text
 
 if TYPE_CHECKING:
@@ -134,6 +133,7 @@ def predictor(cfg: "Config", out: Path) -> None:
     Example:
         dfdm sources predictor --out results/sources/predictor.json
     """
+    from dfdm.base.section import FileRef
     from dfdm.catalogue import sources
 
     models = (cfg.faces.predictor, cfg.faces.weights)
