@@ -26,12 +26,12 @@ def merge(cfg: Config, folders: Sequence[Path]) -> int:
     whole = Path(cfg.results)
     found: dict[Path, tuple[Path, Made]] = {}
     for folder in folders:
+        if folder.resolve() == whole.resolve():
+            raise DfdmError(f"{folder} is the config's own results folder; give those of the shards")
         own = {path.relative_to(folder): (path, made) for path, made in records.every(folder)}
         own = {name: entry for name, entry in own.items() if name.parts[0] in TAKEN}
         if not own:
             raise DfdmError(f"{folder} has no results; give the results folders of the shards")
-        if folder.resolve() == whole.resolve():
-            raise DfdmError(f"{folder} is the config's own results folder; give those of the shards")
         _check_people(cfg, folder, own)
         for name, (path, made) in own.items():
             other, before = found.setdefault(name, (path, made))
