@@ -28,12 +28,14 @@ def stamp(rgb: np.ndarray, detail: str = "", share: float = 0.11) -> np.ndarray:
     stamped = cv2.copyMakeBorder(rgb, 0, strip, 0, 0, cv2.BORDER_CONSTANT, value=STAMP_RGB)
     height, width = stamped.shape[:2]
     text = f"{STAMP_TEXT} {detail}".strip()
-    (unit_width, unit_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, 1.0, 1)
-    scale = min(0.5 * strip / unit_height, 0.92 * width / unit_width)
-    left = round((width - unit_width * scale) / 2)
-    base = round(height - (strip - unit_height * scale) / 2)
-    thickness = max(1, round(scale * 1.4))
-    cv2.putText(stamped, text, (left, base), cv2.FONT_HERSHEY_DUPLEX, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+    scale, thickness = 1.0, 1
+    for _ in range(2):  # a thicker font is wider
+        (across, tall), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, scale, thickness)
+        scale *= min(0.5 * strip / tall, 0.92 * width / across)
+        thickness = max(1, round(scale * 1.4))
+    (across, tall), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, scale, thickness)
+    place = round((width - across) / 2), round(height - (strip - tall) / 2)
+    cv2.putText(stamped, text, place, cv2.FONT_HERSHEY_DUPLEX, scale, (255, 255, 255), thickness, cv2.LINE_AA)
     return stamped
 
 

@@ -176,6 +176,15 @@ def test_above_a_size_the_videos_are_in_a_folder_beside_the_page(
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.parametrize(("width", "height"), [(720, 1280), (96, 160), (3840, 2160)])
+def test_the_stamps_words_are_whole_on_a_picture_of_any_shape(width: int, height: int) -> None:
+    strip = pictures.stamp(np.zeros((height, width, 3), np.uint8), "face swap")[height:]
+    columns = np.flatnonzero((strip.min(2) > 200).any(0))
+    left, right = columns[0], width - 1 - columns[-1]
+    assert min(left, right) >= 0.03 * width
+    assert abs(left - right) <= 0.01 * width + 2
+
+
 def test_the_answer_of_each_video_and_the_score_of_each_direction(html: str) -> None:
     words, told = " ".join(Page(html).words.split()), player(html)
     assert told["answers"]["23"]["classes"] == MODELS
