@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from dfdm.media.video import VideoRecord, probe, read_planes
 from tests import sandbox
 
 ROOT = Path(__file__).parent.parent
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: tests send Ctrl-C to what they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["DFDM_OFFLINE"] = "1"  # for the commands that tests start; pytest-socket guards the tests themselves
 
 
