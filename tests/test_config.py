@@ -243,7 +243,9 @@ def test_the_full_size_plan_in_short_is_the_plan_that_lists_all_its_scenes() -> 
         "trainings": [key(plan, model) for model in plan.models for key in of_a_model],
         "classifier": keys.classifier_keys(plan, "dma_sta"),
         "others": [key(plan) for key in of_all],
-        "people": {person: entry.model_dump(mode="json") for person, entry in plan.sources.people.items()},
+        "people": {
+            person: entry.model_dump(mode="json", exclude={"picture"}) for person, entry in plan.sources.people.items()
+        },
     }
     assert (len(plan.scene_keys), len(plan.swaps)) == (590, 430)
     assert digest(seen) == "59de67c3490581a17be8a774ca21045f66cc64c5c44457b2e2a6dec46ba3ce60"
@@ -571,3 +573,12 @@ def test_the_home_of_an_unknown_user_is_one_sentence_in_the_environment_too(
 def test_the_places_of_pair_and_model_in_start_from_are_no_fault(values: dict[str, Any]) -> None:
     cfg = load(with_path(values, "train.start_from", "~/{pair}/{model}.safetensors"))
     assert cfg.train.start_file("iae", ("id0", "id1")) == Path.home() / "id0_id1/iae.safetensors"
+
+
+def test_the_config_that_jobs_read_has_the_pictures_of_people(values: dict[str, Any]) -> None:
+    for entry in values["sources"]["people"].values():
+        entry["picture"] = "face.png"
+    values["faces"]["keep"] = "person"
+    cfg = load(values)
+    again = load(json.loads(cfg.model_dump_json()))
+    assert [entry.picture for entry in again.sources.people.values()] == ["face.png"] * len(cfg.sources.people)

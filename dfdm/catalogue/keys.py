@@ -164,5 +164,7 @@ def report_keys(cfg: Config) -> dict[str, Any]:
         "comparison": comparison_keys(cfg),
         "controls": cfg.controls.model_dump() if cfg.controls else None,
         "train": {model: train_keys(cfg, model) for model in cfg.models},
-        "people": {person: entry.model_dump(exclude={"scenes"}) for person, entry in cfg.sources.people.items()},
+        "people": {
+            person: entry.model_dump(exclude={"scenes", "picture"}) for person, entry in cfg.sources.people.items()
+        },
     }

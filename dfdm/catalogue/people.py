@@ -87,9 +87,7 @@ class PersonConfig(Section):
     licence: Text = Field(description="Terms under which you hold the videos; default: `sources.licence`")
     consent: Text = Field(description="Basis on which the person agreed to be swapped; default: `sources.consent`")
     note: str = Field("", description="Anything else that a reader of the report should know")
-    picture: FilePath | None = Field(
-        None, exclude=True, description="Picture of the person's face alone, for `faces.keep: person`"
-    )
+    picture: FilePath | None = Field(None, description="Picture of the person's face alone, for `faces.keep: person`")
     pattern: str | None = Field(None, exclude=True, description="Path of every scene; default: `sources.pattern`")
     scenes: Annotated[
         dict[Number, Scene], BeforeValidator(_by_number, json_schema_input_type=str | dict[Number, Scene])

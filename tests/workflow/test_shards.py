@@ -1,5 +1,6 @@
 """Four people in two pairs, made in two shards and merged: what one run makes of them."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,5 +70,17 @@ def test_shards_merged_are_the_run_that_was_never_parted(tmp_path: Path, monkeyp
     assert made(apart) == made(whole)
     commands.ran("verify", "results-small")
 
+    record = next(Path("results-small-2/faces/.made").glob("*.json"))
+    text = record.read_text()
+    assert '"cut_threshold": 0.16' in text
+    record.write_text(text.replace('"cut_threshold": 0.16', '"cut_threshold": 0.2'))
+    refused = commands.dfdm("merge", "results-small-1", "results-small-2", "--config", config.name)
+    assert (refused.status, "were made with different settings of faces" in refused.err) == (2, True)
+    record.write_text(text)
+    twice = Path("results-small-2/sources/id0_0000.json")  # id0 is of the other shard
+    shutil.copy("results-small-1/sources/id0_0000.json", twice)
+    shutil.copy("results-small-1/sources/.made/id0_0000.json.json", twice.parent / ".made")
+    refused = commands.dfdm("merge", "results-small-1", "results-small-2", "--config", config.name)
+    assert (refused.status, "id0 is in results-small-1 and in results-small-2" in refused.err) == (2, True)
     refused = commands.dfdm("merge", "results-small-1", "results-small", "--config", config.name)
     assert (refused.status, "is the config's own results folder" in refused.err) == (2, True)
